@@ -1,0 +1,67 @@
+"""Each node's part of every session's audience, in Redis, under a lease."""
+
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import Final
+
+from msgspec import Struct
+
+from persistence.redis import Redis, translated
+
+_SCRIPT: Final = files("persistence").joinpath("lua", "audience.lua").read_text("utf-8")
+
+
+class Part(Struct, frozen=True, kw_only=True):
+    """What a node writes of one session. With `anew`, `entered` is all of its users there."""
+
+    session: str
+    connections: int
+    entered: Sequence[str] = ()
+    left: Sequence[str] = ()
+    anew: bool = False
+
+
+class Whole(Struct, frozen=True):
+    """The audience over all nodes, and how many users stand written for this one."""
+
+    connections: int
+    users: int
+    written: int
+
+
+class Presence:
+    """Writes this node's parts; a part that isn't written again within the lease is gone."""
+
+    def __init__(self, redis: Redis, node: str, lease_ms: int) -> None:
+        self._redis = redis
+        self._node = node
+        self._lease_ms = lease_ms
+        self._script = redis.register_script(_SCRIPT)
+
+    async def write(self, parts: Sequence[Part]) -> list[Whole]:
+        """Write the parts in one round trip, and give the whole of each session.
+
+        Raises:
+            Unavailable: nobody knows which parts were written.
+        """
+        with translated():
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for part in parts:
+                    await self._script(keys=_keys(part.session), args=self._arguments(part), client=pipe)
+                return [Whole(*counts) for counts in await pipe.execute()]
+
+    def _arguments(self, part: Part) -> list[str | int]:
+        return [
+            self._node,
+            self._lease_ms,
+            part.connections,
+            int(part.anew),
+            len(part.entered),
+            *part.entered,
+            *part.left,
+        ]
+
+
+def _keys(session: str) -> list[str]:
+    # The braces keep a session's keys in one slot of a cluster.
+    return [f"sw:{{{session}}}:leases", f"sw:{{{session}}}:connections", f"sw:{{{session}}}:users:"]

@@ -1,0 +1,86 @@
+"""Who may do what: one table of actions, with the roles and the session states that allow each."""
+
+from enum import StrEnum
+from typing import Final
+
+from msgspec import Struct
+
+from realtime.domain.session import State
+from realtime.protocol.codes import Code, Refusal
+
+
+class Standing(StrEnum):
+    """A user's role at large, from the access token."""
+
+    VIEWER = "viewer"
+    SELLER = "seller"
+    MODERATOR = "moderator"
+    ADMIN = "admin"
+
+
+class Role(StrEnum):
+    """A user's role in one session."""
+
+    HOST = "host"
+    MODERATOR = "moderator"
+    VIEWER = "viewer"
+
+
+class May(StrEnum):
+    """What one may be allowed to do in a session."""
+
+    JOIN = "join"
+    READ = "read"
+    CHAT = "chat"
+    RUN = "run"
+    VIDEO = "video"
+
+
+class Rule(Struct, frozen=True):
+    """Which roles may, and in which states of the session."""
+
+    roles: frozenset[Role]
+    states: frozenset[State]
+
+
+_ANYONE: Final = frozenset(Role)
+_ANY_TIME: Final = frozenset(State)
+
+RULES: Final[dict[May, Rule]] = {
+    May.JOIN: Rule(_ANYONE, _ANY_TIME),
+    May.READ: Rule(_ANYONE, _ANY_TIME),
+    May.CHAT: Rule(_ANYONE, _ANY_TIME - {State.ENDED}),
+    # Which transition is legal in which state is for the transition table to say.
+    May.RUN: Rule(frozenset([Role.HOST]), _ANY_TIME),
+    May.VIDEO: Rule(_ANYONE, frozenset([State.LIVE, State.PAUSED])),
+}
+
+
+def role_in(host: str, user: str, standing: str) -> Role:
+    """Give the user's role in a session of `host`. An admin runs any session as its host does."""
+    if user == host or standing == Standing.ADMIN:
+        return Role.HOST
+    return Role.MODERATOR if standing == Standing.MODERATOR else Role.VIEWER
+
+
+def check(may: May, role: Role, state: State) -> None:
+    """Let pass what the table allows.
+
+    Raises:
+        Refusal: `forbidden` for the role, `conflict` with the state for the state.
+    """
+    rule = RULES[may]
+    if role not in rule.roles:
+        raise Refusal(Code.FORBIDDEN, f"a {role} may not {may} here")
+    if state not in rule.states:
+        raise Refusal(Code.CONFLICT, f"the session is {state}", state=state)
+
+
+def check_create(standing: str) -> None:
+    """Let pass who may create sessions.
+
+    Raises:
+        Refusal: `forbidden`.
+    """
+    if standing not in (Standing.SELLER, Standing.ADMIN):
+        raise Refusal(Code.FORBIDDEN, "only sellers may create sessions")

@@ -1,0 +1,42 @@
+"""What a joining reader must be given: nothing, events from memory, events from storage, or a reset."""
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+from realtime.protocol.types import Position
+
+
+class Source(StrEnum):
+    """Where the missed events come from. RESET means that they come from nowhere."""
+
+    NOTHING = "nothing"
+    MEMORY = "memory"
+    STORAGE = "storage"
+    RESET = "reset"
+
+
+class Window(Struct, frozen=True):
+    """What a node holds of a log: the head, and the events in memory from `oldest` to the head."""
+
+    epoch: str
+    head: int
+    oldest: int
+
+
+class Replay(Struct, frozen=True):
+    """Give the events above `after` up to the window's head."""
+
+    source: Source
+    after: int
+
+
+def plan(since: Position | None, window: Window, limit: int) -> Replay:
+    """Decide how a reader at `since` is brought to the head, by at most `limit` events."""
+    if since is None or since == Position(window.epoch, window.head):
+        return Replay(Source.NOTHING, window.head)
+    if since.epoch != window.epoch or since.seq > window.head or window.head - since.seq > limit:
+        return Replay(Source.RESET, window.head)
+    if since.seq >= window.oldest - 1:
+        return Replay(Source.MEMORY, since.seq)
+    return Replay(Source.STORAGE, since.seq)

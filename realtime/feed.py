@@ -1,0 +1,120 @@
+"""A session's log as this node follows it: snapshot, head, the newest events, and what came too early."""
+
+from collections import deque
+from collections.abc import Iterable
+from itertools import islice
+
+import msgspec
+from msgspec import Raw, Struct
+
+from persistence.log import Record
+from persistence.sessions import Session
+from realtime.domain import session as lifecycle
+from realtime.domain.audience import Roster
+from realtime.domain.replay import Window
+from realtime.protocol.events import Audience, Event, SessionBody
+from realtime.protocol.replies import SessionView
+from realtime.protocol.types import Position
+
+
+class Document(Struct, frozen=True, gc=False):
+    """An event of the log, encoded once, as JSON."""
+
+    seq: int
+    json: bytes
+
+
+class Feed:
+    """Follows one log. It takes events in any order and any number, and gives each out once, in order.
+
+    At most `capacity` events are kept for those who join, and as many that came too early.
+    """
+
+    def __init__(self, session: Session, capacity: int) -> None:
+        self.id = session.id
+        self.view = view_of(session)
+        self.epoch = session.head.epoch
+        self.head = session.head.seq
+        self.roster = Roster()
+        self.audience = Audience()
+        # When the oldest hole that is still open was noticed, on the loop's clock.
+        self.hole_since: float | None = None
+        self._ring: deque[Document] = deque(maxlen=capacity)
+        self._early: dict[int, Record] = {}
+        self._capacity = capacity
+
+    def warm(self, records: Iterable[Record]) -> None:
+        """Fill the memory with the newest events up to the head."""
+        self._ring.extend(self._encode(record) for record in records if record.seq <= self.head)
+
+    def offer(self, records: Iterable[Record]) -> list[Document]:
+        """Take in events; give those that are now next in line."""
+        for record in records:
+            if record.seq > self.head and len(self._early) < self._capacity:
+                self._early[record.seq] = record
+        ready = []
+        while record := self._early.pop(self.head + 1, None):
+            ready.append(self._advance(record))
+        return ready
+
+    @property
+    def hole(self) -> bool:
+        """Tell whether events wait for one that is missing."""
+        return bool(self._early)
+
+    @property
+    def window(self) -> Window:
+        """Give what a join can be served from."""
+        return Window(self.epoch, self.head, self.head - len(self._ring) + 1)
+
+    @property
+    def position(self) -> Position:
+        """Give the head as a position."""
+        return Position(self.epoch, self.head)
+
+    def between(self, after: int, before: int) -> list[bytes]:
+        """Give the events in memory that lie between, ascending."""
+        first = self.window.oldest
+        start = max(after + 1 - first, 0)
+        return [document.json for document in islice(self._ring, start, max(before - first, start))]
+
+    def _advance(self, record: Record) -> Document:
+        self.head = record.seq
+        if record.kind.startswith("session."):
+            body = msgspec.json.decode(record.body, type=SessionBody)
+            self.view = lifecycle.apply(self.view, record.kind, record.at, body)
+        document = self._encode(record)
+        self._ring.append(document)
+        return document
+
+    def _encode(self, record: Record) -> Document:
+        return Document(record.seq, encode(self.id, record))
+
+
+def encode(session: str, record: Record) -> bytes:
+    """Encode an event of the log as its push, in JSON."""
+    return msgspec.json.encode(
+        Event(
+            session=session,
+            seq=record.seq,
+            at=record.at,
+            kind=record.kind,
+            by=record.sender,
+            key=record.key,
+            body=Raw(record.body),
+        )
+    )
+
+
+def view_of(session: Session) -> SessionView:
+    """Give a stored session as clients see it."""
+    return SessionView(
+        id=session.id,
+        host=session.host,
+        title=session.title,
+        state=session.state,
+        version=session.version,
+        created_at=session.created_at,
+        started_at=session.started_at,
+        ended_at=session.ended_at,
+    )

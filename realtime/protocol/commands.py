@@ -1,0 +1,100 @@
+"""What a client may say. Each command is one type; unknown types and fields are refused."""
+
+from typing import Annotated
+from uuid import UUID
+
+from msgspec import Meta, Struct
+
+from realtime.protocol.types import CommandId, Millis, Position, Seq, SessionId
+
+MAX_PAGE = 200
+# Far above what any identity provider issues, far below what would be worth parsing.
+MAX_TOKEN = 8192
+
+Token = Annotated[str, Meta(min_length=1, max_length=MAX_TOKEN, description="A JWT.")]
+ClientName = Annotated[str, Meta(max_length=64, description="The client's name and version, for the logs.")]
+PageSize = Annotated[int, Meta(ge=1, le=MAX_PAGE, description="How many events at most.")]
+
+
+class Command(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, tag_field="type", gc=False):
+    """`id` asks for a reply, which carries it back as `re`."""
+
+    id: CommandId | None = None
+
+
+class Hello(Command, tag="hello", frozen=True, kw_only=True):
+    """The first command of every connection."""
+
+    token: Token
+    now: Millis | None = None
+    client: ClientName | None = None
+
+
+class Pong(Command, tag="pong", frozen=True, kw_only=True):
+    """Answers a `ping`."""
+
+    now: Millis | None = None
+
+
+class SessionCommand(Command, frozen=True, kw_only=True):
+    """A command about one session."""
+
+    session: SessionId
+
+
+class Join(SessionCommand, tag="join", frozen=True, kw_only=True):
+    """Begin to receive a session's events, from `since` on or from now on."""
+
+    since: Position | None = None
+
+
+class Leave(SessionCommand, tag="leave", frozen=True, kw_only=True):
+    """Stop receiving a session's events."""
+
+
+class ChatSend(SessionCommand, tag="chat.send", frozen=True, kw_only=True):
+    """Append a message to the session's log. The same `key` again gets the first answer again."""
+
+    key: UUID
+    text: str
+    sent_at: Millis | None = None
+    reply_to: Seq | None = None
+
+
+class History(SessionCommand, tag="history", frozen=True, kw_only=True):
+    """A page of the log: the events just before `before`, or just after `after`; else the newest."""
+
+    before: Seq | None = None
+    after: Seq | None = None
+    limit: PageSize = 50
+
+
+class Typing(SessionCommand, tag="typing", frozen=True, kw_only=True):
+    """Tell the others that this user has begun or stopped to type."""
+
+    on: bool
+
+
+class SessionStart(SessionCommand, tag="session.start", frozen=True, kw_only=True):
+    """Go live."""
+
+
+class SessionPause(SessionCommand, tag="session.pause", frozen=True, kw_only=True):
+    """Pause a live session."""
+
+
+class SessionResume(SessionCommand, tag="session.resume", frozen=True, kw_only=True):
+    """Go on after a pause."""
+
+
+class SessionEnd(SessionCommand, tag="session.end", frozen=True, kw_only=True):
+    """End the session, for good."""
+
+
+Transition = SessionStart | SessionPause | SessionResume | SessionEnd
+AnyCommand = Hello | Pong | Join | Leave | ChatSend | History | Typing | Transition
+
+
+def type_of(command: Command) -> str:
+    """Give the command's name on the wire."""
+    return str(command.__struct_config__.tag)

@@ -1,0 +1,79 @@
+"""What the server says unasked: events of the log, signals, heartbeats."""
+
+from enum import StrEnum
+
+from msgspec import Raw, Struct
+
+from realtime.protocol.types import Millis, Position, Seq, SessionId
+
+
+class Kind(StrEnum):
+    """The kinds of event that a log may hold."""
+
+    CHAT_POSTED = "chat.posted"
+    SESSION_CREATED = "session.created"
+    SESSION_STARTED = "session.started"
+    SESSION_PAUSED = "session.paused"
+    SESSION_RESUMED = "session.resumed"
+    SESSION_ENDED = "session.ended"
+
+
+class Push(Struct, kw_only=True, frozen=True, omit_defaults=True, tag_field="type"):
+    """Pushes carry neither `id` nor `re`. Clients ignore fields that they don't know."""
+
+
+class Event(Push, tag="event", frozen=True, kw_only=True):
+    """An entry of a session's log. `body` depends on `kind`; `key` is the sender's own."""
+
+    session: SessionId
+    seq: Seq
+    at: Millis
+    kind: str
+    by: str
+    key: str | None = None
+    body: Raw
+
+
+class ChatBody(Struct, frozen=True, omit_defaults=True):
+    """The body of `chat.posted`."""
+
+    text: str
+    reply_to: Seq | None = None
+
+
+class SessionBody(Struct, frozen=True):
+    """The body of every `session.*` event: what the session has become."""
+
+    state: str
+    version: int
+
+
+class Audience(Struct, frozen=True):
+    """Who is watching: open connections, and the distinct users behind them."""
+
+    connections: int = 0
+    users: int = 0
+
+
+class TypingSignal(Push, tag="signal", omit_defaults=False, frozen=True, kw_only=True):
+    """A user has begun or stopped to type. Not kept."""
+
+    session: SessionId
+    kind: str = "typing"
+    by: str
+    on: bool
+
+
+class AudienceSignal(Push, tag="signal", omit_defaults=False, frozen=True, kw_only=True):
+    """The audience has changed. Not kept."""
+
+    session: SessionId
+    kind: str = "audience"
+    audience: Audience
+
+
+class Ping(Push, tag="ping", frozen=True, kw_only=True):
+    """A heartbeat. `heads` lets a client prove that it has everything."""
+
+    now: Millis
+    heads: dict[SessionId, Position]

@@ -1,0 +1,93 @@
+"""What the server answers. `re` is the `id` of the command."""
+
+from msgspec import Raw, Struct
+
+from realtime.protocol.codes import Refusal
+from realtime.protocol.events import Audience
+from realtime.protocol.types import CommandId, Millis, Position, Seq, SessionId
+
+
+class Reply(Struct, kw_only=True, frozen=True, omit_defaults=True, tag_field="type"):
+    """The answer to one command."""
+
+    re: CommandId | None = None
+
+
+class SessionView(Struct, kw_only=True, frozen=True, omit_defaults=True):
+    """A session as clients see it."""
+
+    id: SessionId
+    host: str
+    title: str
+    state: str
+    version: int
+    created_at: Millis
+    started_at: Millis | None = None
+    ended_at: Millis | None = None
+
+
+class Welcome(Reply, tag="welcome", frozen=True, kw_only=True):
+    """Answers `hello`. The connection is the user's until `expires_at`."""
+
+    connection: str
+    user: str
+    now: Millis
+    heartbeat_ms: int
+    expires_at: Millis
+
+
+class Joined(Reply, tag="joined", frozen=True, kw_only=True):
+    """Answers `join`. With `complete`, `events` is all that lies between `since` and `position`.
+
+    Without it, something in between cannot be given: the snapshot counts, and the client drops what
+    it holds. Either way the next event received is the one after `position`.
+    """
+
+    session: SessionView
+    role: str
+    position: Position
+    events: Raw
+    complete: bool
+    audience: Audience
+
+
+class Left(Reply, tag="left", frozen=True, kw_only=True):
+    """Answers `leave`."""
+
+    session: SessionId
+
+
+class Ack(Reply, tag="ack", frozen=True, kw_only=True):
+    """What was asked is done; where it made an event, that is durable, and here is its address."""
+
+    key: str | None = None
+    seq: Seq | None = None
+    at: Millis | None = None
+
+
+class Page(Reply, tag="history", frozen=True, kw_only=True):
+    """Answers `history`. `events` ascend; `more` says whether the log goes on in that direction."""
+
+    session: SessionId
+    events: Raw
+    more: bool
+
+
+class Error(Reply, tag="error", frozen=True, kw_only=True):
+    """The command was not carried out. Shape and meaning are `Refusal`'s."""
+
+    code: str
+    message: str
+    retry_after_ms: int | None = None
+    state: str | None = None
+
+
+def error(refusal: Refusal, re: int | None) -> Error:
+    """Turn a refusal into its reply."""
+    return Error(
+        re=re,
+        code=refusal.code,
+        message=refusal.message,
+        retry_after_ms=refusal.retry_after_ms,
+        state=refusal.state,
+    )

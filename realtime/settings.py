@@ -1,0 +1,149 @@
+"""Every setting, with its unit, its bounds and its default, read once from the environment."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Final
+
+import msgspec
+from msgspec import Meta, Struct
+
+PREFIX: Final = "STAGEWIRE_"
+# What operators and platforms set by these names everywhere.
+UNPREFIXED: Final = {"database_url": "DATABASE_URL", "redis_url": "REDIS_URL"}
+
+Port = Annotated[int, Meta(ge=0, le=65535)]
+Count = Annotated[int, Meta(ge=1)]
+Seconds = Annotated[float, Meta(gt=0)]
+Milliseconds = Annotated[int, Meta(ge=1)]
+AppId = Annotated[str, Meta(pattern="^([0-9a-fA-F]{32})?$")]
+
+
+def about(text: str) -> Any:
+    """Describe a setting, for the operator's table."""
+    return Meta(description=text)
+
+
+class SettingsError(Exception):
+    """A setting is missing or wrong. The message is one line for the operator."""
+
+
+class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The settings of one server process. `docs/operations.md` lists them from here."""
+
+    database_url: Annotated[str, about("Postgres 18, as a `postgresql://` URL.")] = ""
+    redis_url: Annotated[str, about("A Redis-protocol server, as a `redis://`, `rediss://` or `unix://` URL.")] = ""
+
+    host: Annotated[str, about("The address to listen on.")] = "127.0.0.1"
+    port: Annotated[Port, about("The WebSocket port. 0 takes a free one.")] = 8000
+    http_port: Annotated[Port, about("The port of the HTTP side API. 0 takes a free one.")] = 8001
+    dev: Annotated[bool, about("Dev mode: `POST /dev/token` mints tokens for anyone. Never in production.")] = False
+    log_format: Annotated[str, Meta(pattern="^(json|console)$"), about("`json` or `console`.")] = "json"
+    log_level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$"), about("The lowest level logged.")] = "info"
+    origins: Annotated[str, about("Origins from which browsers may connect, separated by commas; `*` allows all.")] = ""
+
+    jwt_secret: Annotated[str, about("The secret of HS256 access tokens, 32 bytes or more.")] = ""
+    jwt_issuer: Annotated[str, about("The `iss` that tokens must carry; empty asks for none.")] = ""
+    jwt_audience: Annotated[str, about("The `aud` that tokens must carry; empty asks for none.")] = ""
+    jwt_role_claim: Annotated[str, about("The path of the claim that holds the role.")] = "app_metadata.role"
+    jwt_leeway: Annotated[int, Meta(ge=0, le=300), about("Seconds that clocks may differ.")] = 5
+
+    agora_app_id: Annotated[AppId, about("Agora's app id; empty turns Agora tokens off.")] = ""
+    agora_certificate: Annotated[AppId, about("Agora's app certificate.")] = ""
+    agora_version: Annotated[str, Meta(pattern="^(007|006)$"), about("The format of Agora tokens.")] = "007"
+    agora_lifetime: Annotated[
+        int, Meta(ge=300, le=86_400), about("Seconds for which an Agora token is good.")
+    ] = 3600
+
+    hello_timeout: Annotated[Seconds, about("Seconds from the connection to a good `hello`.")] = 5.0
+    heartbeat: Annotated[Seconds, about("Seconds between heartbeats to a connection.")] = 20.0
+    silence: Annotated[Seconds, about("Seconds without a sign of life after which a connection is lost.")] = 30.0
+    close_timeout: Annotated[Seconds, about("Seconds that a peer has to answer a close.")] = 5.0
+    max_frame: Annotated[int, Meta(ge=1024, le=1 << 20), about("Bytes of a client's message at most.")] = 16_384
+    max_connections: Annotated[Count, about("Connections of one process at most.")] = 50_000
+    max_sessions_joined: Annotated[Count, about("Sessions that one connection may have joined.")] = 50
+    max_in_flight: Annotated[
+        Count, about("Commands of one connection that may await an answer before its reads pause.")
+    ] = 64
+    max_outgoing: Annotated[
+        int, Meta(ge=65_536), about("Bytes that may wait for a slow reader before it is closed.")
+    ] = 1 << 20
+    slow_timeout: Annotated[Seconds, about("Seconds that a reader may lag before it is closed.")] = 10.0
+
+    text_characters: Annotated[Count, about("Characters of a chat message at most.")] = 1000
+    text_bytes: Annotated[Count, about("Bytes of a chat message at most, in UTF-8.")] = 4000
+    title_characters: Annotated[Count, about("Characters of a session's title at most.")] = 200
+
+    tick_ms: Annotated[Milliseconds, about("Milliseconds that a busy session's events may be gathered at most.")] = 80
+    batch_size: Annotated[Count, about("Events of one append at most.")] = 256
+    batch_queue: Annotated[Count, about("Events of one process that may wait to be appended.")] = 20_000
+    batch_lanes: Annotated[Count, about("Appends of one process that run at the same time.")] = 4
+    ring_events: Annotated[Count, about("Newest events of a session kept in memory.")] = 1000
+    replay_limit: Annotated[Count, about("Events that a join gives at most; beyond, it starts anew.")] = 1000
+    hole_wait_ms: Annotated[
+        Milliseconds, about("Milliseconds for a missing hint to come late before Postgres is asked.")
+    ] = 100
+    head_check_ms: Annotated[Milliseconds, about("Milliseconds between checks of the active sessions' heads.")] = 1000
+    linger: Annotated[Seconds, about("Seconds that a session stays in memory after its last connection.")] = 30.0
+
+    lease_ms: Annotated[Milliseconds, about("Milliseconds for which a node's part of an audience counts.")] = 12_000
+    lease_beat_ms: Annotated[Milliseconds, about("Milliseconds between renewals of the leases.")] = 3000
+    audience_ms: Annotated[Milliseconds, about("Milliseconds between audience signals of one session.")] = 1000
+
+    database_connections: Annotated[Count, about("Connections of one process to Postgres.")] = 8
+    database_timeout: Annotated[Seconds, about("Seconds to wait for Postgres.")] = 5.0
+    redis_connections: Annotated[Count, about("Connections of one process to Redis at most.")] = 16
+    redis_timeout: Annotated[Seconds, about("Seconds to wait for Redis.")] = 2.0
+    hint_backlog: Annotated[Count, about("Hints that may wait to be published.")] = 10_000
+    partition_days: Annotated[Count, about("Days of sessions in one partition of the log.")] = 7
+    http_body: Annotated[int, Meta(ge=1024), about("Bytes of a request's body at most.")] = 65_536
+    shutdown_timeout: Annotated[Seconds, about("Seconds to finish what was begun when told to stop.")] = 10.0
+
+
+def name_of(field: str) -> str:
+    """Give the environment variable of a setting."""
+    return UNPREFIXED.get(field, PREFIX + field.upper())
+
+
+def load(environ: Mapping[str, str], **overrides: Any) -> Settings:
+    """Read the settings; `overrides` win over the environment.
+
+    Raises:
+        SettingsError: a value is out of bounds, or a `STAGEWIRE_` variable is unknown.
+    """
+    names = {name_of(field): field for field in Settings.__struct_fields__}
+    unknown = sorted(name for name in environ if name.startswith(PREFIX) and name not in names)
+    if unknown:
+        raise SettingsError(f"there is no setting {unknown[0]}")
+    given = {field: environ[name] for name, field in names.items() if name in environ}
+    return _check({**{field: _read(field, value) for field, value in given.items()}, **overrides})
+
+
+def _read(field: str, value: str) -> Any:
+    types = {f.name: f.type for f in msgspec.structs.fields(Settings)}
+    try:
+        return msgspec.convert(value, types[field], strict=False)
+    except msgspec.ValidationError as exc:
+        raise SettingsError(f"{name_of(field)} is {value!r}: {exc}") from None
+
+
+def _check(values: dict[str, Any]) -> Settings:
+    settings = Settings(**values)
+    if bool(settings.agora_app_id) != bool(settings.agora_certificate):
+        raise SettingsError("STAGEWIRE_AGORA_APP_ID and STAGEWIRE_AGORA_CERTIFICATE are set together or not at all")
+    if settings.silence <= settings.heartbeat:
+        raise SettingsError("STAGEWIRE_SILENCE must be longer than STAGEWIRE_HEARTBEAT")
+    if settings.lease_ms < 2 * settings.lease_beat_ms:
+        raise SettingsError("STAGEWIRE_LEASE_MS must be at least twice STAGEWIRE_LEASE_BEAT_MS")
+    return settings
+
+
+def require_stores(settings: Settings) -> None:
+    """Make sure that what production cannot do without is set.
+
+    Raises:
+        SettingsError
+    """
+    for field in ("database_url", "redis_url"):
+        if not getattr(settings, field):
+            raise SettingsError(f"{name_of(field)} is not set")
+    if len(settings.jwt_secret.encode()) < 32:  # noqa: PLR2004 - RFC 7518, section 3.2
+        raise SettingsError("STAGEWIRE_JWT_SECRET must have 32 bytes or more")

@@ -1,0 +1,292 @@
+"""Socket to connection: one `asyncio.Protocol` over websockets' sans-I/O core, and no task of its own.
+
+Bytes in become frames, frames become messages for a `Service`; whatever is written goes straight to
+the socket. The life of a connection:
+
+    connected ──handshake──▶ open ──close frame, either side──▶ closing ──▶ lost
+        └──────refused─────────────────────────────────────────────┘
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any, Final, Protocol
+
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Request, Response
+from websockets.protocol import State
+from websockets.server import ServerProtocol
+from websockets.typing import Origin, Subprotocol
+
+from realtime.protocol.codec import CODECS, JSON, Codec, Format, Malformed, NotText
+from realtime.protocol.codes import Close
+from realtime.settings import Settings
+from realtime.telemetry import metrics
+
+PATH: Final = "/v1/ws"
+# Below this the kernel and the event loop buffer in peace; above it a reader counts as behind.
+HIGH_WATER: Final = 65_536
+_LOGGER: Final = logging.getLogger("websockets.server")
+_SUBPROTOCOLS: Final = [Subprotocol(name) for name in Format]
+
+
+def to_frame(payload: bytes, *, binary: bool = False) -> bytes:
+    """Wrap a message in a frame of the server's (unmasked, final)."""
+    return Frame(Opcode.BINARY if binary else Opcode.TEXT, payload).serialize(mask=False)
+
+
+class Service(Protocol):
+    """What a connection serves. The calls come on the event loop, and must not block."""
+
+    def admit(self, connection: "Connection") -> HTTPStatus:
+        """Tell whether a new connection is welcome: 101, or the status to refuse it with."""
+
+    def receive(self, connection: "Connection", data: bytes) -> None:
+        """Take one message.
+
+        Raises:
+            Malformed: it cannot be one of ours.
+        """
+
+    def lose(self, connection: "Connection") -> None:
+        """Take notice, once, that nothing can be written any more."""
+
+    def fall_behind(self, connection: "Connection") -> None:
+        """Take notice that the peer reads slower than we write."""
+
+    def catch_up(self, connection: "Connection") -> None:
+        """Take notice that the peer has read what waited."""
+
+
+class _Core(ServerProtocol):
+    """websockets' core, with our choice of subprotocol and our close code for what is too large."""
+
+    def select_subprotocol(self, subprotocols: Sequence[Subprotocol]) -> Subprotocol | None:
+        """Pick the first of ours; go without (and speak JSON) where the client names none of them."""
+        return next((name for name in subprotocols if name in _SUBPROTOCOLS), None)
+
+    def fail(self, code: int, reason: str = "") -> None:
+        """Fail the connection (RFC 6455, section 7.1.7)."""
+        if code == Close.MESSAGE_TOO_BIG:
+            code, reason = Close.TOO_LARGE, "the message is too large"
+        super().fail(code, reason)
+
+
+class Connection(asyncio.Protocol):
+    """One socket. `peer` belongs to the service; all times are the loop's clock."""
+
+    __slots__ = (
+        "_core", "_events", "_loop", "_lost", "_message", "_settings", "_stopper", "_transport",
+        "behind_since", "bytes_in", "close_code", "codec", "held", "in_flight", "last_heard", "opened_at",
+        "peer", "pinged_at", "service",
+    )  # fmt: skip
+
+    def __init__(self, service: Service, settings: Settings, origins: Sequence[Origin | None] | None) -> None:
+        self.service = service
+        self.codec: Codec = JSON
+        self.peer: Any = None
+        self.close_code: int | None = None
+        self.behind_since: float | None = None
+        self.bytes_in = 0
+        self.in_flight = 0
+        self.held = False
+        self._settings = settings
+        self._events: deque[Request | Frame] = deque()
+        self._message: bytearray | None = None
+        self._lost = False
+        self._stopper: asyncio.TimerHandle | None = None
+        self._core = _Core(origins=origins, max_size=settings.max_frame, logger=_LOGGER)
+
+    # The event loop calls these.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._loop = asyncio.get_running_loop()
+        self.opened_at = self.last_heard = self.pinged_at = self._loop.time()
+        transport.set_write_buffer_limits(high=HIGH_WATER)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse, and serve what is complete."""
+        self.last_heard = self._loop.time()
+        self.bytes_in += len(data)
+        metrics.BYTES_IN.inc(len(data))
+        self._core.receive_data(data)
+        self._events.extend(self._core.events_received())  # type: ignore[arg-type] # a server gets no Response
+        self._serve()
+        self._send()
+
+    def eof_received(self) -> None:
+        """Let the loop close the transport: a half-closed peer can't be served."""
+        self._core.receive_eof()
+        self._send()
+
+    def pause_writing(self) -> None:
+        """Take note that the peer reads slower than we write."""
+        self.behind_since = self._loop.time()
+        self.service.fall_behind(self)
+
+    def resume_writing(self) -> None:
+        """Take note that the peer has caught up."""
+        self.behind_since = None
+        self.service.catch_up(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the code says enough
+        """End."""
+        if self._stopper is not None:
+            self._stopper.cancel()
+        self._lose()
+
+    # The service calls these.
+
+    @property
+    def open(self) -> bool:
+        """Tell whether messages can be written."""
+        return self._core.state is State.OPEN
+
+    @property
+    def outgoing(self) -> int:
+        """Count the bytes that wait for the peer."""
+        return self._transport.get_write_buffer_size()
+
+    @property
+    def address(self) -> str:
+        """Give the peer's IP address."""
+        peer = self._transport.get_extra_info("peername")
+        return str(peer[0]) if peer else ""
+
+    def write(self, frames: bytes) -> None:
+        """Write whole frames."""
+        self._transport.write(frames)
+
+    def send(self, message: Any) -> None:
+        """Encode and write one message, unless the connection is closing."""
+        if self.open:
+            self._transport.write(to_frame(self.codec.encode(message), binary=self.codec.binary))
+
+    def close(self, code: int, reason: str = "") -> None:
+        """Close with a code; by force if the peer doesn't answer in time."""
+        if self.open:
+            self.close_code = int(code)
+            self._core.send_close(code, reason)
+            self._send()
+        elif self._core.state is State.CONNECTING:
+            self.close_code = int(code)
+            self._lose()
+            self._transport.abort()
+
+    def hold(self) -> None:
+        """Serve no further message until `release`: the one before is still being carried out."""
+        self.held = True
+
+    def release(self) -> None:
+        """Go on after `hold`."""
+        self.held = False
+        self._resume()
+
+    def begin(self) -> None:
+        """Count a command that will be answered later. Too many of them pause the reading."""
+        self.in_flight += 1
+
+    def finish(self) -> None:
+        """Count a command that was answered."""
+        self.in_flight -= 1
+        if self._events:
+            self._resume()
+
+    # Within.
+
+    def _lose(self) -> None:
+        if self._lost:
+            return
+        self._lost = True
+        self._events.clear()
+        if self.close_code is None:
+            received, sent = self._core.close_rcvd, self._core.close_sent
+            self.close_code = received.code if received else sent.code if sent else Close.ABNORMAL
+        self.service.lose(self)
+
+    @property
+    def _full(self) -> bool:
+        return self.held or self.in_flight >= self._settings.max_in_flight
+
+    def _serve(self) -> None:
+        while self._events:
+            if self._full:
+                self._transport.pause_reading()
+                return
+            event = self._events.popleft()
+            if isinstance(event, Request):
+                self._handshake(event)
+            else:
+                self._on_frame(event)
+
+    def _resume(self) -> None:
+        if self._transport.is_closing():
+            return
+        self._serve()
+        self._send()
+        if not self._full:
+            self._transport.resume_reading()
+
+    def _send(self) -> None:
+        for data in self._core.data_to_send():
+            if data:
+                self._transport.write(data)
+            elif self._transport.can_write_eof():
+                self._transport.write_eof()
+        if self._stopper is None and self._core.close_expected():
+            self._stopper = self._loop.call_later(self._settings.close_timeout, self._transport.abort)
+            self._lose()
+
+    def _handshake(self, request: Request) -> None:
+        response = self._answer(request)
+        metrics.HANDSHAKES.labels(str(response.status_code)).inc()
+        self._core.send_response(response)
+        self.codec = CODECS.get(Format(self._core.subprotocol), JSON) if self._core.subprotocol else JSON
+
+    def _answer(self, request: Request) -> Response:
+        if request.path.partition("?")[0] != PATH:
+            return self._core.reject(HTTPStatus.NOT_FOUND, f"The WebSocket is at {PATH}.\n")
+        if len(request.headers.get_all("Host")) != 1:
+            return self._core.reject(HTTPStatus.BAD_REQUEST, "One Host header, please.\n")
+        status = self.service.admit(self)
+        if status is not HTTPStatus.SWITCHING_PROTOCOLS:
+            response = self._core.reject(status, "Not now.\n")
+            response.headers["Retry-After"] = "1"
+            return response
+        return self._core.accept(request)
+
+    def _on_frame(self, frame: Frame) -> None:
+        if frame.opcode in (Opcode.TEXT, Opcode.BINARY):
+            if (frame.opcode is Opcode.BINARY) != self.codec.binary:
+                self.close(Close.BAD_FRAME, "not the kind of frame that was agreed")
+            elif frame.fin:
+                self._on_message(bytes(frame.data))
+            else:
+                self._message = bytearray(frame.data)
+        elif frame.opcode is Opcode.CONT and self._message is not None:
+            self._message += frame.data
+            if frame.fin:
+                message, self._message = bytes(self._message), None
+                self._on_message(message)
+
+    def _on_message(self, data: bytes) -> None:
+        if not self.open:
+            return
+        try:
+            self.service.receive(self, data)
+        except NotText:
+            self.close(Close.INVALID_DATA, "not UTF-8")
+        except Malformed:
+            self.close(Close.BAD_FRAME, "not a command")
+
+
+def parse_origins(setting: str) -> list[Origin | None] | None:
+    """Read the allow-list: the origins named, and clients that are no browsers. `*` allows all."""
+    if setting.strip() == "*":
+        return None
+    return [None, *(Origin(origin.strip()) for origin in setting.split(",") if origin.strip())]

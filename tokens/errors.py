@@ -1,0 +1,37 @@
+"""What can be wrong with an Agora token, or with asking for one. Messages carry no secret and no input."""
+
+
+class GrantError(ValueError):
+    """The app, the grant or the salt is outside what may be issued; the message names the rule it broke."""
+
+
+class TokenError(Exception):
+    """A token that must not be trusted. Only the subclasses are raised."""
+
+
+class TokenMalformed(TokenError):  # noqa: N818 - the name says what the token is
+    """The text is not a token of the expected version."""
+
+    def __init__(self) -> None:
+        super().__init__("the token cannot be read")
+
+
+class TokenForged(TokenError):  # noqa: N818 - the name says what the token is
+    """The token is another app's, or was not signed with this app's certificate as it stands."""
+
+    def __init__(self) -> None:
+        super().__init__("the token was not issued by this app")
+
+
+class TokenExpired(TokenError):  # noqa: N818 - the name says what the token is
+    """The token's time is over."""
+
+    def __init__(self) -> None:
+        super().__init__("the token has expired")
+
+
+class TokenNotYet(TokenError):  # noqa: N818 - the name says what the token is
+    """The token's time has not begun."""
+
+    def __init__(self) -> None:
+        super().__init__("the token is not valid yet")
