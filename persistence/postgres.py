@@ -1,6 +1,6 @@
 """The connection pool to Postgres, and its errors in our words."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from time import perf_counter
 from typing import Any, TypeAlias
@@ -23,13 +23,12 @@ class PoolSettings(Struct, frozen=True):
 
 
 class Postgres:
-    """A pool of connections; opens in `open` and closes in `close`."""
+    """A pool of connections. `on_wait` is told, in seconds, how long each caller waited for one."""
 
-    def __init__(self, settings: PoolSettings) -> None:
+    def __init__(self, settings: PoolSettings, on_wait: Callable[[float], None] = lambda _: None) -> None:
         self._settings = settings
+        self._on_wait = on_wait
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
-        # How long the most recent caller waited for a connection, for the metrics to read.
-        self.waited = 0.0
 
     async def open(self) -> None:
         """Connect.
@@ -65,7 +64,7 @@ class Postgres:
         with translated():
             asked = perf_counter()
             async with self._pool.acquire(timeout=self._settings.timeout) as connection:
-                self.waited = perf_counter() - asked
+                self._on_wait(perf_counter() - asked)
                 yield connection
 
     async def rows(self, query: str, *arguments: Any) -> list[asyncpg.Record]:

@@ -10,9 +10,8 @@ from msgspec import Raw, Struct
 from persistence.log import Record
 from persistence.sessions import Session
 from realtime.domain import session as lifecycle
-from realtime.domain.audience import Roster
 from realtime.domain.replay import Window
-from realtime.protocol.events import Audience, Event, SessionBody
+from realtime.protocol.events import Event, SessionBody
 from realtime.protocol.replies import SessionView
 from realtime.protocol.types import Position
 
@@ -35,12 +34,12 @@ class Feed:
         self.view = view_of(session)
         self.epoch = session.head.epoch
         self.head = session.head.seq
-        self.roster = Roster()
-        self.audience = Audience()
-        # When the oldest hole that is still open was noticed, on the loop's clock.
+        # On the clock of whoever sets them: when the open hole was noticed, when the last reader left.
         self.hole_since: float | None = None
+        self.idle_since: float | None = None
         self._ring: deque[Document] = deque(maxlen=capacity)
         self._early: dict[int, Record] = {}
+        self._known = self.head
         self._capacity = capacity
 
     def warm(self, records: Iterable[Record]) -> None:
@@ -50,17 +49,22 @@ class Feed:
     def offer(self, records: Iterable[Record]) -> list[Document]:
         """Take in events; give those that are now next in line."""
         for record in records:
+            self.expect(record.seq)
             if record.seq > self.head and len(self._early) < self._capacity:
                 self._early[record.seq] = record
         ready = []
-        while record := self._early.pop(self.head + 1, None):
-            ready.append(self._advance(record))
+        while self.head + 1 in self._early:
+            ready.append(self._advance(self._early.pop(self.head + 1)))
         return ready
+
+    def expect(self, seq: int) -> None:
+        """Take note that the log has reached `seq`."""
+        self._known = max(self._known, seq)
 
     @property
     def hole(self) -> bool:
-        """Tell whether events wait for one that is missing."""
-        return bool(self._early)
+        """Tell whether something is missing of what the log is known to have."""
+        return self._known > self.head
 
     @property
     def window(self) -> Window:

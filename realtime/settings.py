@@ -35,6 +35,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     host: Annotated[str, about("The address to listen on.")] = "127.0.0.1"
     port: Annotated[Port, about("The WebSocket port. 0 takes a free one.")] = 8000
     http_port: Annotated[Port, about("The port of the HTTP side API. 0 takes a free one.")] = 8001
+    share_ports: Annotated[bool, about("Share both ports with other processes that do likewise.")] = False
     dev: Annotated[bool, about("Dev mode: `POST /dev/token` mints tokens for anyone. Never in production.")] = False
     log_format: Annotated[str, Meta(pattern="^(json|console)$"), about("`json` or `console`.")] = "json"
     log_level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$"), about("The lowest level logged.")] = "info"
@@ -49,9 +50,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     agora_app_id: Annotated[AppId, about("Agora's app id; empty turns Agora tokens off.")] = ""
     agora_certificate: Annotated[AppId, about("Agora's app certificate.")] = ""
     agora_version: Annotated[str, Meta(pattern="^(007|006)$"), about("The format of Agora tokens.")] = "007"
-    agora_lifetime: Annotated[
-        int, Meta(ge=300, le=86_400), about("Seconds for which an Agora token is good.")
-    ] = 3600
+    agora_lifetime: Annotated[int, Meta(ge=300, le=86_400), about("Seconds for which an Agora token is good.")] = 3600
 
     hello_timeout: Annotated[Seconds, about("Seconds from the connection to a good `hello`.")] = 5.0
     heartbeat: Annotated[Seconds, about("Seconds between heartbeats to a connection.")] = 20.0
@@ -95,6 +94,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     hint_backlog: Annotated[Count, about("Hints that may wait to be published.")] = 10_000
     partition_days: Annotated[Count, about("Days of sessions in one partition of the log.")] = 7
     http_body: Annotated[int, Meta(ge=1024), about("Bytes of a request's body at most.")] = 65_536
+    http_timeout: Annotated[Seconds, about("Seconds for a request's body to arrive.")] = 10.0
     shutdown_timeout: Annotated[Seconds, about("Seconds to finish what was begun when told to stop.")] = 10.0
 
 

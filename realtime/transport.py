@@ -12,7 +12,7 @@ import logging
 from collections import deque
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request, Response
@@ -40,8 +40,11 @@ def to_frame(payload: bytes, *, binary: bool = False) -> bytes:
 class Service(Protocol):
     """What a connection serves. The calls come on the event loop, and must not block."""
 
+    def meet(self, connection: "Connection") -> None:
+        """Take notice of a new connection."""
+
     def admit(self, connection: "Connection") -> HTTPStatus:
-        """Tell whether a new connection is welcome: 101, or the status to refuse it with."""
+        """Tell whether a handshake is welcome: 101, or the status to refuse it with."""
 
     def receive(self, connection: "Connection", data: bytes) -> None:
         """Take one message.
@@ -52,6 +55,9 @@ class Service(Protocol):
 
     def lose(self, connection: "Connection") -> None:
         """Take notice, once, that nothing can be written any more."""
+
+    def part(self, connection: "Connection") -> None:
+        """Take notice that the socket is closed."""
 
     def fall_behind(self, connection: "Connection") -> None:
         """Take notice that the peer reads slower than we write."""
@@ -80,7 +86,7 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "_core", "_events", "_loop", "_lost", "_message", "_settings", "_stopper", "_transport",
         "behind_since", "bytes_in", "close_code", "codec", "held", "in_flight", "last_heard", "opened_at",
-        "peer", "pinged_at", "service",
+        "peer", "service",
     )  # fmt: skip
 
     def __init__(self, service: Service, settings: Settings, origins: Sequence[Origin | None] | None) -> None:
@@ -103,11 +109,12 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's transports are no subclasses of asyncio's.
+        self._transport = cast("asyncio.Transport", transport)
         self._loop = asyncio.get_running_loop()
-        self.opened_at = self.last_heard = self.pinged_at = self._loop.time()
-        transport.set_write_buffer_limits(high=HIGH_WATER)
+        self.opened_at = self.last_heard = self._loop.time()
+        self._transport.set_write_buffer_limits(high=HIGH_WATER)
+        self.service.meet(self)
 
     def data_received(self, data: bytes) -> None:
         """Parse, and serve what is complete."""
@@ -127,7 +134,8 @@ class Connection(asyncio.Protocol):
     def pause_writing(self) -> None:
         """Take note that the peer reads slower than we write."""
         self.behind_since = self._loop.time()
-        self.service.fall_behind(self)
+        if not self._lost:
+            self.service.fall_behind(self)
 
     def resume_writing(self) -> None:
         """Take note that the peer has caught up."""
@@ -139,6 +147,7 @@ class Connection(asyncio.Protocol):
         if self._stopper is not None:
             self._stopper.cancel()
         self._lose()
+        self.service.part(self)
 
     # The service calls these.
 

@@ -100,7 +100,9 @@ class _Lane:
 
     def _take(self) -> list[Pending]:
         """Give the next batch, with each key only once: its repetition must see the first as stored."""
-        batch, seen, again = [], set(), []
+        batch: list[Pending] = []
+        again: list[Pending] = []
+        seen = set()
         while self._waiting and len(batch) < self._batch_size:
             pending = self._waiting.popleft()
             key = (pending.entry.session, pending.entry.sender, pending.entry.key)

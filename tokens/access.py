@@ -53,7 +53,7 @@ class Reason(StrEnum):
     WRONG_AUDIENCE = "wrong_audience"
 
 
-class AccessDenied(Exception):  # noqa: N818 - a refusal is an answer, not a fault
+class AccessDenied(Exception):
     """An access token is refused; `reason` is all that it tells."""
 
     def __init__(self, reason: Reason) -> None:

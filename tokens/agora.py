@@ -80,9 +80,7 @@ def build_rtm(app: App, grant: RtmGrant, salt: int) -> str:
         GrantError: the salt is out of range.
     """
     lasts_s = grant.expires_at - grant.issued_at
-    service = (
-        struct.pack("<H", _RTM) + pack_privileges({_RTM_LOGIN: lasts_s}) + pack_string(grant.user.encode())
-    )
+    service = struct.pack("<H", _RTM) + pack_privileges({_RTM_LOGIN: lasts_s}) + pack_string(grant.user.encode())
     return _seal(app, grant.issued_at, grant.expires_at, salt, service)
 
 

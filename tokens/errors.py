@@ -9,28 +9,28 @@ class TokenError(Exception):
     """A token that must not be trusted. Only the subclasses are raised."""
 
 
-class TokenMalformed(TokenError):  # noqa: N818 - the name says what the token is
+class TokenMalformed(TokenError):
     """The text is not a token of the expected version."""
 
     def __init__(self) -> None:
         super().__init__("the token cannot be read")
 
 
-class TokenForged(TokenError):  # noqa: N818 - the name says what the token is
+class TokenForged(TokenError):
     """The token is another app's, or was not signed with this app's certificate as it stands."""
 
     def __init__(self) -> None:
         super().__init__("the token was not issued by this app")
 
 
-class TokenExpired(TokenError):  # noqa: N818 - the name says what the token is
+class TokenExpired(TokenError):
     """The token's time is over."""
 
     def __init__(self) -> None:
         super().__init__("the token has expired")
 
 
-class TokenNotYet(TokenError):  # noqa: N818 - the name says what the token is
+class TokenNotYet(TokenError):
     """The token's time has not begun."""
 
     def __init__(self) -> None:

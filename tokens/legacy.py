@@ -84,9 +84,7 @@ def verify(token: str, app: App, channel: str, uid: int, now: int) -> LegacyToke
     return said
 
 
-def _assemble(
-    app: App, channel: str, uid: int, *, salt: int, expires_at: int, privileges: Mapping[int, int]
-) -> str:
+def _assemble(app: App, channel: str, uid: int, *, salt: int, expires_at: int, privileges: Mapping[int, int]) -> str:
     token = AccessToken(app.app_id, app.certificate, channel, uid)
     # The package draws its own salt, and takes the time itself for an end a day from now.
     token.salt = salt

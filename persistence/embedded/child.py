@@ -60,11 +60,13 @@ def spawn(
         extra_groups=[] if other else None,
         pass_fds=[keep],
         start_new_session=True,
-        preexec_fn=_tie_to(os.getpid(), dying),  # noqa: PLW1509 - it takes no lock: two system calls
+        preexec_fn=tie_to(os.getpid(), dying),  # noqa: PLW1509 - it takes no lock: two system calls
     )
 
 
-def _tie_to(parent: int, dying: signal.Signals) -> Callable[[], None]:
+def tie_to(parent: int, dying: signal.Signals) -> Callable[[], None]:
+    """What a child runs first, so that the kernel sends it `dying` when the thread that started it ends."""
+
     # A change of user clears the tie; Popen calls this after it.
     def tie() -> None:
         _libc.prctl(_PR_SET_PDEATHSIG, int(dying), 0, 0, 0)
@@ -96,7 +98,8 @@ def _children_of(pid: int) -> list[int]:
 
 def remove_shared_memory(creator: int, owner: Account) -> None:
     """Remove the System V segments that a killed process left in the kernel."""
-    for line in Path("/proc/sysvipc/shm").read_text().splitlines()[1:]:
+    listed = Path("/proc/sysvipc/shm")  # some kernels have none
+    for line in listed.read_text().splitlines()[1:] if listed.exists() else ():
         _key, segment, _permissions, _size, made_by, _last, _attached, uid, *_ = line.split()
         if (int(made_by), int(uid)) == (creator, owner.uid):
             _libc.shmctl(int(segment), _IPC_RMID, None)

@@ -72,14 +72,15 @@ def short_name(folder: Path) -> str:
     return hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:16]
 
 
-def fits_socket(folder: Path) -> bool:
-    return len(os.fsencode(folder / ".s.PGSQL.65535")) <= LONGEST_SOCKET_PATH
+def can_hold_sockets(folder: Path) -> bool:
+    # To drivers a comma in a host begins the next host.
+    return "," not in str(folder) and len(os.fsencode(folder / ".s.PGSQL.65535")) <= LONGEST_SOCKET_PATH
 
 
 def socket_folder(place: Path) -> Path:
-    """Give the folder for the sockets of the server in `place`; its path is short enough for one."""
+    """Give the folder for the sockets of the server in `place`; clients can use its path."""
     inside = place / "run"
-    if fits_socket(inside):
+    if can_hold_sockets(inside):
         return inside
     return Path(f"/tmp/stagewire-{os.geteuid()}-{short_name(place)}")  # noqa: S108 - see make_private
 

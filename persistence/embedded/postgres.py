@@ -59,6 +59,8 @@ class Postgres(Server):
     name: ClassVar = "Postgres"
     # "Fast shutdown": sessions are cut, what is committed is checkpointed.
     _gentle: ClassVar = signal.SIGINT
+    # "Immediate shutdown": its children are killed with it, which SIGKILL would leave to find out.
+    _dying: ClassVar = signal.SIGQUIT
 
     @property
     def url(self) -> str:
@@ -101,7 +103,7 @@ class Postgres(Server):
 
     def _reachable(self) -> bool:
         parts = (self.folder, self._wheel.folder / "bin/postgres", self._wheel.folder / "lib")
-        return place.fits_socket(self.folder / "run") and all(map(place.reachable_by_all, parts))
+        return place.can_hold_sockets(self.folder / "run") and all(map(place.reachable_by_all, parts))
 
     @property
     def _binaries(self) -> Path:

@@ -39,7 +39,9 @@ class Server(ABC):
     """
 
     name: ClassVar[str]
+    # How it is asked to stop, and what the kernel sends it when we die: that must not be refused.
     _gentle: ClassVar[signal.Signals]
+    _dying: ClassVar[signal.Signals]
 
     def __init__(
         self,
@@ -99,14 +101,13 @@ class Server(ABC):
             raise EmbeddedError(f"{self.name} is already started")
         self._clean_up()
         try:
-            self._bring_up(time.monotonic() + self._ready_within)
+            return self._bring_up(time.monotonic() + self._ready_within)
         except OSError as error:
             self._clean_up()
             raise EmbeddedError(f"{self.name} cannot use {error.filename or self.folder}: {error.strerror}") from error
         except BaseException:
             self._clean_up()
             raise
-        return self.url
 
     def stop(self) -> None:
         """Let the server finish cleanly; kill it where it does not."""
@@ -173,7 +174,7 @@ class Server(ABC):
     def _places(self) -> Sequence[Path]:
         return [self.folder]
 
-    def _bring_up(self, deadline: float) -> None:
+    def _bring_up(self, deadline: float) -> str:
         if platform.system() != "Linux":
             raise EmbeddedError("the embedded servers need Linux: use a Postgres and a Redis of your own")
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -181,8 +182,9 @@ class Server(ABC):
         self._set_log_aside()
         self._prepare(deadline)
         place.make_private(self._sockets, self._account)
-        self._process = self._spawn(self._command(), dying=self._gentle)
+        self._process = self._spawn(self._command(), dying=self._dying)
         self._await_ready(self._process, deadline)
+        return self.url
 
     @property
     def _sockets(self) -> Path:

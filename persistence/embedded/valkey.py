@@ -23,6 +23,8 @@ class Valkey(Server):
 
     name: ClassVar = "Valkey"
     _gentle: ClassVar = signal.SIGTERM
+    # What it answered is already written to its append-only file, if not yet to the disk.
+    _dying: ClassVar = signal.SIGKILL
 
     def __init__(
         self,

@@ -7,15 +7,7 @@ from msgspec import Struct
 
 from realtime.domain.session import State
 from realtime.protocol.codes import Code, Refusal
-
-
-class Standing(StrEnum):
-    """A user's role at large, from the access token."""
-
-    VIEWER = "viewer"
-    SELLER = "seller"
-    MODERATOR = "moderator"
-    ADMIN = "admin"
+from tokens.access import AccessRole
 
 
 class Role(StrEnum):
@@ -56,11 +48,11 @@ RULES: Final[dict[May, Rule]] = {
 }
 
 
-def role_in(host: str, user: str, standing: str) -> Role:
+def role_in(host: str, user: str, standing: AccessRole) -> Role:
     """Give the user's role in a session of `host`. An admin runs any session as its host does."""
-    if user == host or standing == Standing.ADMIN:
+    if user == host or standing is AccessRole.ADMIN:
         return Role.HOST
-    return Role.MODERATOR if standing == Standing.MODERATOR else Role.VIEWER
+    return Role.MODERATOR if standing is AccessRole.MODERATOR else Role.VIEWER
 
 
 def check(may: May, role: Role, state: State) -> None:
@@ -76,11 +68,11 @@ def check(may: May, role: Role, state: State) -> None:
         raise Refusal(Code.CONFLICT, f"the session is {state}", state=state)
 
 
-def check_create(standing: str) -> None:
+def check_create(standing: AccessRole) -> None:
     """Let pass who may create sessions.
 
     Raises:
         Refusal: `forbidden`.
     """
-    if standing not in (Standing.SELLER, Standing.ADMIN):
+    if standing not in (AccessRole.SELLER, AccessRole.ADMIN):
         raise Refusal(Code.FORBIDDEN, "only sellers may create sessions")

@@ -46,9 +46,9 @@ class Roster:
         return len(self._users)
 
     @property
-    def dirty(self) -> bool:
-        """Tell whether there may be something to write."""
-        return bool(self._touched)
+    def written(self) -> int:
+        """Count the users that are taken as written."""
+        return len(self._written)
 
     def take(self) -> Change:
         """Give what is to be written, and take it as written."""

@@ -4,6 +4,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from realtime.protocol.codes import Code, Refusal
 from realtime.protocol.types import Position
 
 
@@ -40,3 +41,29 @@ def plan(since: Position | None, window: Window, limit: int) -> Replay:
     if since.seq >= window.oldest - 1:
         return Replay(Source.MEMORY, since.seq)
     return Replay(Source.STORAGE, since.seq)
+
+
+class Span(Struct, frozen=True):
+    """The events from `first` to `last`; none where `first` is the greater. `more` lie beyond."""
+
+    first: int
+    last: int
+    more: bool
+
+
+def span(head: int, before: int | None, after: int | None, limit: int) -> Span:
+    """Give the page of a log that ends just below `before`, or begins just above `after`, or is the newest.
+
+    A log has every event from 1 to its head, so a page is known without looking.
+
+    Raises:
+        Refusal: `bad_request`, both are given.
+    """
+    if before is not None and after is not None:
+        raise Refusal(Code.BAD_REQUEST, "either before or after")
+    if after is not None:
+        last = min(after + limit, head)
+        return Span(after + 1, last, more=last < head)
+    last = min(head if before is None else before - 1, head)
+    first = max(last - limit + 1, 1)
+    return Span(first, last, more=first > 1)

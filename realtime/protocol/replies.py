@@ -73,6 +73,19 @@ class Page(Reply, tag="history", frozen=True, kw_only=True):
     more: bool
 
 
+class AgoraToken(Reply, tag="agora.token", frozen=True, kw_only=True):
+    """A token for the session's video channel; ask for the next one at `renew_at`."""
+
+    session: SessionId
+    token: str
+    app_id: str
+    channel: str
+    uid: int
+    role: str
+    expires_at: Millis
+    renew_at: Millis
+
+
 class Error(Reply, tag="error", frozen=True, kw_only=True):
     """The command was not carried out. Shape and meaning are `Refusal`'s."""
 

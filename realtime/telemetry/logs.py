@@ -47,7 +47,9 @@ def configure(log_format: str, level: str) -> None:
 def _renderers(log_format: str) -> list[structlog.typing.Processor]:
     strip = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     if log_format == "console":
-        return [strip, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        # The pretty traceback would print local variables: tokens and messages.
+        plain = structlog.dev.plain_traceback
+        return [strip, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
     return [strip, structlog.processors.format_exc_info, structlog.processors.JSONRenderer(serializer=_dumps)]
 
 

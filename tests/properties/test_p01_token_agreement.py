@@ -109,9 +109,7 @@ def test_anything_at_all_is_refused(text: str, app: App) -> None:
 
 
 @given(APPS, grants(), SALTS)
-def test_a_legacy_grant_verifies_to_its_end_and_says_what_was_asked(
-    app: App, grant: Grant, salt: int
-) -> None:
+def test_a_legacy_grant_verifies_to_its_end_and_says_what_was_asked(app: App, grant: Grant, salt: int) -> None:
     token = legacy.build(app, grant, salt)
     said = legacy.verify(token, app, grant.channel, grant.uid, grant.token_expires_at - 1)
     assert (said.app_id, said.salt, said.expires_at) == (app.app_id, salt, grant.token_expires_at)

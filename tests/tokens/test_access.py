@@ -225,9 +225,7 @@ def test_a_role_comes_from_its_claim_alone(claims: dict[str, Any], role: AccessR
 def test_the_settings_name_the_claims_of_role_and_name() -> None:
     settings = AccessSettings(SECRET, role_claim="stage.rights.role", name_claim="user_metadata.name")
     token = saying(stage={"rights": {"role": "seller"}}, user_metadata={"name": "Alice"})
-    assert verify(token, settings, NOW) == Identity(
-        "alice", AccessRole.SELLER, (NOW + 60) * 1000, name="Alice"
-    )
+    assert verify(token, settings, NOW) == Identity("alice", AccessRole.SELLER, (NOW + 60) * 1000, name="Alice")
 
 
 @pytest.mark.parametrize("path", ["user_metadata", "user_metadata.role", "user_metadata.a.b"])

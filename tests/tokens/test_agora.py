@@ -108,9 +108,7 @@ def test_a_token_holds_only_in_its_time(now: int, refusal: type[TokenError]) -> 
     "token",
     [
         pytest.param(agora.build(App(APP.app_id, "0" * 32), GRANT, 5), id="another certificate"),
-        pytest.param(
-            agora.build(App("0" * 32, APP.certificate), GRANT, 5), id="another app, our certificate"
-        ),
+        pytest.param(agora.build(App("0" * 32, APP.certificate), GRANT, 5), id="another app, our certificate"),
         pytest.param(signed(info(RTC, app_id=b"")), id="no app"),
         pytest.param(sealed(pack_string(b"") + info(RTC)), id="no signature"),
         pytest.param(sealed(pack_string(bytes(32)) + info(RTC)), id="signature of zeros"),

@@ -176,9 +176,7 @@ def test_a_renewal_is_due_after_the_issue_and_a_minute_before_the_sdk_warns(
     assert now < renew_at(grant) <= grant.privilege_expires_at - 30 - 60
 
 
-@pytest.mark.parametrize(
-    ("lifetime_s", "rule"), [(90, "more than 90 s"), (-1, "more than"), (86_401, "a day")]
-)
+@pytest.mark.parametrize(("lifetime_s", "rule"), [(90, "more than 90 s"), (-1, "more than"), (86_401, "a day")])
 def test_a_lifetime_too_short_to_renew_or_longer_than_a_day_is_refused(lifetime_s: int, rule: str) -> None:
     with pytest.raises(GrantError, match=rule):
         grant_for(SESSION, 7, Role.HOST, NOW, lifetime_s)

@@ -37,9 +37,7 @@ def test_a_token_is_the_published_one(vector: dict[str, Any]) -> None:
         privileges=privileges,
     )
     assert token == vector["token"]
-    assert legacy.verify(
-        token, APP, vector["channel"], vector["uid"], vector["ts"] - 1
-    ) == legacy.LegacyToken(
+    assert legacy.verify(token, APP, vector["channel"], vector["uid"], vector["ts"] - 1) == legacy.LegacyToken(
         APP.app_id,
         crc32(vector["channel"].encode()),
         crc32(str(vector["uid"]).encode()),
@@ -83,12 +81,8 @@ def test_a_token_holds_until_its_end() -> None:
         pytest.param(with_content(CONTENT, app_id="é" * 32), "room", 7, id="no app id in the text"),
         pytest.param(with_message(MESSAGE), "room", 7, id="another message"),
         pytest.param(with_content(pack_string(b"") + CONTENT[34:]), "room", 7, id="no signature"),
-        pytest.param(
-            with_content(CONTENT[:34] + bytes(4) + CONTENT[38:]), "room", 7, id="another channel checksum"
-        ),
-        pytest.param(
-            with_content(CONTENT[:38] + bytes(4) + CONTENT[42:]), "room", 7, id="another uid checksum"
-        ),
+        pytest.param(with_content(CONTENT[:34] + bytes(4) + CONTENT[38:]), "room", 7, id="another channel checksum"),
+        pytest.param(with_content(CONTENT[:38] + bytes(4) + CONTENT[42:]), "room", 7, id="another uid checksum"),
         pytest.param(
             legacy.build(APP, Grant("room7", 12, Role.HOST, NOW, NOW + 600, NOW + 900), 5),
             "room",

@@ -26,9 +26,7 @@ def test_the_longest_text_is_read_and_a_longer_one_is_not() -> None:
         unarmour("A" * (MAX_TOKEN_CHARS + 4))
 
 
-@given(
-    st.binary(max_size=100), st.dictionaries(st.integers(0, 0xFFFF), st.integers(0, 2**32 - 1), max_size=9)
-)
+@given(st.binary(max_size=100), st.dictionaries(st.integers(0, 0xFFFF), st.integers(0, 2**32 - 1), max_size=9))
 def test_what_was_packed_is_read_in_order(data: bytes, expiries: dict[int, int]) -> None:
     reader = Reader(b"\x02\x01\x04\x03\x02\x01" + pack_string(data) + pack_privileges(expiries) + b"rest")
     assert (reader.u16(), reader.u32()) == (0x0102, 0x01020304)

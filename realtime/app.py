@@ -1,0 +1,253 @@
+"""The wiring: makes the parts of a server process, opens them in order, and closes them in reverse."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from secrets import token_hex
+from typing import Final
+
+import structlog
+import uvicorn
+from msgspec import Struct
+from starlette.types import ASGIApp
+
+from persistence import migrate
+from persistence.hints import Hints, HintSettings
+from persistence.log import Log
+from persistence.postgres import PoolSettings, Postgres
+from persistence.presence import Presence
+from persistence.redis import Redis, connect
+from persistence.sessions import Sessions
+from realtime.attendance import Attendance
+from realtime.feeds import Feeds
+from realtime.http import site
+from realtime.http.endpoints import Context
+from realtime.http.health import Health
+from realtime.hub import Hub
+from realtime.lifecycle import Lifecycle
+from realtime.node import Node, Parts
+from realtime.protocol.codes import Close
+from realtime.sampler import Sampler
+from realtime.server import Server
+from realtime.settings import Settings
+from realtime.tasks import Tasks
+from realtime.telemetry import metrics
+from realtime.transport import Connection, parse_origins
+from realtime.video import Video
+from realtime.writer import Writer
+from tokens.access import AccessSettings, SharedSecret
+
+DAY_MS: Final = 86_400_000
+# Connections that the kernel may hold for us while the loop is busy.
+LISTEN_BACKLOG: Final = 4096
+log = structlog.get_logger("app")
+
+
+class ListenError(Exception):
+    """An address cannot be listened on. The message is one line for the operator."""
+
+
+class Sockets(Struct, frozen=True):
+    """The listening sockets of a process."""
+
+    websocket: socket.socket
+    http: socket.socket
+
+    @property
+    def websocket_port(self) -> int:
+        """Give the WebSocket port, which the system chose where the setting is 0."""
+        return int(self.websocket.getsockname()[1])
+
+    @property
+    def http_port(self) -> int:
+        """Give the side API's port."""
+        return int(self.http.getsockname()[1])
+
+
+def reserve(settings: Settings) -> Sockets:
+    """Take both ports without listening on them.
+
+    Raises:
+        ListenError
+    """
+    return Sockets(
+        _bind(settings.host, settings.port, settings.share_ports),
+        _bind(settings.host, settings.http_port, settings.share_ports),
+    )
+
+
+def listen(settings: Settings) -> Sockets:
+    """Take both ports and listen.
+
+    Raises:
+        ListenError
+    """
+    sockets = reserve(settings)
+    sockets.websocket.listen(LISTEN_BACKLOG)
+    sockets.http.listen(LISTEN_BACKLOG)
+    return sockets
+
+
+def _bind(host: str, port: int, shared: bool) -> socket.socket:
+    taken = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        if shared:
+            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        taken.bind((host, port))
+    except OSError as exc:
+        taken.close()
+        raise ListenError(f"cannot listen on {host}:{port}: {exc.strerror}") from None
+    return taken
+
+
+@asynccontextmanager
+async def running(settings: Settings, sockets: Sockets) -> AsyncIterator[Node]:
+    """Run a server process.
+
+    Raises:
+        StorageError: Postgres cannot be used, or is not migrated.
+    """
+    async with AsyncExitStack() as stack:
+        postgres = await _postgres(stack, settings)
+        client = connect(settings.redis_url, connections=settings.redis_connections, timeout=settings.redis_timeout)
+        stack.push_async_callback(client.aclose)
+        tasks = Tasks()
+        stack.push_async_callback(tasks.stop)
+        node, video = _assemble(settings, postgres, client, tasks)
+        server = Server(node, tasks)
+        health = Health(postgres, client)
+        _start(stack, node, server, tasks, settings, Log(postgres))
+        app = site.build(Context(node, video), health, lambda: sockets.websocket_port)
+        await stack.enter_async_context(_http(app, sockets.http, settings))
+        await stack.enter_async_context(_websocket(server, node, health, sockets.websocket))
+        yield node
+
+
+async def _postgres(stack: AsyncExitStack, settings: Settings) -> Postgres:
+    pool = PoolSettings(settings.database_url, settings.database_connections, settings.database_timeout)
+    postgres = Postgres(pool, metrics.POOL_WAIT.observe)
+    await postgres.open()
+    stack.push_async_callback(postgres.close)
+    await migrate.check(postgres)
+    await _add_partitions(Log(postgres), settings)
+    return postgres
+
+
+def _assemble(settings: Settings, postgres: Postgres, client: Redis, tasks: Tasks) -> tuple[Node, Video]:
+    name = token_hex(8)
+    storage, sessions, hub = Log(postgres), Sessions(postgres), Hub(settings)
+    feeds = Feeds(name, storage, sessions, hub, tasks, settings)
+    feeds.hints = Hints(client, feeds.receive, HintSettings(backlog=settings.hint_backlog))
+    lifecycle = Lifecycle(sessions, feeds)
+    parts = Parts(
+        settings=settings,
+        access=access_settings(settings),
+        log=storage,
+        feeds=feeds,
+        hub=hub,
+        writer=Writer(storage, feeds.committed, settings),
+        attendance=Attendance(Presence(client, name, settings.lease_ms), feeds, hub, settings),
+        lifecycle=lifecycle,
+    )
+    return Node(parts), Video(sessions, lifecycle, settings)
+
+
+def access_settings(settings: Settings) -> AccessSettings:
+    """Give what access tokens are checked against."""
+    return AccessSettings(
+        keys=SharedSecret(settings.jwt_secret),
+        issuer=settings.jwt_issuer or None,
+        audience=settings.jwt_audience or None,
+        role_claim=settings.jwt_role_claim,
+        leeway_s=settings.jwt_leeway,
+    )
+
+
+def _start(stack: AsyncExitStack, node: Node, server: Server, tasks: Tasks, settings: Settings, storage: Log) -> None:
+    node.feeds.hints.start()
+    stack.push_async_callback(node.feeds.hints.stop)
+    for work in (
+        node.feeds.check_heads(),
+        node.attendance.run(),
+        node.heartbeat.run(),
+        Sampler(node, server.connections).run(),
+        _keep_partitions(storage, settings),
+    ):
+        tasks.start(work)
+
+
+async def _keep_partitions(storage: Log, settings: Settings) -> None:
+    while True:
+        await asyncio.sleep(3600)
+        try:
+            await _add_partitions(storage, settings)
+        except Exception:
+            log.exception("partitions not added")
+
+
+async def _add_partitions(storage: Log, settings: Settings) -> None:
+    width = settings.partition_days * DAY_MS
+    made = await storage.add_partitions(width, 2 * width)
+    if made:
+        log.debug("partitions added", count=made)
+
+
+class _Uvicorn(uvicorn.Server):
+    """uvicorn as a part of a process that has its own way with signals."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals alone."""
+        yield
+
+
+@asynccontextmanager
+async def _http(app: ASGIApp, listener: socket.socket, settings: Settings) -> AsyncIterator[None]:
+    config = uvicorn.Config(
+        app,
+        http="h11",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=max(1, int(settings.shutdown_timeout)),
+    )
+    server = _Uvicorn(config)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await serving
+
+
+@asynccontextmanager
+async def _websocket(server: Server, node: Node, health: Health, listener: socket.socket) -> AsyncIterator[None]:
+    settings = node.settings
+    origins = parse_origins(settings.origins)
+    loop = asyncio.get_running_loop()
+    listening = await loop.create_server(
+        lambda: Connection(server, settings, origins), sock=listener, backlog=LISTEN_BACKLOG
+    )
+    try:
+        yield
+    finally:
+        node.draining = health.draining = True
+        listening.close()
+        await _wind_down(server, node)
+
+
+async def _wind_down(server: Server, node: Node) -> None:
+    """Keep every promise that was made, then say goodbye."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(node.settings.shutdown_timeout):
+            await node.writer.drain()
+            for connection in list(server.connections):
+                connection.close(Close.DRAIN, "the server restarts")
+            await node.attendance.write_all()
+            await server.empty()

@@ -1,0 +1,113 @@
+"""The `stagewire` command."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from time import time
+from typing import Final
+
+from persistence.embedded import EmbeddedError
+from persistence.errors import StorageError
+from realtime import dev, workers
+from realtime.app import ListenError, access_settings, listen
+from realtime.migrating import bring_up
+from realtime.run import run
+from realtime.settings import SettingsError, load, require_stores
+from realtime.telemetry import logs
+from tokens.access import AccessDenied, AccessRole, AccessSettingsError, mint
+
+FAILED: Final = 1
+_EXPECTED: Final = (SettingsError, ListenError, StorageError, EmbeddedError, AccessSettingsError)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; give the process's exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except _EXPECTED as exc:
+        print(f"stagewire: {exc}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        return FAILED
+    return 0
+
+
+def _dev(options: argparse.Namespace) -> None:
+    dev.dev(options.folder)
+
+
+def _serve(options: argparse.Namespace) -> None:
+    settings = load(os.environ)
+    require_stores(settings)
+    logs.configure(settings.log_format, settings.log_level)
+    if options.workers > 1:
+        workers.supervise(settings, options.workers)
+    else:
+        run(settings, listen(settings), lambda: None)
+
+
+def _migrate(_: argparse.Namespace) -> None:
+    settings = load(os.environ)
+    if not settings.database_url:
+        raise SettingsError("DATABASE_URL is not set")
+    applied = bring_up(settings)
+    print("\n".join(f"applied {name}" for name in applied) or "up to date")
+
+
+def _token(options: argparse.Namespace) -> None:
+    settings = load(os.environ)
+    secret = settings.jwt_secret or dev.secret(options.folder)
+    access = access_settings(load(os.environ, jwt_secret=secret))
+    try:
+        token = mint(
+            options.user,
+            AccessRole(options.role),
+            access.keys,
+            int(time()),
+            options.hours * 3600,
+            issuer=access.issuer,
+            audience=access.audience,
+            synthetic=options.synthetic,
+        )
+    except AccessDenied:
+        raise SettingsError("a user is 1 to 64 of the characters A-Z a-z 0-9 _ -") from None
+    print(token)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="stagewire", description="The realtime server for live sessions and chat.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    command = commands.add_parser("dev", help="serve on an embedded Postgres and Valkey, for development")
+    _add_folder(command)
+    command.set_defaults(run=_dev)
+
+    command = commands.add_parser("serve", help="serve on DATABASE_URL and REDIS_URL")
+    command.add_argument("--workers", type=_positive, default=1, metavar="N", help="processes that share the ports")
+    command.set_defaults(run=_serve)
+
+    command = commands.add_parser("token", help="mint an access token with the dev server's secret")
+    command.add_argument("user", help="who it is for: 1 to 64 of A-Z a-z 0-9 _ -")
+    command.add_argument("--role", choices=[role.value for role in AccessRole], default=AccessRole.VIEWER.value)
+    command.add_argument("--hours", type=_positive, default=12, help="how long it is good for (default: 12)")
+    command.add_argument("--synthetic", action="store_true", help="mark a load tester: left out of audience counts")
+    _add_folder(command)
+    command.set_defaults(run=_token)
+
+    command = commands.add_parser("migrate", help="bring the schema of DATABASE_URL up to date")
+    command.set_defaults(run=_migrate)
+    return parser
+
+
+def _add_folder(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--folder", type=Path, default=dev.FOLDER, help="the dev server's data (default: .stagewire)")
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number

@@ -1,0 +1,210 @@
+"""The logs that this node follows: opened when first asked for, kept up to date, closed when unused.
+
+An event reaches a feed three ways: committed by this node's writer, as a hint from another node, or
+read from Postgres. The last covers every way in which the first two can fail: a hole is waited on
+briefly, then read; and the heads of all feeds are compared with Postgres at a steady beat.
+"""
+
+import asyncio
+from collections.abc import Iterable, Iterator
+from time import monotonic
+
+import structlog
+from msgspec import DecodeError, Struct, msgpack
+
+from persistence.errors import StorageError
+from persistence.hints import Hints
+from persistence.log import Head, Log, Record
+from persistence.sessions import Sessions
+from realtime.feed import Feed
+from realtime.hub import Hub
+from realtime.protocol.codec import JSON
+from realtime.protocol.codes import Code, Refusal
+from realtime.protocol.events import Push
+from realtime.settings import Settings
+from realtime.tasks import Tasks
+from realtime.telemetry import metrics
+
+log = structlog.get_logger("feeds")
+
+
+class Hint(Struct, frozen=True, array_like=True):
+    """What one node tells the others of a session: events, a signal in JSON, that its audience changed."""
+
+    node: str
+    records: list[Record] = []
+    signal: bytes | None = None
+    audience: bool = False
+
+
+_encode = msgpack.Encoder().encode
+_decode = msgpack.Decoder(Hint).decode
+
+
+class Feeds:
+    """All feeds of this node. `on_audience(session)` is called when another node's audience changed."""
+
+    def __init__(self, node: str, log: Log, sessions: Sessions, hub: Hub, tasks: Tasks, settings: Settings) -> None:
+        self._node = node
+        self._log = log
+        self._sessions = sessions
+        self._hub = hub
+        self._tasks = tasks
+        self._settings = settings
+        self._feeds: dict[str, Feed] = {}
+        self._opening: dict[str, asyncio.Task[Feed]] = {}
+        # Events that arrive while a feed is being opened.
+        self._early: dict[str, list[Record]] = {}
+        self.hints: Hints
+        self.on_audience = _ignore
+
+    def __iter__(self) -> Iterator[Feed]:
+        return iter(list(self._feeds.values()))
+
+    def __len__(self) -> int:
+        return len(self._feeds)
+
+    def get(self, session: str) -> Feed | None:
+        """Give the feed of a session, if it is open."""
+        return self._feeds.get(session)
+
+    async def open(self, session: str) -> Feed:
+        """Give the feed of a session; open it once for however many ask.
+
+        Raises:
+            Refusal: `not_found`.
+            Unavailable: Postgres cannot be asked.
+        """
+        if feed := self._feeds.get(session):
+            feed.idle_since = monotonic()
+            return feed
+        task = self._opening.get(session)
+        if task is None:
+            task = self._opening[session] = self._tasks.start(self._open(session))
+            task.add_done_callback(lambda _: self._opening.pop(session, None))
+        return await asyncio.shield(task)
+
+    async def _open(self, session: str) -> Feed:
+        self._early[session] = []
+        try:
+            # Only what is committed after the subscription can be missed by the reads below.
+            await self.hints.follow(session)
+            stored = await self._sessions.get(session)
+            if stored is None:
+                await self.hints.unfollow(session)
+                raise Refusal(Code.NOT_FOUND, "no such session")
+            feed = Feed(stored, self._settings.ring_events)
+            feed.warm(await self._log.before(session, feed.head + 1, self._settings.ring_events))
+            feed.idle_since = monotonic()
+            self._feeds[session] = feed
+            self._take(feed, self._early[session])
+            return feed
+        finally:
+            del self._early[session]
+
+    def committed(self, session: str, records: list[Record]) -> None:
+        """Pass on what this node has appended: to its own connections, and to the other nodes."""
+        self._offer(session, records)
+        self.hints.publish(session, _encode(Hint(self._node, records)))
+
+    def signal(self, session: str, message: Push) -> None:
+        """Tell everyone in the session something that is not kept, on every node."""
+        document = JSON.encode(message)
+        self._hub.publish(session, (document,))
+        self.hints.publish(session, _encode(Hint(self._node, signal=document)))
+
+    def announce_audience(self, session: str) -> None:
+        """Tell the other nodes that this node's part of the audience changed."""
+        self.hints.publish(session, _encode(Hint(self._node, audience=True)))
+
+    def receive(self, session: str, payload: bytes) -> None:
+        """Take a hint."""
+        try:
+            hint = _decode(payload)
+        except DecodeError:
+            log.warning("hint not understood", session=session)
+            return
+        if hint.node == self._node:
+            return
+        self._offer(session, hint.records)
+        if hint.signal is not None:
+            self._hub.publish(session, (hint.signal,))
+        if hint.audience:
+            self.on_audience(session)
+
+    def _offer(self, session: str, records: list[Record]) -> None:
+        if feed := self._feeds.get(session):
+            self._take(feed, records)
+        elif session in self._early:
+            self._early[session].extend(records)
+
+    def _take(self, feed: Feed, records: Iterable[Record], healed_by: str = "hint") -> None:
+        documents = feed.offer(records)
+        if documents:
+            self._hub.publish(feed.id, [document.json for document in documents])
+        if feed.hole:
+            self._notice(feed)
+        elif feed.hole_since is not None:
+            metrics.HOLES.labels(healed_by).inc()
+            metrics.HEAL.observe(monotonic() - feed.hole_since)
+            feed.hole_since = None
+
+    def _notice(self, feed: Feed) -> None:
+        if feed.hole_since is None:
+            feed.hole_since = monotonic()
+            wait = self._settings.hole_wait_ms / 1000
+            asyncio.get_running_loop().call_later(wait, self._heal, feed)
+
+    def _heal(self, feed: Feed) -> None:
+        if feed.hole and self._feeds.get(feed.id) is feed:
+            self._tasks.start(self._catch_up(feed))
+
+    async def _catch_up(self, feed: Feed) -> None:
+        try:
+            while feed.hole:
+                records = await self._log.after(feed.id, feed.head, self._settings.ring_events)
+                if not records:
+                    break
+                self._take(feed, records, healed_by="read")
+        except StorageError as exc:
+            log.warning("catch-up failed", session=feed.id, reason=str(exc))
+        if feed.hole:
+            # The next check of the heads notices it again.
+            feed.hole_since = None
+
+    async def check_heads(self) -> None:
+        """Compare all feeds with Postgres, for ever."""
+        while True:
+            await asyncio.sleep(self._settings.head_check_ms / 1000)
+            await self._close_unused()
+            if not self._feeds:
+                continue
+            try:
+                heads = await self._log.heads(list(self._feeds))
+            except StorageError as exc:
+                log.warning("heads unknown", reason=str(exc))
+            else:
+                self._compare(heads)
+
+    def _compare(self, heads: dict[str, Head]) -> None:
+        for feed in self:
+            head = heads.get(feed.id)
+            if head is not None and head.epoch == feed.epoch:
+                feed.expect(head.seq)
+                if feed.hole:
+                    self._notice(feed)
+
+    async def _close_unused(self) -> None:
+        now = monotonic()
+        for feed in self:
+            if self._hub.size(feed.id):
+                feed.idle_since = None
+            elif feed.idle_since is None:
+                feed.idle_since = now
+            elif now - feed.idle_since > self._settings.linger:
+                del self._feeds[feed.id]
+                await self.hints.unfollow(feed.id)
+
+
+def _ignore(session: str) -> None:
+    pass

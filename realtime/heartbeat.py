@@ -1,0 +1,92 @@
+"""One wheel for all connections: it pings them, finds the silent, and sends away who never says hello.
+
+A connection sits on one of `SPOKES` spokes and is pinged when its spoke comes up, once per heartbeat.
+Those of a spoke who follow the same sessions share one encoded ping.
+"""
+
+import asyncio
+from collections.abc import Callable, Collection
+from time import time_ns
+from typing import Final
+
+from realtime.protocol.codec import Format
+from realtime.protocol.codes import Close
+from realtime.protocol.events import Ping
+from realtime.protocol.types import Position
+from realtime.settings import Settings
+from realtime.transport import Connection, to_frame
+
+SPOKES: Final = 20
+
+# The sessions that a connection follows, and the head of one.
+Follows = Callable[[Connection], Collection[str]]
+HeadOf = Callable[[str], Position]
+
+
+class Heartbeat:
+    """The wheel. Its clock is the event loop's, as the connections' is."""
+
+    def __init__(self, follows: Follows, head_of: HeadOf, settings: Settings) -> None:
+        self._follows = follows
+        self._head_of = head_of
+        self._settings = settings
+        self._spokes: list[set[Connection]] = [set() for _ in range(SPOKES)]
+        self._spoke_of: dict[Connection, set[Connection]] = {}
+        # In the order of their arrival, so the first is always the one whose time is up first.
+        self._strangers: dict[Connection, float] = {}
+        self._turn = 0
+
+    def expect_hello(self, connection: Connection) -> None:
+        """Give a new connection its time to say hello."""
+        self._strangers[connection] = connection.opened_at + self._settings.hello_timeout
+
+    def add(self, connection: Connection) -> None:
+        """Keep an identified connection alive. It is pinged a full heartbeat from now."""
+        self._strangers.pop(connection, None)
+        spoke = self._spokes[(self._turn - 1) % SPOKES]
+        spoke.add(connection)
+        self._spoke_of[connection] = spoke
+
+    def remove(self, connection: Connection) -> None:
+        """Let go of a connection."""
+        self._strangers.pop(connection, None)
+        if spoke := self._spoke_of.pop(connection, None):
+            spoke.discard(connection)
+
+    async def run(self) -> None:
+        """Turn for ever."""
+        while True:
+            await asyncio.sleep(self._settings.heartbeat / SPOKES)
+            self.turn(asyncio.get_running_loop().time())
+
+    def turn(self, now: float) -> None:
+        """Do what is due at `now`, and step on by one spoke."""
+        self._send_strangers_away(now)
+        for connection in [c for c in self._spoke_of if now - c.last_heard > self._settings.silence]:
+            connection.close(Close.HEARTBEAT_LOST, "no sign of life")
+        self._ping(self._spokes[self._turn])
+        self._turn = (self._turn + 1) % SPOKES
+
+    def _send_strangers_away(self, now: float) -> None:
+        late = []
+        for connection, deadline in self._strangers.items():
+            if deadline > now:
+                break
+            late.append(connection)
+        for connection in late:
+            self._strangers.pop(connection, None)
+            connection.close(Close.NO_HELLO, "no hello in time")
+
+    def _ping(self, spoke: set[Connection]) -> None:
+        pings: dict[tuple[Format, frozenset[str]], bytes] = {}
+        for connection in spoke:
+            key = (connection.codec.name, frozenset(self._follows(connection)))
+            frame = pings.get(key)
+            if frame is None:
+                frame = pings[key] = self._encode(connection, key[1])
+            connection.write(frame)
+
+    def _encode(self, connection: Connection, sessions: frozenset[str]) -> bytes:
+        heads = {session: self._head_of(session) for session in sessions}
+        ping = Ping(now=time_ns() // 1_000_000, heads=heads)
+        return to_frame(connection.codec.encode(ping), binary=connection.codec.binary)

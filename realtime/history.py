@@ -1,0 +1,35 @@
+"""Pages of a log: from memory where all of the page lies there, else from Postgres."""
+
+from collections.abc import Coroutine
+from typing import Any
+
+from persistence.log import Log
+from realtime.domain.replay import Span, span
+from realtime.feed import Feed, encode
+from realtime.node import Node
+from realtime.protocol.codec import Codec
+from realtime.protocol.commands import History
+from realtime.protocol.replies import Page
+
+
+def page(node: Node, codec: Codec, feed: Feed, command: History) -> Page | Coroutine[Any, Any, Page]:
+    """Answer `history`, at once where this node has the page in memory."""
+    wanted = span(feed.head, command.before, command.after, command.limit)
+    if wanted.first >= feed.window.oldest or wanted.first > wanted.last:
+        return _page(codec, command, wanted, feed.between(wanted.first - 1, wanted.last + 1))
+    return _page_later(node.log, codec, command, wanted)
+
+
+async def _page_later(log: Log, codec: Codec, command: History, wanted: Span) -> Page:
+    return _page(codec, command, wanted, await read(log, command.session, wanted))
+
+
+async def read(log: Log, session: str, wanted: Span) -> list[bytes]:
+    """Read a page from Postgres, each event encoded as its push, in JSON."""
+    count = wanted.last - wanted.first + 1
+    records = await log.after(session, wanted.first - 1, count) if count > 0 else []
+    return [encode(session, record) for record in records]
+
+
+def _page(codec: Codec, command: History, wanted: Span, documents: list[bytes]) -> Page:
+    return Page(re=command.id, session=command.session, events=codec.array(documents), more=wanted.more)

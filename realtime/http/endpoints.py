@@ -1,0 +1,247 @@
+"""The HTTP side API: one short function per endpoint, and the table that routes and OpenAPI come from."""
+
+from collections.abc import Awaitable, Callable
+from time import time
+from typing import Annotated, Any, Final
+
+from msgspec import Meta, Raw, Struct
+
+from persistence.sessions import Session
+from realtime.domain import access
+from realtime.domain.access import May
+from realtime.domain.replay import span
+from realtime.domain.session import Action, State
+from realtime.feed import view_of
+from realtime.history import read
+from realtime.node import Node
+from realtime.protocol.codec import JSON
+from realtime.protocol.codes import Code, Refusal
+from realtime.protocol.commands import PageSize
+from realtime.protocol.replies import AgoraToken, SessionView
+from realtime.protocol.text import clean
+from realtime.protocol.types import Millis, Seq, SessionId
+from realtime.video import Video
+from tokens.access import AccessRole, Identity, mint
+
+# A day's work in dev mode.
+DEV_TOKEN_SECONDS: Final = 12 * 3600
+
+
+class Call(Struct, frozen=True, kw_only=True):
+    """One request, checked: who asks, about which session, with which query and body."""
+
+    who: Identity | None
+    session: str
+    query: Any
+    body: Any
+
+    @property
+    def user(self) -> Identity:
+        """Give who asks, where the endpoint asks for a token."""
+        assert self.who is not None
+        return self.who
+
+
+class Context(Struct, frozen=True):
+    """What endpoints work with."""
+
+    node: Node
+    video: Video
+
+
+class SessionPath(Struct, frozen=True):
+    """The path parameters of a session's endpoints."""
+
+    id: SessionId
+
+
+class NewSession(Struct, frozen=True, forbid_unknown_fields=True):
+    """The body that creates a session."""
+
+    title: str
+
+
+class SessionsQuery(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which sessions to list: the newest, of one state or of all."""
+
+    state: State | None = None
+    limit: PageSize = 50
+
+
+class SessionList(Struct, frozen=True):
+    """Sessions, the newest first."""
+
+    sessions: list[SessionView]
+
+
+class EventsQuery(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which page of a log: just before `before`, just after `after`, or the newest."""
+
+    before: Seq | None = None
+    after: Seq | None = None
+    limit: PageSize = 50
+
+
+class EventPage(Struct, frozen=True):
+    """A page of a log, ascending; `more` says whether the log goes on in that direction."""
+
+    events: Raw
+    more: bool
+
+
+class NewDevToken(Struct, frozen=True, forbid_unknown_fields=True):
+    """Whom to mint a token for."""
+
+    user: Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{1,64}$")]
+    role: AccessRole = AccessRole.VIEWER
+    synthetic: bool = False
+
+
+class DevToken(Struct, frozen=True):
+    """A minted token."""
+
+    token: str
+    user: str
+    role: AccessRole
+    expires_at: Millis
+
+
+async def create_session(context: Context, call: Call) -> SessionView:
+    """Create a scheduled session."""
+    limit = context.node.settings.title_characters
+    title = clean(call.body.title, max_characters=limit, max_bytes=4 * limit)
+    return view_of(await context.node.lifecycle.create(call.user, title))
+
+
+async def list_sessions(context: Context, call: Call) -> SessionList:
+    """List sessions."""
+    found = await context.node.lifecycle.newest(call.query.state, call.query.limit)
+    return SessionList([view_of(session) for session in found])
+
+
+async def get_session(context: Context, call: Call) -> SessionView:
+    """Give one session."""
+    return view_of(await _readable(context, call))
+
+
+def move_session(action: Action) -> "Handle":
+    """Give the endpoint that carries out a transition."""
+
+    async def move(context: Context, call: Call) -> SessionView:
+        await context.node.lifecycle.move(call.user, call.session, action)
+        return view_of(await context.node.lifecycle.find(call.session))
+
+    return move
+
+
+async def get_events(context: Context, call: Call) -> EventPage:
+    """Give a page of a session's log."""
+    session = await _readable(context, call)
+    wanted = span(session.head.seq, call.query.before, call.query.after, call.query.limit)
+    return EventPage(JSON.array(await read(context.node.log, session.id, wanted)), wanted.more)
+
+
+async def issue_agora_token(context: Context, call: Call) -> AgoraToken:
+    """Issue an Agora token for the session's channel."""
+    return await context.video.issue(call.user, call.session)
+
+
+async def mint_dev_token(context: Context, call: Call) -> DevToken:
+    """Mint an access token for anyone. Exists in dev mode only."""
+    node = context.node
+    if not node.settings.dev:
+        raise Refusal(Code.NOT_FOUND, "no such endpoint")
+    now = int(time())
+    token = mint(
+        call.body.user,
+        call.body.role,
+        node.access.keys,
+        now,
+        DEV_TOKEN_SECONDS,
+        issuer=node.access.issuer,
+        audience=node.access.audience,
+        synthetic=call.body.synthetic,
+    )
+    return DevToken(token, call.body.user, call.body.role, (now + DEV_TOKEN_SECONDS) * 1000)
+
+
+async def _readable(context: Context, call: Call) -> Session:
+    session = await context.node.lifecycle.find(call.session)
+    role = access.role_in(session.host, call.user.user, call.user.role)
+    access.check(May.READ, role, State(session.state))
+    return session
+
+
+Handle = Callable[[Context, Call], Awaitable[Struct]]
+
+
+class Endpoint(Struct, frozen=True, kw_only=True):
+    """One row of the API."""
+
+    method: str
+    path: str
+    handle: Handle
+    summary: str
+    reply: type
+    query: type | None = None
+    body: type | None = None
+    status: int = 200
+    public: bool = False
+
+
+_SESSION: Final = "/v1/sessions/{id}"
+
+ENDPOINTS: Final = [
+    Endpoint(
+        method="POST",
+        path="/v1/sessions",
+        handle=create_session,
+        summary="Create a session",
+        body=NewSession,
+        reply=SessionView,
+        status=201,
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/sessions",
+        handle=list_sessions,
+        summary="List sessions",
+        query=SessionsQuery,
+        reply=SessionList,
+    ),
+    Endpoint(method="GET", path=_SESSION, handle=get_session, summary="Give a session", reply=SessionView),
+    *(
+        Endpoint(
+            method="POST",
+            path=f"{_SESSION}/{action}",
+            handle=move_session(action),
+            summary=f"{action.capitalize()} a session",
+            reply=SessionView,
+        )
+        for action in Action
+    ),
+    Endpoint(
+        method="GET",
+        path=f"{_SESSION}/events",
+        handle=get_events,
+        summary="Give a page of a session's log",
+        query=EventsQuery,
+        reply=EventPage,
+    ),
+    Endpoint(
+        method="POST",
+        path=f"{_SESSION}/agora-token",
+        handle=issue_agora_token,
+        summary="Issue an Agora token",
+        reply=AgoraToken,
+    ),
+    Endpoint(
+        method="POST",
+        path="/dev/token",
+        handle=mint_dev_token,
+        summary="Mint an access token (dev mode only)",
+        body=NewDevToken,
+        reply=DevToken,
+        public=True,
+    ),
+]

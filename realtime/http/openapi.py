@@ -1,0 +1,67 @@
+"""The OpenAPI 3.1 document, generated from the table of endpoints and their types."""
+
+import re
+from typing import Any
+
+import msgspec
+
+from realtime.http.endpoints import ENDPOINTS, Endpoint, SessionPath
+from realtime.http.serving import FailureBody
+
+_REF = "#/components/schemas/{name}"
+
+
+def document(version: str) -> dict[str, Any]:
+    """Give the document."""
+    types = [t for e in ENDPOINTS for t in (e.body, e.reply) if t] + [FailureBody]
+    schemas, components = msgspec.json.schema_components(types, ref_template=_REF)
+    refs = dict(zip(types, schemas, strict=True))
+    paths: dict[str, dict[str, Any]] = {}
+    for endpoint in ENDPOINTS:
+        paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint, refs)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Stagewire", "version": version, "license": {"name": "Apache-2.0"}},
+        "paths": paths,
+        "components": {
+            "schemas": components,
+            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+        },
+    }
+
+
+def _operation(endpoint: Endpoint, refs: dict[type, Any]) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "summary": endpoint.summary,
+        "operationId": re.sub(r"\W+", "_", f"{endpoint.method.lower()}{endpoint.path}").strip("_"),
+        "responses": {
+            str(endpoint.status): _content("Done", refs[endpoint.reply]),
+            "default": _content("Refused", refs[FailureBody]),
+        },
+    }
+    if parameters := _parameters(endpoint):
+        operation["parameters"] = parameters
+    if endpoint.body:
+        operation["requestBody"] = {"required": True, **_content("", refs[endpoint.body])}
+        del operation["requestBody"]["description"]
+    if not endpoint.public:
+        operation["security"] = [{"bearer": []}]
+    return operation
+
+
+def _content(description: str, schema: Any) -> dict[str, Any]:
+    return {"description": description, "content": {"application/json": {"schema": schema}}}
+
+
+def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
+    path = SessionPath if "{" in endpoint.path else None
+    return [
+        {
+            "name": field.encode_name,
+            "in": place,
+            "required": place == "path",
+            "schema": msgspec.json.schema(field.type),
+        }
+        for place, shape in (("path", path), ("query", endpoint.query))
+        for field in (msgspec.structs.fields(shape) if shape else ())
+    ]

@@ -1,0 +1,140 @@
+"""From a request to an endpoint and back: tokens, bodies, and what a refusal looks like over HTTP."""
+
+import asyncio
+from time import perf_counter, time
+from typing import Any
+
+import msgspec
+import structlog
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from persistence.errors import StorageError
+from realtime.http.endpoints import Call, Context, Endpoint, SessionPath
+from realtime.protocol.codes import HTTP_STATUS, Code, Refusal
+from realtime.telemetry import metrics
+from realtime.writer import RETRY_MS
+from tokens.access import AccessDenied, Identity, verify
+
+log = structlog.get_logger("http")
+
+
+class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Why a request was refused."""
+
+    code: str
+    message: str
+    retry_after_ms: int | None = None
+    state: str | None = None
+
+
+class FailureBody(msgspec.Struct, frozen=True):
+    """The body of every refusal."""
+
+    error: Failure
+
+
+class Serving:
+    """Serves one endpoint."""
+
+    def __init__(self, endpoint: Endpoint, context: Context) -> None:
+        self._endpoint = endpoint
+        self._context = context
+
+    async def answer(self, request: Request) -> Response:
+        """Answer a request, whatever happens."""
+        began = perf_counter()
+        response = await self._answer(request)
+        metrics.REQUESTS.labels(self._endpoint.path, str(response.status_code)).observe(perf_counter() - began)
+        return response
+
+    async def _answer(self, request: Request) -> Response:
+        try:
+            call = await self._read(request)
+            reply = await self._endpoint.handle(self._context, call)
+        except Refusal as exc:
+            return refused(exc)
+        except StorageError as exc:
+            log.warning("storage failed", route=self._endpoint.path, reason=str(exc))
+            return refused(Refusal(Code.UNAVAILABLE, "try again", retry_after_ms=RETRY_MS))
+        except Exception:
+            log.exception("request failed", route=self._endpoint.path)
+            return refused(Refusal(Code.INTERNAL, "that went wrong"))
+        return json_response(reply, self._endpoint.status)
+
+    async def _read(self, request: Request) -> Call:
+        endpoint = self._endpoint
+        who = None if endpoint.public else self._identify(request)
+        settings = self._context.node.settings
+        return Call(
+            who=who,
+            session=_convert(request.path_params, SessionPath).id if request.path_params else "",
+            query=_convert(_query(request), endpoint.query) if endpoint.query else None,
+            body=await _body(request, endpoint.body, settings.http_body, settings.http_timeout)
+            if endpoint.body
+            else None,
+        )
+
+    def _identify(self, request: Request) -> Identity:
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise Refusal(Code.UNAUTHENTICATED, "a Bearer token is required")
+        try:
+            return verify(token.strip(), self._context.node.access, time())
+        except AccessDenied as exc:
+            raise Refusal(Code.UNAUTHENTICATED, f"token {exc.reason}") from None
+
+
+def json_response(content: Any, status: int = 200) -> Response:
+    """Answer with JSON."""
+    return Response(msgspec.json.encode(content), status, media_type="application/json")
+
+
+def refused(refusal: Refusal) -> Response:
+    """Answer with a refusal."""
+    metrics.REFUSALS.labels(refusal.code).inc()
+    failure = Failure(refusal.code, refusal.message, refusal.retry_after_ms, refusal.state)
+    response = json_response(FailureBody(failure), HTTP_STATUS[refusal.code])
+    if refusal.code is Code.UNAUTHENTICATED:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    if refusal.retry_after_ms is not None:
+        response.headers["Retry-After"] = str(-(-refusal.retry_after_ms // 1000))
+    return response
+
+
+def _query(request: Request) -> dict[str, str]:
+    pairs = request.query_params.multi_items()
+    if len(pairs) != len(dict(pairs)):
+        raise Refusal(Code.BAD_REQUEST, "a query parameter is given twice")
+    return dict(pairs)
+
+
+def _convert(values: dict[str, str], shape: type) -> Any:
+    try:
+        return msgspec.convert(values, shape, strict=False)
+    except msgspec.ValidationError as exc:
+        raise Refusal(Code.BAD_REQUEST, str(exc)) from None
+
+
+async def _body(request: Request, shape: type, limit: int, seconds: float) -> Any:
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise Refusal(Code.BAD_REQUEST, "the body must be application/json")
+    try:
+        async with asyncio.timeout(seconds):
+            body = await _collect(request, limit)
+        return msgspec.json.decode(body, type=shape)
+    except TimeoutError:
+        raise Refusal(Code.BAD_REQUEST, "the body took too long") from None
+    except ClientDisconnect:
+        raise Refusal(Code.BAD_REQUEST, "the body broke off") from None
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
+        raise Refusal(Code.BAD_REQUEST, str(exc)[:200]) from None
+
+
+async def _collect(request: Request, limit: int) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            raise Refusal(Code.TOO_LARGE, f"at most {limit} bytes")
+    return bytes(body)

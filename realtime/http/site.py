@@ -1,0 +1,117 @@
+"""All routes of the side API: endpoints, health, metrics, documents, and the demo."""
+
+import re
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from realtime.http import openapi
+from realtime.http.endpoints import ENDPOINTS, Context
+from realtime.http.health import Health
+from realtime.http.serving import Serving, json_response, refused
+from realtime.protocol.codes import Code, Refusal
+from realtime.telemetry.exposition import exposition
+
+_DEMO: Final = Path(__file__).with_name("demo")
+_HOST: Final = re.compile(r"[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]")
+_CODES: Final = {404: Code.NOT_FOUND, 413: Code.TOO_LARGE, 500: Code.INTERNAL}
+
+
+def build(context: Context, health: Health, websocket_port: Callable[[], int]) -> Starlette:
+    """Give the application. `websocket_port` is asked once the server listens."""
+    return Starlette(
+        routes=[*_api(context), *_operations(health), *Demo(context.node.settings.dev, websocket_port).routes()],
+        exception_handlers={HTTPException: _on_http_error},
+    )
+
+
+def _api(context: Context) -> list[BaseRoute]:
+    document = openapi.document(version("stagewire"))
+
+    async def serve_openapi(_: Request) -> Response:
+        return json_response(document)
+
+    endpoints = [e for e in ENDPOINTS if context.node.settings.dev or not e.path.startswith("/dev/")]
+    routes = [Route(e.path, Serving(e, context).answer, methods=[e.method]) for e in endpoints]
+    return [*routes, Route("/openapi.json", serve_openapi)]
+
+
+def _operations(health: Health) -> list[BaseRoute]:
+    async def healthz(_: Request) -> Response:
+        return json_response({"status": "ok"})
+
+    async def readyz(_: Request) -> Response:
+        readiness = await health.readiness()
+        return json_response(readiness, 200 if readiness.ready else 503)
+
+    def metrics(_: Request) -> Response:
+        return Response(exposition(), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+    return [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)]
+
+
+class Demo:
+    """The demo page: plain files, under a policy that runs nothing but them."""
+
+    def __init__(self, dev: bool, websocket_port: Callable[[], int]) -> None:
+        self._dev = dev
+        self._websocket_port = websocket_port
+        self._files = {file.name: file for file in _DEMO.iterdir() if file.is_file()}
+
+    def routes(self) -> list[BaseRoute]:
+        """Give the routes of the page, its settings and its files."""
+        return [
+            Route("/", self._index),
+            Route("/demo/settings.json", self._settings),
+            Route("/demo/{name}", self._file),
+        ]
+
+    async def _index(self, request: Request) -> Response:
+        return self._serve("index.html", request)
+
+    async def _settings(self, _: Request) -> Response:
+        return json_response({"websocket_port": self._websocket_port(), "dev": self._dev})
+
+    async def _file(self, request: Request) -> Response:
+        return self._serve(request.path_params["name"], request)
+
+    def _serve(self, name: str, request: Request) -> Response:
+        file = self._files.get(name)
+        if file is None:
+            return refused(Refusal(Code.NOT_FOUND, "no such page"))
+        return FileResponse(file, headers=self._headers(request))
+
+    def _headers(self, request: Request) -> dict[str, str]:
+        return {
+            "Content-Security-Policy": (
+                "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+                f"connect-src 'self' {self._websocket(request)}; base-uri 'none'; form-action 'none'; "
+                "frame-ancestors 'none'"
+            ),
+            "X-Content-Type-Options": "nosniff",
+            "Referrer-Policy": "no-referrer",
+            "Cache-Control": "no-cache",
+        }
+
+    def _websocket(self, request: Request) -> str:
+        """Give the origin of the WebSocket port, on the host by which the page was asked for."""
+        name, _, _ = request.headers.get("host", "").rpartition(":")
+        host = name or request.headers.get("host", "")
+        return f"ws://{host}:{self._websocket_port()}" if _HOST.fullmatch(host) else ""
+
+
+async def _on_http_error(_: Request, exc: Exception) -> Response:
+    """Refuse in our own words what the framework refuses."""
+    assert isinstance(exc, HTTPException)
+    response = refused(Refusal(_CODES.get(exc.status_code, Code.BAD_REQUEST), exc.detail))
+    response.status_code = exc.status_code
+    response.headers.update(exc.headers or {})
+    return response

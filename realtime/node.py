@@ -1,0 +1,83 @@
+"""One server process: everything that a command may need, and how connections enter and leave sessions."""
+
+from collections.abc import Collection
+
+from msgspec import Struct
+
+from persistence.log import Log
+from realtime.attendance import Attendance
+from realtime.domain.access import Role
+from realtime.feed import Feed
+from realtime.feeds import Feeds
+from realtime.heartbeat import Heartbeat
+from realtime.hub import Hub
+from realtime.lifecycle import Lifecycle
+from realtime.peer import Membership, Peer
+from realtime.protocol.codes import Code, Refusal
+from realtime.protocol.types import Position
+from realtime.settings import Settings
+from realtime.transport import Connection
+from realtime.writer import Writer
+from tokens.access import AccessSettings
+
+
+class Parts(Struct, frozen=True, kw_only=True):
+    """What a node is made of."""
+
+    settings: Settings
+    access: AccessSettings
+    log: Log
+    feeds: Feeds
+    hub: Hub
+    writer: Writer
+    attendance: Attendance
+    lifecycle: Lifecycle
+
+
+class Node:
+    """Puts the parts together. It opens nothing and starts no task: `realtime.app` does."""
+
+    def __init__(self, parts: Parts) -> None:
+        self.settings = parts.settings
+        self.access = parts.access
+        self.log = parts.log
+        self.feeds = parts.feeds
+        self.hub = parts.hub
+        self.writer = parts.writer
+        self.attendance = parts.attendance
+        self.lifecycle = parts.lifecycle
+        self.heartbeat = Heartbeat(_follows, self._head_of, parts.settings)
+        self.draining = False
+
+    def enter(self, connection: Connection, peer: Peer, feed: Feed, role: Role) -> None:
+        """Let a connection follow a session, from the feed's head on."""
+        if feed.id in peer.joined:
+            # A second join gives everything up to the head again, and what waits must not come twice.
+            self.hub.detach(feed.id, connection)
+        else:
+            self._count(peer, feed)
+        peer.joined[feed.id] = Membership(feed, role)
+        self.hub.attach(feed.id, connection)
+
+    def _count(self, peer: Peer, feed: Feed) -> None:
+        if len(peer.joined) >= self.settings.max_sessions_joined:
+            raise Refusal(Code.CONFLICT, f"at most {self.settings.max_sessions_joined} sessions at a time")
+        if not peer.identity.synthetic:
+            self.attendance.enter(feed.id, peer.identity.user)
+
+    def leave(self, connection: Connection, peer: Peer, session: str) -> None:
+        """Let a connection follow a session no more."""
+        del peer.joined[session]
+        self.hub.detach(session, connection)
+        if not peer.identity.synthetic:
+            self.attendance.leave(session, peer.identity.user)
+
+    def _head_of(self, session: str) -> Position:
+        feed = self.feeds.get(session)
+        assert feed is not None, "a session that somebody follows stays open"
+        return feed.position
+
+
+def _follows(connection: Connection) -> Collection[str]:
+    joined: Collection[str] = connection.peer.joined
+    return joined

@@ -1,0 +1,48 @@
+"""Reads once a second what is not worth counting on the way: sizes, and how late the loop is."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Collection
+from typing import Final
+
+from realtime.node import Node
+from realtime.protocol.codec import Format
+from realtime.telemetry import metrics
+from realtime.transport import Connection
+
+PERIOD: Final = 1.0
+
+
+class Sampler:
+    """Fills the gauges, and the counters of what others count for themselves."""
+
+    def __init__(self, node: Node, connections: Collection[Connection]) -> None:
+        self._node = node
+        self._connections = connections
+        self._hints: Counter[str] = Counter()
+
+    async def run(self) -> None:
+        """Sample for ever."""
+        loop = asyncio.get_running_loop()
+        while True:
+            due = loop.time() + PERIOD
+            await asyncio.sleep(PERIOD)
+            metrics.LOOP_LAG.observe(max(0.0, loop.time() - due))
+            self.sample()
+
+    def sample(self) -> None:
+        """Read everything once."""
+        formats = Counter(connection.codec.name for connection in self._connections)
+        for name in Format:
+            metrics.CONNECTIONS.labels(name).set(formats[name])
+        metrics.SESSIONS.set(len(self._node.feeds))
+        metrics.MEMBERS.set(self._node.attendance.connections)
+        metrics.QUEUED.set(self._node.writer.queued)
+        self._count_hints()
+
+    def _count_hints(self) -> None:
+        hints = self._node.feeds.hints
+        now = Counter(sent=hints.sent, received=hints.received, dropped=hints.dropped)
+        for direction, count in (now - self._hints).items():
+            metrics.HINTS.labels(direction).inc(count)
+        self._hints = now

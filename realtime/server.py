@@ -1,0 +1,165 @@
+"""The service behind every connection: messages to commands to handlers, and their answers back."""
+
+import asyncio
+from collections.abc import Coroutine
+from http import HTTPStatus
+from secrets import token_hex
+from typing import Any, Final
+
+import structlog
+
+from persistence.errors import StorageError
+from realtime.handlers import HANDLERS, close_for, identify, welcome
+from realtime.node import Node
+from realtime.peer import Peer
+from realtime.protocol import replies
+from realtime.protocol.codec import Rejected
+from realtime.protocol.codes import Close, Code, Refusal
+from realtime.protocol.commands import Command, Hello, type_of
+from realtime.tasks import Tasks
+from realtime.telemetry import metrics
+from realtime.transport import Connection
+from realtime.writer import RETRY_MS
+from tokens.access import AccessDenied
+
+_CLOSES: Final = frozenset(Close)
+log = structlog.get_logger("connection")
+
+
+class Server:
+    """Serves all connections of a node."""
+
+    def __init__(self, node: Node, tasks: Tasks) -> None:
+        self._node = node
+        self._tasks = tasks
+        self.connections: set[Connection] = set()
+        self._emptied: asyncio.Event | None = None
+
+    def meet(self, connection: Connection) -> None:
+        """Count a new connection, and give it its time to say hello."""
+        self.connections.add(connection)
+        self._node.heartbeat.expect_hello(connection)
+
+    def admit(self, connection: Connection) -> HTTPStatus:  # noqa: ARG002 - limits per address come here
+        """Refuse handshakes while draining, and above the limit."""
+        if self._node.draining or len(self.connections) > self._node.settings.max_connections:
+            return HTTPStatus.SERVICE_UNAVAILABLE
+        return HTTPStatus.SWITCHING_PROTOCOLS
+
+    def receive(self, connection: Connection, data: bytes) -> None:
+        """Carry out one message."""
+        try:
+            command = connection.codec.decode(data)
+        except Rejected as exc:
+            self._refuse(connection, "unknown", exc.refusal, exc.re)
+            if connection.peer is None:
+                connection.close(Close.NOT_AUTHENTICATED, "say hello first")
+            return
+        if connection.peer is None:
+            self._greet(connection, command)
+        else:
+            self._carry_out(connection, connection.peer, command)
+
+    def lose(self, connection: Connection) -> None:
+        """Take a connection out of everything, whatever the reason."""
+        self._node.heartbeat.remove(connection)
+        self._node.hub.catch_up(connection)
+        peer: Peer | None = connection.peer
+        for session in list(peer.joined) if peer else ():
+            assert peer is not None
+            self._node.leave(connection, peer, session)
+        self._tell(connection, peer)
+
+    def part(self, connection: Connection) -> None:
+        """Let go of a connection."""
+        self.connections.discard(connection)
+        if not self.connections and self._emptied is not None:
+            self._emptied.set()
+
+    async def empty(self) -> None:
+        """Wait until the last connection is gone."""
+        self._emptied = asyncio.Event()
+        if self.connections:
+            await self._emptied.wait()
+
+    def fall_behind(self, connection: Connection) -> None:
+        """Have the hub watch a slow reader."""
+        self._node.hub.fall_behind(connection)
+
+    def catch_up(self, connection: Connection) -> None:
+        """Have the hub watch it no more."""
+        self._node.hub.catch_up(connection)
+
+    def _greet(self, connection: Connection, command: Command) -> None:
+        if not isinstance(command, Hello):
+            self._refuse(connection, type_of(command), Refusal(Code.UNAUTHENTICATED, "say hello first"), command.id)
+            connection.close(Close.NOT_AUTHENTICATED, "say hello first")
+            return
+        try:
+            peer = identify(self._node, token_hex(8), command)
+        except AccessDenied as exc:
+            self._refuse(connection, "hello", Refusal(Code.UNAUTHENTICATED, f"token {exc.reason}"), command.id)
+            connection.close(close_for(exc), f"token {exc.reason}")
+            return
+        connection.peer = peer
+        self._node.heartbeat.add(connection)
+        self._answer(connection, command, welcome(self._node, peer, command.id))
+
+    def _carry_out(self, connection: Connection, peer: Peer, command: Command) -> None:
+        try:
+            outcome = HANDLERS[type(command)](self._node, connection, peer, command)
+        except Refusal as exc:
+            self._refuse(connection, type_of(command), exc, command.id)
+        else:
+            if isinstance(outcome, Coroutine):
+                # Later messages wait, so that a connection's commands are carried out in their order.
+                connection.hold()
+                self._tasks.start(self._await(connection, command, outcome))
+            else:
+                self._answer(connection, command, outcome)
+
+    async def _await(
+        self, connection: Connection, command: Command, later: Coroutine[Any, Any, replies.Reply | None]
+    ) -> None:
+        try:
+            self._answer(connection, command, await later)
+        except Refusal as exc:
+            self._refuse(connection, type_of(command), exc, command.id)
+        except StorageError as exc:
+            log.warning("storage failed", command=type_of(command), reason=str(exc))
+            refusal = Refusal(Code.UNAVAILABLE, "try again", retry_after_ms=RETRY_MS)
+            self._refuse(connection, type_of(command), refusal, command.id)
+        except Exception:
+            log.exception("command failed", command=type_of(command))
+            refusal = Refusal(Code.INTERNAL, "that went wrong")
+            self._refuse(connection, type_of(command), refusal, command.id)
+        finally:
+            connection.release()
+
+    def _answer(self, connection: Connection, command: Command, reply: replies.Reply | None) -> None:
+        metrics.COMMANDS.labels(type_of(command), "ok").inc()
+        if reply is not None:
+            connection.send(reply)
+
+    def _refuse(self, connection: Connection, name: str, refusal: Refusal, re: int | None) -> None:
+        metrics.COMMANDS.labels(name, "refused").inc()
+        metrics.REFUSALS.labels(refusal.code).inc()
+        connection.send(replies.error(refusal, re))
+
+    def _tell(self, connection: Connection, peer: Peer | None) -> None:
+        metrics.CLOSES.labels(close_label(connection.close_code)).inc()
+        log.info(
+            "connection",
+            connection=peer.connection_id if peer else None,
+            user=peer.identity.user if peer else None,
+            client=peer.client if peer else None,
+            address=connection.address,
+            code=connection.close_code,
+            seconds=round(asyncio.get_running_loop().time() - connection.opened_at, 3),
+            received_bytes=connection.bytes_in,
+        )
+
+
+def close_label(code: int | None) -> str:
+    """Give a close code as a label: a peer may send any of 65,536, which would be as many series."""
+    return str(code) if code in _CLOSES else "other"

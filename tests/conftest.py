@@ -1,0 +1,32 @@
+from collections.abc import Iterator
+
+import pytest
+import redis
+
+from persistence.embedded import Servers, embedded
+from tests.support.databases import fresh_database, scratch
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Servers]:
+    """Postgres and Valkey for the whole run. A test that kills servers starts its own."""
+    with scratch() as folder:
+        with embedded(folder) as running:
+            yield running
+        running.postgres.erase()
+        running.valkey.erase()
+
+
+@pytest.fixture(scope="module")
+def database_url(servers: Servers) -> Iterator[str]:
+    """Give an empty database to each module; `fresh_database` makes more."""
+    with fresh_database(servers.database_url) as url:
+        yield url
+
+
+@pytest.fixture
+def redis_url(servers: Servers) -> str:
+    """Give a Valkey without keys to each test."""
+    with redis.Redis.from_url(servers.redis_url) as client:
+        client.flushall()
+    return servers.redis_url

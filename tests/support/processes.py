@@ -1,0 +1,54 @@
+"""Processes, ports and waiting, for tests of what happens between programs."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import closing
+
+import psutil
+
+
+def free_port(below: int = 65_536) -> int:
+    """Give a port that nothing listens on at the moment."""
+    while True:
+        with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+            port = int(taken.getsockname()[1])
+        if port < below:
+            return port
+
+
+def wait_until(done: Callable[[], bool], *, within: float = 10.0) -> None:
+    """Wait for something that comes soon, for `within` seconds at most."""
+    deadline = time.monotonic() + within
+    while not done():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def run_python(script: str, *arguments: object) -> subprocess.Popen[str]:
+    """Run a script in an interpreter and a process group of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-c", script, *map(str, arguments)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        process_group=0,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+
+
+def family(pid: int) -> list[psutil.Process]:
+    """Give a process and its descendants."""
+    process = psutil.Process(pid)
+    return [process, *process.children(recursive=True)]
+
+
+def alive(process: psutil.Process) -> bool:
+    """Whether a process can still do something: where nobody collects the dead, they stay listed."""
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
