@@ -50,6 +50,7 @@ class Hints:
         self._settings = settings
         self._outgoing: deque[tuple[str, bytes]] = deque()
         self._wake = asyncio.Event()
+        self._syncing = asyncio.Lock()
         self._followed: dict[str, asyncio.Future[None]] = {}
         self._pubsub: PubSub | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -84,19 +85,29 @@ class Hints:
         """Receive the session's hints. Returns when they flow, or when that took too long."""
         confirmed = asyncio.get_running_loop().create_future()
         self._followed[session] = confirmed
-        if self._pubsub is None:
-            return
-        with suppress(Unavailable, TimeoutError):
-            with translated():
-                await self._pubsub.subscribe(_PREFIX + session)
-            await asyncio.wait_for(asyncio.shield(confirmed), self._settings.confirm)
+        if await self._sync(session):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.shield(confirmed), self._settings.confirm)
 
     async def unfollow(self, session: str) -> None:
         """Receive the session's hints no more."""
         self._followed.pop(session, None)
-        if self._pubsub is not None:
+        await self._sync(session)
+
+    async def _sync(self, session: str) -> bool:
+        """Have the subscription follow the wish; tell whether it was asked for.
+
+        One at a time: a session that is let go and wanted again at once must not end unsubscribed.
+        """
+        async with self._syncing:
+            wanted = session in self._followed
+            if self._pubsub is None:
+                return False
+            command = self._pubsub.subscribe if wanted else self._pubsub.unsubscribe
             with suppress(Unavailable), translated():
-                await self._pubsub.unsubscribe(_PREFIX + session)
+                await command(_PREFIX + session)
+                return wanted
+        return False
 
     async def _publish_all(self) -> None:
         while True:

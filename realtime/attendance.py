@@ -119,10 +119,12 @@ class Attendance:
         except StorageError as exc:
             log.warning("audience not written", sessions=len(sessions), reason=str(exc))
             for session in sessions:
-                self._stand_alone(session, self._watches[session])
+                if watch := self._watches.get(session):
+                    self._stand_alone(session, watch)
         else:
             for part, whole in zip(parts, wholes, strict=True):
-                self._settle(part, whole, self._watches[part.session])
+                if watch := self._watches.get(part.session):
+                    self._settle(part, whole, watch)
 
     def _part(self, session: str, watch: _Watch) -> Part:
         if watch.anew:

@@ -1,7 +1,7 @@
 """A session's log as this node follows it: snapshot, head, the newest events, and what came too early."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import islice
 
 import msgspec
@@ -48,13 +48,14 @@ class Feed:
 
     def offer(self, records: Iterable[Record]) -> list[Document]:
         """Take in events; give those that are now next in line."""
+        ready = []
         for record in records:
             self.expect(record.seq)
-            if record.seq > self.head and len(self._early) < self._capacity:
+            if record.seq == self.head + 1:
+                ready.append(self._advance(record))
+                ready.extend(self._release())
+            elif record.seq > self.head and len(self._early) < self._capacity:
                 self._early[record.seq] = record
-        ready = []
-        while self.head + 1 in self._early:
-            ready.append(self._advance(self._early.pop(self.head + 1)))
         return ready
 
     def expect(self, seq: int) -> None:
@@ -81,6 +82,10 @@ class Feed:
         first = self.window.oldest
         start = max(after + 1 - first, 0)
         return [document.json for document in islice(self._ring, start, max(before - first, start))]
+
+    def _release(self) -> Iterator[Document]:
+        while record := self._early.pop(self.head + 1, None):
+            yield self._advance(record)
 
     def _advance(self, record: Record) -> Document:
         self.head = record.seq

@@ -1,7 +1,7 @@
 """Which connections follow which session, and how bytes reach them: encoded once, written many times."""
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from itertools import chain
 from time import monotonic
 from typing import Any
@@ -20,8 +20,8 @@ class Group:
 
     def __init__(self) -> None:
         self.members: dict[Format, set[Connection]] = {name: set() for name in Format}
-        # Those who joined while documents were waiting that they have been given already.
-        self.arriving: set[Connection] = set()
+        # Those who joined while documents were waiting, and how many of these they have been given already.
+        self.arriving: dict[Connection, int] = {}
         self.waiting: list[bytes] = []
         self.since = 0.0
 
@@ -34,34 +34,43 @@ class Group:
     def add(self, connection: Connection) -> None:
         """Add a connection, which has been given all that waits."""
         if self.waiting:
-            self.arriving.add(connection)
+            self.arriving[connection] = len(self.waiting)
         else:
             self.members[connection.codec.name].add(connection)
 
     def remove(self, connection: Connection) -> None:
         """Remove a connection."""
-        self.arriving.discard(connection)
+        self.arriving.pop(connection, None)
         self.members[connection.codec.name].discard(connection)
 
-    def write(self) -> int:
-        """Write what waits to all members, one write each, and give the number of bytes."""
+    def write(self) -> tuple[int, int]:
+        """Write what waits, one write each; give the number of documents and of bytes written."""
         documents, self.waiting = self.waiting, []
-        written = 0
+        arriving, self.arriving = self.arriving, {}
+        deliveries = size = 0
         for name, members in self.members.items():
-            if members:
-                frames = _frames(documents, name)
-                written += len(frames) * len(members)
-                for connection in members:
-                    connection.write(frames)
-        for connection in self.arriving:
-            self.members[connection.codec.name].add(connection)
-        self.arriving.clear()
-        return written
+            late = {connection: given for connection, given in arriving.items() if connection.codec.name is name}
+            if not members and not late:
+                continue
+            frames = _frames(documents, name)
+            size += _write_all(frames, members)
+            size += sum(_write_all(frames[given:], (connection,)) for connection, given in late.items())
+            deliveries += len(frames) * (len(members) + len(late)) - sum(late.values())
+            members.update(late)
+        return deliveries, size
 
 
-def _frames(documents: list[bytes], name: Format) -> bytes:
+def _frames(documents: list[bytes], name: Format) -> list[bytes]:
     codec = CODECS[name]
-    return b"".join(to_frame(codec.translate(document), binary=codec.binary) for document in documents)
+    return [to_frame(codec.translate(document), binary=codec.binary) for document in documents]
+
+
+def _write_all(frames: list[bytes], connections: Collection[Connection]) -> int:
+    joined = b"".join(frames)
+    if joined:
+        for connection in connections:
+            connection.write(joined)
+    return len(joined) * len(connections)
 
 
 class Hub:
@@ -151,10 +160,9 @@ class Hub:
         self._loop.call_soon(self._flushed, began)
 
     def _write(self, group: Group, now: float) -> None:
-        count = len(group.waiting)
-        deliveries = count * (len(group) - len(group.arriving))
-        metrics.BYTES_OUT.inc(group.write())
+        deliveries, size = group.write()
         metrics.DELIVERIES.inc(deliveries)
+        metrics.BYTES_OUT.inc(size)
         metrics.HUB_WAIT.observe(now - group.since)
 
     def _flushed(self, began: float) -> None:

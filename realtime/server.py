@@ -22,6 +22,8 @@ from realtime.transport import Connection
 from realtime.writer import RETRY_MS
 from tokens.access import AccessDenied
 
+_INTERNAL: Final = Refusal(Code.INTERNAL, "that went wrong")
+_UNAVAILABLE: Final = Refusal(Code.UNAVAILABLE, "try again", retry_after_ms=RETRY_MS)
 _CLOSES: Final = frozenset(Close)
 log = structlog.get_logger("connection")
 
@@ -110,6 +112,9 @@ class Server:
             outcome = HANDLERS[type(command)](self._node, connection, peer, command)
         except Refusal as exc:
             self._refuse(connection, type_of(command), exc, command.id)
+        except Exception:
+            log.exception("command failed", command=type_of(command))
+            self._refuse(connection, type_of(command), _INTERNAL, command.id)
         else:
             if isinstance(outcome, Coroutine):
                 # Later messages wait, so that a connection's commands are carried out in their order.
@@ -127,12 +132,10 @@ class Server:
             self._refuse(connection, type_of(command), exc, command.id)
         except StorageError as exc:
             log.warning("storage failed", command=type_of(command), reason=str(exc))
-            refusal = Refusal(Code.UNAVAILABLE, "try again", retry_after_ms=RETRY_MS)
-            self._refuse(connection, type_of(command), refusal, command.id)
+            self._refuse(connection, type_of(command), _UNAVAILABLE, command.id)
         except Exception:
             log.exception("command failed", command=type_of(command))
-            refusal = Refusal(Code.INTERNAL, "that went wrong")
-            self._refuse(connection, type_of(command), refusal, command.id)
+            self._refuse(connection, type_of(command), _INTERNAL, command.id)
         finally:
             connection.release()
 

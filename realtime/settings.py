@@ -9,12 +9,17 @@ from msgspec import Meta, Struct
 PREFIX: Final = "STAGEWIRE_"
 # What operators and platforms set by these names everywhere.
 UNPREFIXED: Final = {"database_url": "DATABASE_URL", "redis_url": "REDIS_URL"}
+# Not even a wrong one is shown: it may be the right one with a slip.
+SECRETS: Final = frozenset(["jwt_secret", "agora_certificate"])
+
+# RFC 7518, section 3.2: a key of HS256 is no shorter than its hash.
+MIN_SECRET: Final = 32
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Count = Annotated[int, Meta(ge=1)]
-Seconds = Annotated[float, Meta(gt=0)]
+Seconds = Annotated[float, Meta(gt=0, le=86_400)]
 Milliseconds = Annotated[int, Meta(ge=1)]
-AppId = Annotated[str, Meta(pattern="^([0-9a-fA-F]{32})?$")]
+AppId = Annotated[str, Meta(pattern=r"^([0-9a-fA-F]{32})?\Z")]
 
 
 def about(text: str) -> Any:
@@ -37,8 +42,10 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     http_port: Annotated[Port, about("The port of the HTTP side API. 0 takes a free one.")] = 8001
     share_ports: Annotated[bool, about("Share both ports with other processes that do likewise.")] = False
     dev: Annotated[bool, about("Dev mode: `POST /dev/token` mints tokens for anyone. Never in production.")] = False
-    log_format: Annotated[str, Meta(pattern="^(json|console)$"), about("`json` or `console`.")] = "json"
-    log_level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$"), about("The lowest level logged.")] = "info"
+    log_format: Annotated[str, Meta(pattern=r"^(json|console)\Z"), about("`json` or `console`.")] = "json"
+    log_level: Annotated[str, Meta(pattern=r"^(debug|info|warning|error)\Z"), about("The lowest level logged.")] = (
+        "info"
+    )
     origins: Annotated[str, about("Origins from which browsers may connect, separated by commas; `*` allows all.")] = ""
 
     jwt_secret: Annotated[str, about("The secret of HS256 access tokens, 32 bytes or more.")] = ""
@@ -49,7 +56,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     agora_app_id: Annotated[AppId, about("Agora's app id; empty turns Agora tokens off.")] = ""
     agora_certificate: Annotated[AppId, about("Agora's app certificate.")] = ""
-    agora_version: Annotated[str, Meta(pattern="^(007|006)$"), about("The format of Agora tokens.")] = "007"
+    agora_version: Annotated[str, Meta(pattern=r"^(007|006)\Z"), about("The format of Agora tokens.")] = "007"
     agora_lifetime: Annotated[int, Meta(ge=300, le=86_400), about("Seconds for which an Agora token is good.")] = 3600
 
     hello_timeout: Annotated[Seconds, about("Seconds from the connection to a good `hello`.")] = 5.0
@@ -122,13 +129,16 @@ def _read(field: str, value: str) -> Any:
     try:
         return msgspec.convert(value, types[field], strict=False)
     except msgspec.ValidationError as exc:
-        raise SettingsError(f"{name_of(field)} is {value!r}: {exc}") from None
+        shown = "" if field in SECRETS else f" is {value!r}"
+        raise SettingsError(f"{name_of(field)}{shown}: {exc}") from None
 
 
 def _check(values: dict[str, Any]) -> Settings:
     settings = Settings(**values)
     if bool(settings.agora_app_id) != bool(settings.agora_certificate):
         raise SettingsError("STAGEWIRE_AGORA_APP_ID and STAGEWIRE_AGORA_CERTIFICATE are set together or not at all")
+    if settings.jwt_secret and len(settings.jwt_secret.encode()) < MIN_SECRET:
+        raise SettingsError(f"STAGEWIRE_JWT_SECRET must have {MIN_SECRET} bytes or more")
     if settings.silence <= settings.heartbeat:
         raise SettingsError("STAGEWIRE_SILENCE must be longer than STAGEWIRE_HEARTBEAT")
     if settings.lease_ms < 2 * settings.lease_beat_ms:
@@ -142,8 +152,6 @@ def require_stores(settings: Settings) -> None:
     Raises:
         SettingsError
     """
-    for field in ("database_url", "redis_url"):
+    for field in ("database_url", "redis_url", "jwt_secret"):
         if not getattr(settings, field):
             raise SettingsError(f"{name_of(field)} is not set")
-    if len(settings.jwt_secret.encode()) < 32:  # noqa: PLR2004 - RFC 7518, section 3.2
-        raise SettingsError("STAGEWIRE_JWT_SECRET must have 32 bytes or more")

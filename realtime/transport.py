@@ -84,7 +84,7 @@ class Connection(asyncio.Protocol):
     """One socket. `peer` belongs to the service; all times are the loop's clock."""
 
     __slots__ = (
-        "_core", "_events", "_loop", "_lost", "_message", "_settings", "_stopper", "_transport",
+        "_core", "_events", "_loop", "_lost", "_message", "_reading", "_settings", "_stopper", "_transport",
         "behind_since", "bytes_in", "close_code", "codec", "held", "in_flight", "last_heard", "opened_at",
         "peer", "service",
     )  # fmt: skip
@@ -102,6 +102,7 @@ class Connection(asyncio.Protocol):
         self._events: deque[Request | Frame] = deque()
         self._message: bytearray | None = None
         self._lost = False
+        self._reading = True
         self._stopper: asyncio.TimerHandle | None = None
         self._core = _Core(origins=origins, max_size=settings.max_frame, logger=_LOGGER)
 
@@ -121,10 +122,13 @@ class Connection(asyncio.Protocol):
         self.last_heard = self._loop.time()
         self.bytes_in += len(data)
         metrics.BYTES_IN.inc(len(data))
-        self._core.receive_data(data)
-        self._events.extend(self._core.events_received())  # type: ignore[arg-type] # a server gets no Response
-        self._serve()
-        self._send()
+        while data and self._handshaking:
+            # The core must not see what follows a request before the request is answered.
+            end = data.find(b"\n") + 1 or len(data)
+            self._take(data[:end])
+            data = data[end:]
+        if data:
+            self._take(data)
 
     def eof_received(self) -> None:
         """Let the loop close the transport: a half-closed peer can't be served."""
@@ -203,8 +207,7 @@ class Connection(asyncio.Protocol):
     def finish(self) -> None:
         """Count a command that was answered."""
         self.in_flight -= 1
-        if self._events:
-            self._resume()
+        self._resume()
 
     # Within.
 
@@ -219,12 +222,23 @@ class Connection(asyncio.Protocol):
         self.service.lose(self)
 
     @property
+    def _handshaking(self) -> bool:
+        return self._core.state is State.CONNECTING and not self._core.eof_sent
+
+    def _take(self, data: bytes) -> None:
+        self._core.receive_data(data)
+        self._events.extend(self._core.events_received())  # type: ignore[arg-type] # a server gets no Response
+        self._serve()
+        self._send()
+
+    @property
     def _full(self) -> bool:
         return self.held or self.in_flight >= self._settings.max_in_flight
 
     def _serve(self) -> None:
         while self._events:
             if self._full:
+                self._reading = False
                 self._transport.pause_reading()
                 return
             event = self._events.popleft()
@@ -234,12 +248,13 @@ class Connection(asyncio.Protocol):
                 self._on_frame(event)
 
     def _resume(self) -> None:
-        if self._transport.is_closing():
+        if self._reading or self._full or self._transport.is_closing():
             return
+        # Set first: serving what waits may fill the connection up and pause it again.
+        self._reading = True
+        self._transport.resume_reading()
         self._serve()
         self._send()
-        if not self._full:
-            self._transport.resume_reading()
 
     def _send(self) -> None:
         for data in self._core.data_to_send():
@@ -284,7 +299,8 @@ class Connection(asyncio.Protocol):
                 self._on_message(message)
 
     def _on_message(self, data: bytes) -> None:
-        if not self.open:
+        # What a peer said before its own goodbye counts; what it says after ours does not.
+        if self.close_code is not None:
             return
         try:
             self.service.receive(self, data)

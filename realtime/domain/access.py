@@ -63,7 +63,7 @@ def check(may: May, role: Role, state: State) -> None:
     """
     rule = RULES[may]
     if role not in rule.roles:
-        raise Refusal(Code.FORBIDDEN, f"a {role} may not {may} here")
+        raise Refusal(Code.FORBIDDEN, f"a {role} may not do that here")
     if state not in rule.states:
         raise Refusal(Code.CONFLICT, f"the session is {state}", state=state)
 

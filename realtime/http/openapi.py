@@ -1,23 +1,24 @@
 """The OpenAPI 3.1 document, generated from the table of endpoints and their types."""
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
-from realtime.http.endpoints import ENDPOINTS, Endpoint, SessionPath
+from realtime.http.endpoints import Endpoint, SessionPath
 from realtime.http.serving import FailureBody
 
 _REF = "#/components/schemas/{name}"
 
 
-def document(version: str) -> dict[str, Any]:
+def document(endpoints: Sequence[Endpoint], version: str) -> dict[str, Any]:
     """Give the document."""
-    types = [t for e in ENDPOINTS for t in (e.body, e.reply) if t] + [FailureBody]
+    types = [t for e in endpoints for t in (e.body, e.reply) if t] + [FailureBody]
     schemas, components = msgspec.json.schema_components(types, ref_template=_REF)
     refs = dict(zip(types, schemas, strict=True))
     paths: dict[str, dict[str, Any]] = {}
-    for endpoint in ENDPOINTS:
+    for endpoint in endpoints:
         paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint, refs)
     return {
         "openapi": "3.1.0",

@@ -21,7 +21,14 @@ from realtime.protocol.codes import Code, Refusal
 from realtime.telemetry.exposition import exposition
 
 _DEMO: Final = Path(__file__).with_name("demo")
-_HOST: Final = re.compile(r"[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]")
+_HOST: Final = re.compile(r"([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?")
+# Told rather than guessed: what the system's own table says of .js differs from place to place.
+_TYPES: Final = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
 _CODES: Final = {404: Code.NOT_FOUND, 413: Code.TOO_LARGE, 500: Code.INTERNAL}
 
 
@@ -34,12 +41,12 @@ def build(context: Context, health: Health, websocket_port: Callable[[], int]) -
 
 
 def _api(context: Context) -> list[BaseRoute]:
-    document = openapi.document(version("stagewire"))
+    endpoints = [e for e in ENDPOINTS if context.node.settings.dev or not e.path.startswith("/dev/")]
+    document = openapi.document(endpoints, version("stagewire"))
 
     async def serve_openapi(_: Request) -> Response:
         return json_response(document)
 
-    endpoints = [e for e in ENDPOINTS if context.node.settings.dev or not e.path.startswith("/dev/")]
     routes = [Route(e.path, Serving(e, context).answer, methods=[e.method]) for e in endpoints]
     return [*routes, Route("/openapi.json", serve_openapi)]
 
@@ -64,14 +71,15 @@ class Demo:
     def __init__(self, dev: bool, websocket_port: Callable[[], int]) -> None:
         self._dev = dev
         self._websocket_port = websocket_port
-        self._files = {file.name: file for file in _DEMO.iterdir() if file.is_file()}
+        # Whatever is asked for is looked up here, so no path leads out of the folder.
+        self._files = {file.relative_to(_DEMO).as_posix(): file for file in _DEMO.rglob("*") if file.suffix in _TYPES}
 
     def routes(self) -> list[BaseRoute]:
         """Give the routes of the page, its settings and its files."""
         return [
             Route("/", self._index),
             Route("/demo/settings.json", self._settings),
-            Route("/demo/{name}", self._file),
+            Route("/demo/{name:path}", self._file),
         ]
 
     async def _index(self, request: Request) -> Response:
@@ -87,14 +95,14 @@ class Demo:
         file = self._files.get(name)
         if file is None:
             return refused(Refusal(Code.NOT_FOUND, "no such page"))
-        return FileResponse(file, headers=self._headers(request))
+        return FileResponse(file, headers=self._headers(request), media_type=_TYPES[file.suffix])
 
     def _headers(self, request: Request) -> dict[str, str]:
         return {
             "Content-Security-Policy": (
-                "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+                "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
                 f"connect-src 'self' {self._websocket(request)}; base-uri 'none'; form-action 'none'; "
-                "frame-ancestors 'none'"
+                "frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
             ),
             "X-Content-Type-Options": "nosniff",
             "Referrer-Policy": "no-referrer",
@@ -103,9 +111,8 @@ class Demo:
 
     def _websocket(self, request: Request) -> str:
         """Give the origin of the WebSocket port, on the host by which the page was asked for."""
-        name, _, _ = request.headers.get("host", "").rpartition(":")
-        host = name or request.headers.get("host", "")
-        return f"ws://{host}:{self._websocket_port()}" if _HOST.fullmatch(host) else ""
+        host = _HOST.fullmatch(request.headers.get("host", ""))
+        return f"ws://{host[1]}:{self._websocket_port()}" if host else ""
 
 
 async def _on_http_error(_: Request, exc: Exception) -> Response:

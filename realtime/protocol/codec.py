@@ -9,6 +9,7 @@ import msgspec
 
 from realtime.protocol.codes import Code, Refusal
 from realtime.protocol.commands import AnyCommand
+from realtime.protocol.types import MAX_INTEGER
 
 # Of a validation message, which may quote what the client sent.
 MAX_REASON: Final = 200
@@ -89,15 +90,15 @@ class Codec:
         if not isinstance(found, dict):
             raise Malformed
         re = found.get("id")
-        return re if type(re) is int and re >= 0 else None
+        return re if type(re) is int and 0 <= re <= MAX_INTEGER else None
 
 
 JSON: Final = Codec(
     Format.JSON,
     msgspec.json.Decoder(AnyCommand).decode,
-    # The standard library reads what msgspec won't (lone surrogates, NaN), which is enough to find
-    # the id that the refusal must carry.
-    json.loads,
+    # The standard library reads what msgspec won't (lone surrogates, NaN), which is enough to find the
+    # id that the refusal must carry. Left to itself it would also guess at UTF-16.
+    lambda data: json.loads(data.decode("utf-8-sig")),
     msgspec.json.Encoder().encode,
     lambda documents: b"[" + b",".join(documents) + b"]",
 )

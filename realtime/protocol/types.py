@@ -11,7 +11,8 @@ UUID_TEXT = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 CommandId = Annotated[int, Meta(ge=0, le=MAX_INTEGER, description="Chosen by the client; echoed as `re`.")]
 Seq = Annotated[int, Meta(ge=0, le=MAX_INTEGER, description="An event's place in its session's log, from 1.")]
 Millis = Annotated[int, Meta(ge=0, le=MAX_INTEGER, description="Milliseconds since the epoch, UTC.")]
-SessionId = Annotated[str, Meta(pattern=UUID_TEXT, description="A session's id, as the server gave it.")]
+# The length, because `$` lets a line feed follow.
+SessionId = Annotated[str, Meta(pattern=UUID_TEXT, max_length=36, description="A session's id, as the server gave it.")]
 Epoch = Annotated[str, Meta(min_length=1, max_length=64, description="Names one life of a session's log.")]
 
 

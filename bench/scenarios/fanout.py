@@ -1,0 +1,170 @@
+"""Fan-out: one session, many viewers, a steady rate of messages. How late, how complete, at what cost?"""
+
+import time
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from bench.crew import Crew, crew
+from bench.machine import Reading, Ticks, busy_share, cpu_share, read
+from bench.pace import SECOND, Schedule, Window, shares
+from bench.run import Place, connect_seconds, plans, target
+from bench.tally import Latencies, Percentiles
+from bench.target import Target
+from bench.worker import GRACE_SECONDS, Finish, Go, Result, Sent
+
+# From the decision to begin until every process has heard of it.
+_LEAD_NS = SECOND // 2
+# What a sample costs is paid per message: above this many read in full per second, there are fewer samples.
+SAMPLED_PER_SECOND = 10_000
+MOST_SAMPLES = 20
+# What one person might write at most, where the number of senders is ours to choose.
+_RATE_OF_ONE = 10
+
+
+class Options(Struct, frozen=True, kw_only=True):
+    """The load: `rate` messages/s in all by `senders` of the `viewers`, measured for `seconds` after `warmup`."""
+
+    viewers: int = 1000
+    rate: int = 50
+    seconds: int = 10
+    warmup: int = 2
+    processes: int = 1
+    senders: int = 0
+    samples: int = 0
+    size: int = 100
+
+    @property
+    def talkers(self) -> int:
+        """Count the senders; 0 asks for as many as would plausibly write so much."""
+        return self.senders or min(self.viewers, -(-self.rate // _RATE_OF_ONE))
+
+    @property
+    def checked(self) -> int:
+        """Count the samples; 0 asks for as many as the load processes can afford."""
+        fitting = max(2, min(MOST_SAMPLES, SAMPLED_PER_SECOND // self.rate))
+        return min(self.samples or fitting, self.viewers - self.talkers)
+
+
+class Results(Struct, frozen=True, kw_only=True):
+    """The figures. Latencies are from when a message was due to be sent, in milliseconds.
+
+    Where the server's core was busier than the server, others were on it; where the other cores had no
+    time left, it was the load that was measured. Either way the run says little.
+    """
+
+    connections: int
+    messages: int
+    deliveries: int
+    deliveries_per_s: float
+    latency_ms: Percentiles | None
+    latencies: int
+    ack_ms: Percentiles | None
+    lateness_of_senders_ms: Percentiles | None
+    server_cpu_per_delivery_us: float | None
+    server_cpu_percent: float | None
+    server_core_busy_percent: float | None
+    other_cores_busy_percent: float | None
+    server_rss_mib: float | None
+    server_pss_mib: float | None
+    missing: int
+    duplicated: int
+    out_of_order: int
+    not_acked: int
+    refused: int
+    connections_lost: int
+
+
+def run(options: Options, place: Place) -> Results:
+    """Run the scenario.
+
+    Raises:
+        BenchError: it cannot be run.
+    """
+    with target(place, options.viewers) as server:
+        session = server.live_session()
+        with crew(plans(server, session, divide(options)), within=connect_seconds(options.viewers)) as workers:
+            return _measure(options, server, session, workers)
+
+
+def divide(options: Options) -> list[dict[str, int]]:
+    """Divide the clients: viewers over the processes, senders and samples in one of their own.
+
+    Who sends and who times must not wait for a thousand others of the same process to be read.
+    """
+    quiet = options.viewers - options.talkers - options.checked
+    crowd = [{"viewers": share} for share in shares(quiet, options.processes) if share]
+    return [*crowd, {"senders": options.talkers, "samples": options.checked}]
+
+
+def _measure(options: Options, server: Target, session: str, workers: Crew) -> Results:
+    start = time.monotonic_ns() + _LEAD_NS
+    begin = start + options.warmup * SECOND
+    window = Window(begin, begin + options.seconds * SECOND)
+    before_all = server.head(session)
+    workers.tell(Go(Schedule(start, options.rate, (options.warmup + options.seconds) * options.rate), window))
+    before, after = (_read_at(moment, server) for moment in (window.start, window.end))
+    sent: list[Sent] = workers.answers(_LEAD_NS / SECOND + 3 * GRACE_SECONDS)
+    head = server.head(session)
+    workers.tell(Finish(head))
+    results: list[Result] = workers.answers(2 * GRACE_SECONDS)
+    return summarise(options.viewers, head - before_all, sent, results, (before, after))
+
+
+def _read_at(moment: int, server: Target) -> Reading:
+    time.sleep(max(0, moment - time.monotonic_ns()) / SECOND)
+    return read(server.pid, server.cores)
+
+
+def summarise(
+    viewers: int,
+    messages: int,
+    sent: Sequence[Sent],
+    results: Sequence[Result],
+    readings: tuple[Reading, Reading],
+) -> Results:
+    """Add up what the processes saw, and what the server took meanwhile."""
+    per_second = sum(r.deliveries / ((r.window.end - r.window.start) / SECOND) for r in results)
+    before, after = readings
+    used = after.server
+    share = cpu_share(before.server, used) if before.server and used else None
+    latencies = Latencies.merged(result.latencies for result in results)
+    findings = [sample for result in results for sample in result.samples]
+    return Results(
+        connections=viewers,
+        messages=messages,
+        deliveries=sum(result.deliveries for result in results),
+        deliveries_per_s=per_second,
+        latency_ms=latencies.percentiles(),
+        latencies=latencies.count,
+        ack_ms=Latencies.merged(part.latencies for part in sent).percentiles(),
+        lateness_of_senders_ms=Latencies.merged(part.lateness for part in sent).percentiles(),
+        server_cpu_per_delivery_us=share / per_second * 1e6 if share is not None and per_second else None,
+        server_cpu_percent=share * 100 if share is not None else None,
+        server_core_busy_percent=_percent(before.server_core, after.server_core),
+        other_cores_busy_percent=_percent(before.other_cores, after.other_cores),
+        server_rss_mib=used.rss / 1024 if used else None,
+        server_pss_mib=used.pss / 1024 if used else None,
+        missing=sum(result.missing for result in results),
+        duplicated=max(sum(result.surplus for result in results), sum(sample.duplicated for sample in findings)),
+        out_of_order=sum(sample.out_of_order for sample in findings),
+        not_acked=sum(part.unanswered for part in sent),
+        refused=sum(part.refused for part in sent),
+        connections_lost=sum(result.lost for result in results),
+    )
+
+
+def _percent(before: Ticks | None, after: Ticks | None) -> float | None:
+    return 100 * busy_share(before, after) if before and after else None
+
+
+def broken(results: Results) -> list[str]:
+    """Name the promises that were not kept."""
+    counts = {
+        "deliveries missing": results.missing,
+        "deliveries twice": results.duplicated,
+        "deliveries out of order": results.out_of_order,
+        "messages without an answer": results.not_acked,
+        "connections lost": results.connections_lost,
+    }
+    return [f"{count:,} {what}" for what, count in counts.items() if count]

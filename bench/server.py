@@ -1,0 +1,138 @@
+"""Starts a whole Stagewire to measure: Postgres, Valkey and one server process, on free ports."""
+
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager, suppress
+from pathlib import Path
+from typing import IO, Final
+
+from msgspec import structs
+
+from bench.errors import BenchError
+from bench.machine import Cores
+from bench.target import Address, Target
+from persistence.embedded import EmbeddedError, Servers, embedded
+from persistence.embedded.child import tie_to
+
+READY_SECONDS: Final = 20.0
+STOP_SECONDS: Final = 15.0
+_POLL_SECONDS: Final = 0.05
+_TAIL_BYTES: Final = 2000
+_HOST: Final = "127.0.0.1"
+
+
+@contextmanager
+def under_test(cores: Cores) -> Iterator[Target]:
+    """Run a server on `cores.server`, and everything else of ours on `cores.others`.
+
+    Settings given in the environment (`STAGEWIRE_TICK_MS=20`) are the server's too.
+
+    Raises:
+        BenchError: it does not start.
+    """
+    with ExitStack() as stack:
+        stack.callback(os.sched_setaffinity, 0, os.sched_getaffinity(0))
+        os.sched_setaffinity(0, cores.others)
+        folder = stack.enter_context(_scratch())
+        stores = stack.enter_context(_stores(folder))
+        log = stack.enter_context((folder / "server.log").open("w+"))
+        websocket, http = Address(_HOST, _free_port()), Address(_HOST, _free_port())
+        target = Target(websocket, http, secrets.token_hex(32), None, cores)
+        environ = _environ(target, stores)
+        _migrate(environ)
+        process = stack.enter_context(_serving(environ, cores.server, log))
+        _await_ready(target, process, log)
+        yield structs.replace(target, pid=process.pid)
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="stagewire-bench-"))
+    # Started by root, Postgres runs as nobody, who must be able to enter.
+    folder.chmod(0o755)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _stores(folder: Path) -> Iterator[Servers]:
+    try:
+        with ExitStack() as stopped, embedded(folder) as servers:
+            # A part of them may lie elsewhere, where nobody can enter the folder.
+            stopped.callback(servers.postgres.erase)
+            stopped.callback(servers.valkey.erase)
+            yield servers
+    except EmbeddedError as exc:
+        raise BenchError(str(exc)) from None
+
+
+def _environ(target: Target, stores: Servers) -> Mapping[str, str]:
+    return {
+        "STAGEWIRE_LOG_LEVEL": "warning",
+        **os.environ,
+        "STAGEWIRE_HOST": target.websocket.host,
+        "STAGEWIRE_PORT": str(target.websocket.port),
+        "STAGEWIRE_HTTP_PORT": str(target.http.port),
+        "STAGEWIRE_JWT_SECRET": target.secret,
+        "DATABASE_URL": stores.database_url,
+        "REDIS_URL": stores.redis_url,
+    }
+
+
+def _migrate(environ: Mapping[str, str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "realtime", "migrate"], env=environ, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise BenchError(f"the database could not be made: {done.stderr.strip()}")
+
+
+@contextmanager
+def _serving(environ: Mapping[str, str], cores: set[int], log: IO[str]) -> Iterator[subprocess.Popen[str]]:
+    tie = tie_to(os.getpid(), signal.SIGTERM)
+
+    def prepare() -> None:
+        tie()
+        os.sched_setaffinity(0, cores)
+
+    process = subprocess.Popen(
+        [sys.executable, "-m", "realtime", "serve"],
+        env=environ,
+        stdout=log,
+        stderr=log,
+        text=True,
+        start_new_session=True,
+        preexec_fn=prepare,  # noqa: PLW1509 - it takes no lock: three system calls
+    )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(STOP_SECONDS)
+        process.kill()
+        process.wait()
+
+
+def _await_ready(target: Target, process: subprocess.Popen[str], log: IO[str]) -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    while not target.ready():
+        if process.poll() is not None or time.monotonic() > deadline:
+            log.seek(0)
+            raise BenchError(f"the server did not start:\n{log.read()[-_TAIL_BYTES:].strip()}")
+        time.sleep(_POLL_SECONDS)
+
+
+def _free_port() -> int:
+    with closing(socket.create_server((_HOST, 0))) as taken:
+        return int(taken.getsockname()[1])

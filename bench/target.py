@@ -1,0 +1,93 @@
+"""The server that is measured, by its addresses, and the little that is asked of its side API."""
+
+import http.client
+from time import time
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Struct
+
+from bench.errors import BenchError
+from bench.machine import Cores
+from tokens.access import AccessRole, AccessSettingsError, SharedSecret, mint
+
+HOST_USER: Final = "bench-host"
+_TIMEOUT_SECONDS: Final = 10.0
+_OK: Final = range(200, 300)
+
+
+class Address(Struct, frozen=True):
+    """Where something listens: an IPv4 address of this machine's loopback, and a port."""
+
+    host: str
+    port: int
+
+
+def address(url: str, schemes: tuple[str, ...]) -> Address:
+    """Read a URL. Load goes nowhere but to 127.0.0.0/8.
+
+    Raises:
+        BenchError: the URL is another kind, or points elsewhere.
+    """
+    parts = urlsplit(url)
+    host = "127.0.0.1" if parts.hostname == "localhost" else parts.hostname or ""
+    try:
+        port = parts.port
+    except ValueError:
+        port = None
+    if parts.scheme not in schemes or port is None:
+        raise BenchError(f"{url!r} is not {schemes[0]}://ADDRESS:PORT")
+    if not host.startswith("127."):
+        raise BenchError(f"{url!r} is not on this machine: load goes to 127.0.0.0/8 only")
+    return Address(host, port)
+
+
+class Target(Struct, frozen=True):
+    """A server. Without `pid`, what it takes is not measured; `cores` says how the machine was divided."""
+
+    websocket: Address
+    http: Address
+    secret: str
+    pid: int | None
+    cores: Cores | None
+
+    def live_session(self) -> str:
+        """Create a session, start it, and give its id."""
+        session = str(self._call("POST", "/v1/sessions", {"title": "A benchmark"})["id"])
+        self._call("POST", f"/v1/sessions/{session}/start")
+        return session
+
+    def head(self, session: str) -> int:
+        """Give the newest seq of a session's log."""
+        return int(self._call("GET", f"/v1/sessions/{session}/events?limit=1")["events"][-1]["seq"])
+
+    def ready(self) -> bool:
+        """Tell whether the server is ready for traffic."""
+        try:
+            self._call("GET", "/readyz")
+        except BenchError:
+            return False
+        return True
+
+    def _call(self, method: str, path: str, body: Any = None) -> Any:
+        connection = http.client.HTTPConnection(self.http.host, self.http.port, timeout=_TIMEOUT_SECONDS)
+        headers = {"Authorization": f"Bearer {self._token()}", "Content-Type": "application/json"}
+        try:
+            connection.request(method, path, None if body is None else msgspec.json.encode(body), headers)
+            response = connection.getresponse()
+            answer = response.read()
+        except OSError as exc:
+            raise BenchError(f"the side API does not answer: {exc}") from None
+        finally:
+            connection.close()
+        if response.status not in _OK:
+            raise BenchError(f"{method} {path}: {response.status} {answer[:200].decode(errors='replace')}")
+        return msgspec.json.decode(answer)
+
+    def _token(self) -> str:
+        try:
+            secret = SharedSecret(self.secret)
+        except AccessSettingsError as exc:
+            raise BenchError(str(exc)) from None
+        return mint(HOST_USER, AccessRole.SELLER, secret, int(time()), 3600, synthetic=True)

@@ -1,0 +1,67 @@
+/** The HTTP side API. Every failure is an Error whose message is a sentence for people. */
+
+const UNREACHABLE = "The server cannot be reached.";
+
+/** A request that the server refused; `status` is HTTP's. */
+export class HttpError extends Error {
+  constructor(status, message) {
+    super(message);
+    this.status = status;
+    // What is wrong with the request stays wrong; the rest may pass.
+    this.final = status < 500 && status !== 429;
+  }
+}
+
+export function settings() {
+  return call("GET", "/demo/settings.json");
+}
+
+/** Mints an access token; exists in dev mode only. */
+export function devToken(user, role) {
+  return call("POST", "/dev/token", { body: { user, role } });
+}
+
+/** What a signed-in user may ask. `token(stale)` gives the access token, a fresh one where it was `stale`. */
+export class Api {
+  #token;
+
+  constructor(token) {
+    this.#token = token;
+  }
+
+  createSession(title) {
+    return this.#call("POST", "/v1/sessions", { title });
+  }
+
+  /** Gives the newest sessions, of one state or of all. */
+  async sessions(state) {
+    const query = state ? `?state=${state}&limit=200` : "?limit=200";
+    return (await this.#call("GET", `/v1/sessions${query}`)).sessions;
+  }
+
+  async #call(method, path, body) {
+    try {
+      return await call(method, path, { body, token: await this.#token(false) });
+    } catch (error) {
+      if (error.status !== 401) throw error;
+      return call(method, path, { body, token: await this.#token(true) });
+    }
+  }
+}
+
+async function call(method, path, { body, token } = {}) {
+  const headers = {};
+  if (token) headers.Authorization = `Bearer ${token}`;
+  if (body) headers["Content-Type"] = "application/json";
+  const request = { method, headers, cache: "no-store", body: body && JSON.stringify(body) };
+  let response;
+  let reply;
+  try {
+    response = await fetch(path, request);
+    reply = await response.json();
+  } catch {
+    throw new Error(UNREACHABLE);
+  }
+  if (!response.ok) throw new HttpError(response.status, reply.error.message);
+  return reply;
+}

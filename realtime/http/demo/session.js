@@ -1,0 +1,243 @@
+/** Follows one session over a connection: joins it, keeps its timeline whole, sends what is written. */
+
+import { newKey } from "./keys.js";
+import { advance } from "./lifecycle.js";
+import { Timeline } from "./timeline.js";
+import { Lost, Refused } from "./wire.js";
+
+const PAGE = 50;
+const LARGEST_PAGE = 200;
+const RETRY_MS = 1000;
+const TYPING_MS = 6000;
+// Worth another try with the same key; any other refusal is an answer.
+const PASSING = new Set(["unavailable", "rate_limited", "internal"]);
+
+/**
+ * Events: "change" when anything that can be shown has changed.
+ *
+ * `view` is the server's snapshot, null before the first join; `fault` is a sentence where the session
+ * cannot be joined at all.
+ */
+export class Session extends EventTarget {
+  view = null;
+  role = "";
+  audience = { connections: 0, users: 0 };
+  fault = "";
+  joined = false;
+  fetching = false;
+  #connection;
+  #user;
+  #timeline;
+  #typists = new Map();
+  #healing = false;
+  #timers = new Set();
+
+  constructor(connection, id, user) {
+    super();
+    this.id = id;
+    this.#connection = connection;
+    this.#user = user;
+    this.#timeline = new Timeline(user);
+    connection.addEventListener("state", this.#onState);
+    connection.addEventListener("push", this.#onPush);
+  }
+
+  get timeline() {
+    return this.#timeline;
+  }
+
+  /** The others who are typing. */
+  get typists() {
+    return [...this.#typists.keys()];
+  }
+
+  /** Lets go of the connection. */
+  close() {
+    this.#connection.removeEventListener("state", this.#onState);
+    this.#connection.removeEventListener("push", this.#onPush);
+    for (const timer of [...this.#timers, ...this.#typists.values()]) clearTimeout(timer);
+  }
+
+  /** Writes a message; it is sent as soon as the session is joined. False where too many wait already. */
+  post(text) {
+    const posted = this.#timeline.post(newKey(), text, Date.now());
+    this.#flush();
+    this.#changed();
+    return posted;
+  }
+
+  /** Sends a refused message again, under its own key. */
+  retry(key) {
+    this.#timeline.mark(key, "waiting");
+    this.#flush();
+    this.#changed();
+  }
+
+  discard(key) {
+    this.#timeline.discard(key);
+    this.#changed();
+  }
+
+  typing(on) {
+    if (this.joined) this.#connection.say({ type: "typing", session: this.id, on });
+  }
+
+  /** Moves the session: "start", "pause", "resume" or "end". Throws Refused or Lost. */
+  async move(action) {
+    await this.#connection.request({ type: `session.${action}`, session: this.id });
+  }
+
+  /** Fetches the page before the oldest event held. */
+  async older() {
+    if (this.fetching || !this.joined || !this.#timeline.more) return;
+    this.fetching = true;
+    this.#changed();
+    try {
+      this.#merge((await this.#history({ before: this.#timeline.oldest, limit: PAGE })).events);
+    } catch (error) {
+      this.#ignore(error);
+    } finally {
+      this.fetching = false;
+      this.#changed();
+    }
+  }
+
+  #onState = () => {
+    if (this.#connection.online) {
+      this.#join();
+    } else if (this.joined) {
+      this.joined = false;
+      this.#timeline.disconnect();
+    }
+    this.#changed();
+  };
+
+  #onPush = ({ detail: message }) => {
+    if (message.type === "ping") this.#compare(message);
+    else if (message.session !== this.id) return;
+    else if (message.type === "event") this.#merge([message]);
+    else if (message.type === "signal") this.#signal(message);
+    this.#changed();
+  };
+
+  async #join() {
+    const since = this.#timeline.position ?? undefined;
+    try {
+      const reply = await this.#connection.request({ type: "join", session: this.id, since });
+      this.#enter(reply);
+    } catch (error) {
+      if (error instanceof Refused && PASSING.has(error.code)) this.#later(error, () => this.#join());
+      else if (error instanceof Refused) this.fault = error.message;
+      else this.#ignore(error);
+      this.#changed();
+    }
+  }
+
+  #enter({ session, role, position, events, complete, audience }) {
+    if (!complete || this.#timeline.position === null) this.#timeline.reset(position);
+    Object.assign(this, { view: session, role, audience, joined: true, fault: "" });
+    this.#merge(events);
+    this.#flush();
+    if (this.#timeline.empty) this.older();
+    this.#changed();
+  }
+
+  #merge(events) {
+    const next = this.#timeline.merge(events);
+    for (const event of next) {
+      this.view = advance(this.view, event);
+      this.#stopTyping(event.by);
+    }
+    if (this.#timeline.hole) this.#heal();
+  }
+
+  async #heal() {
+    if (this.#healing) return;
+    this.#healing = true;
+    try {
+      for (let found = 1; this.#timeline.hole && found; ) {
+        const page = await this.#history({ after: this.#timeline.head, limit: LARGEST_PAGE });
+        found = page.events.length;
+        this.#merge(page.events);
+        this.#changed();
+      }
+    } catch (error) {
+      // The next event or heartbeat notices the hole again.
+      this.#ignore(error);
+    } finally {
+      this.#healing = false;
+    }
+  }
+
+  #history(span) {
+    return this.#connection.request({ type: "history", session: this.id, ...span });
+  }
+
+  /** Holds what a heartbeat says of the log against what we have of it. */
+  #compare({ heads }) {
+    const head = heads[this.id];
+    if (!head || !this.joined) return;
+    if (head.epoch !== this.#timeline.epoch) {
+      this.#join();
+      return;
+    }
+    this.#timeline.expect(head.seq);
+    if (this.#timeline.hole) this.#heal();
+  }
+
+  #signal(signal) {
+    if (signal.kind === "audience") this.audience = signal.audience;
+    else if (signal.kind === "typing" && signal.on) this.#startTyping(signal.by);
+    else if (signal.kind === "typing") this.#stopTyping(signal.by);
+  }
+
+  #startTyping(user) {
+    if (user === this.#user) return;
+    this.#stopTyping(user);
+    const timer = setTimeout(() => {
+      this.#stopTyping(user);
+      this.#changed();
+    }, TYPING_MS);
+    this.#typists.set(user, timer);
+  }
+
+  #stopTyping(user) {
+    clearTimeout(this.#typists.get(user));
+    this.#typists.delete(user);
+  }
+
+  #flush() {
+    if (!this.joined) return;
+    for (const message of this.#timeline.pending()) if (message.status === "waiting") this.#send(message);
+  }
+
+  async #send({ key, text, sentAt }) {
+    this.#timeline.mark(key, "sending");
+    try {
+      await this.#connection.request({ type: "chat.send", session: this.id, key, text, sent_at: sentAt });
+      this.#timeline.mark(key, "acked");
+    } catch (error) {
+      if (error instanceof Refused && PASSING.has(error.code)) this.#later(error, () => this.retry(key));
+      else if (error instanceof Refused) this.#timeline.mark(key, "failed", error.message);
+      else this.#ignore(error);
+    }
+    this.#changed();
+  }
+
+  #later(refused, again) {
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      again();
+    }, refused.retryAfter ?? RETRY_MS);
+    this.#timers.add(timer);
+  }
+
+  /** A lost connection is told by its state, and what was asked is asked again; a refusal changes nothing. */
+  #ignore(error) {
+    if (!(error instanceof Lost || error instanceof Refused)) throw error;
+  }
+
+  #changed() {
+    this.dispatchEvent(new Event("change"));
+  }
+}

@@ -1,0 +1,110 @@
+/** The chat's messages, and what happened to the session in between. */
+
+import { byId, clone, part, reconcile, setAvatar, setText, setTime } from "../dom.js";
+import { happened, sentence, typingWords } from "../words.js";
+
+const NEAR_END = 80;
+// Messages of one user within this time stand under one name.
+const TOGETHER_MS = 120_000;
+const STATUS = { waiting: "Waiting for the connection", sending: "Sending…", acked: "Sent", failed: "" };
+
+/** `act` has `older()`, `retry(key)` and `discard(key)`. */
+export function chatView(act) {
+  const log = byId("chat-log");
+  const list = byId("chat-list");
+  const newest = byId("chat-newest");
+  // Where the reader is: at the end, which then stays in view, or somewhere above.
+  let atEnd = true;
+
+  const toEnd = () => (log.scrollTop = log.scrollHeight);
+  log.addEventListener("scroll", () => {
+    atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < NEAR_END;
+    if (atEnd) newest.hidden = true;
+  });
+  new ResizeObserver(() => atEnd && toEnd()).observe(log);
+  byId("chat-older").addEventListener("click", act.older);
+  newest.addEventListener("click", () => {
+    toEnd();
+    byId("composer-text").focus();
+  });
+
+  function draw(items) {
+    const last = list.lastElementChild?.dataset.id;
+    const fromEnd = log.scrollHeight - log.scrollTop;
+    reconcile(list, items, make, update);
+    if (atEnd) toEnd();
+    else if (last !== list.lastElementChild?.dataset.id) newest.hidden = false;
+    else log.scrollTop = log.scrollHeight - fromEnd;
+  }
+
+  function make(item) {
+    const element = clone(item.note ? "note-template" : "message-template");
+    if (!item.note) {
+      part(element, "retry").addEventListener("click", () => act.retry(item.key));
+      part(element, "discard").addEventListener("click", () => act.discard(item.key));
+    }
+    return element;
+  }
+
+  return {
+    open() {
+      list.replaceChildren();
+      atEnd = true;
+      newest.hidden = true;
+    },
+    /** Brings the end into view, and keeps it there. */
+    follow() {
+      atEnd = true;
+    },
+    render({ timeline, typists, fetching, joined, view }, user) {
+      const items = itemsOf(timeline, user);
+      log.setAttribute("aria-busy", String(fetching || !view));
+      const older = byId("chat-older");
+      older.hidden = !timeline.more || timeline.empty;
+      older.disabled = fetching || !joined;
+      setText(older, fetching ? "Loading…" : "Load older messages");
+      byId("chat-empty").hidden = !view || fetching || items.some(({ note }) => !note);
+      setText(byId("chat-typing"), typingWords(typists));
+      draw(items);
+    },
+  };
+}
+
+/** Gives what the list shows, in order: the log's events, then what is on its way to it. */
+function itemsOf(timeline, user) {
+  const items = timeline.entries().map((event) => fromEvent(event, user)).filter(Boolean);
+  for (const message of timeline.pending()) items.push(fromPending(message, user));
+  items.forEach((item, index) => (item.follows = follows(item, items[index - 1])));
+  return items;
+}
+
+function fromEvent(event, user) {
+  if (event.kind === "chat.posted") {
+    // The key is what a message keeps from its writing to its place in the log: so does its element.
+    const { by, key, at } = event;
+    return { id: `${by}/${key}`, by, at, text: event.body.text, mine: by === user, status: "posted" };
+  }
+  const text = happened(event);
+  return text && { id: `#${event.seq}`, note: true, text, at: event.at };
+}
+
+function fromPending({ key, text, sentAt, status, error }, user) {
+  return { id: `${user}/${key}`, key, by: user, at: sentAt, text, mine: true, status, error };
+}
+
+function follows(item, before) {
+  return Boolean(before) && !item.note && item.by === before.by && item.at - before.at < TOGETHER_MS;
+}
+
+function update(element, item) {
+  setText(part(element, "text"), item.text);
+  setTime(part(element, "at"), item.at);
+  if (item.note) return;
+  setAvatar(part(element, "avatar"), item.by);
+  setText(part(element, "by"), item.mine ? `${item.by} (you)` : item.by);
+  setText(part(element, "status"), item.error ? `Not sent. ${sentence(item.error)}` : (STATUS[item.status] ?? ""));
+  part(element, "refusal").hidden = item.status !== "failed";
+  element.dataset.status = item.status;
+  element.classList.toggle("mine", item.mine);
+  element.classList.toggle("follows", item.follows);
+}

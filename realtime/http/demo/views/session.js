@@ -1,0 +1,83 @@
+/** One session on the page: makes its connection, and has each part show what has changed. */
+
+import { Connection } from "../connection.js";
+import { byId } from "../dom.js";
+import { Session } from "../session.js";
+import { chatView } from "./chat.js";
+import { composerView } from "./composer.js";
+import { controlsView } from "./controls.js";
+import { stageView } from "./stage.js";
+import { statusView } from "./status.js";
+
+// Long enough to show a burst of events at once, short enough to feel like now.
+const FRAME_MS = 16;
+const TICK_MS = 250;
+
+export function sessionView(url) {
+  let connection = null;
+  let session = null;
+  let user = "";
+  let due = null;
+  let ticking;
+
+  const stage = stageView();
+  const status = statusView(() => connection.retry());
+  const controls = controlsView((action) => session.move(action));
+  const composer = composerView({ post, typing: (on) => session?.typing(on) });
+  const chat = chatView({
+    older: () => session.older(),
+    retry: (key) => session.retry(key),
+    discard: (key) => session.discard(key),
+  });
+
+  function post(text) {
+    chat.follow();
+    return session.post(text);
+  }
+
+  function render() {
+    due = null;
+    status.render(connection);
+    stage.render(session);
+    controls.render(session);
+    composer.render(session);
+    chat.render(session, user);
+    tick();
+  }
+
+  function tick() {
+    status.tick(connection);
+    stage.tick(session, connection.now);
+  }
+
+  const changed = () => (due ??= setTimeout(render, FRAME_MS));
+  addEventListener("online", () => connection?.state.name === "offline" && connection.retry());
+
+  return {
+    heading: byId("session-title"),
+    open({ identity, id }) {
+      user = identity.user;
+      connection = new Connection(url, identity.token);
+      session = new Session(connection, id, user);
+      connection.addEventListener("state", changed);
+      session.addEventListener("change", changed);
+      stage.open();
+      chat.open();
+      connection.retry();
+      render();
+      ticking = setInterval(tick, TICK_MS);
+    },
+    close() {
+      clearInterval(ticking);
+      clearTimeout(due);
+      composer.close();
+      controls.close();
+      session.close();
+      connection.removeEventListener("state", changed);
+      connection.close();
+      connection = session = due = null;
+      status.close();
+      document.title = "Stagewire";
+    },
+  };
+}

@@ -1,0 +1,98 @@
+"""The operator's tables of settings and metrics, rendered from what the code says.
+
+`python -m realtime.reference docs/operations.md` writes them into the page, between comments that name them:
+`<!-- settings -->` and `<!-- /settings -->`.
+"""
+
+import re
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from msgspec.inspect import BoolType, Field, FloatType, IntType, Metadata, StrType
+from prometheus_client.metrics import MetricWrapperBase
+
+from realtime.settings import Settings, name_of
+from realtime.telemetry import metrics
+
+
+def settings_table() -> str:
+    """Render every setting: its variable, its meaning with its unit, its bounds, its default."""
+    shape: Any = msgspec.inspect.type_info(Settings)
+    rows = [(f"`{name_of(field.name)}`", _meaning(field), _bounds(field), _default(field)) for field in shape.fields]
+    return _table(("variable", "meaning", "bounds", "default"), rows)
+
+
+def metrics_table() -> str:
+    """Render every metric: its name as Prometheus sees it, its type, its labels, its meaning."""
+    found = [value for value in vars(metrics).values() if isinstance(value, MetricWrapperBase)]
+    return _table(("metric", "type", "labels", "meaning"), [_metric_row(metric) for metric in found])
+
+
+def fill(page: str) -> str:
+    """Give the page with its tables as they must be."""
+    for name, table in TABLES.items():
+        marked = re.compile(f"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
+        page = marked.sub(lambda found, table=table: f"{found[1]}{table()}{found[2]}", page)
+    return page
+
+
+TABLES: Final = {"settings": settings_table, "metrics": metrics_table}
+
+
+def _metric_row(metric: MetricWrapperBase) -> tuple[str, ...]:
+    [described] = metric.describe()
+    suffix = "_total" if described.type == "counter" else ""
+    labels = ", ".join(f"`{label}`" for label in metric._labelnames)  # noqa: SLF001 - it says them nowhere else
+    return f"`{described.name}{suffix}`", described.type, labels, described.documentation
+
+
+def _meaning(field: Field) -> str:
+    assert isinstance(field.type, Metadata), "every setting says what it is about"
+    schema = field.type.extra_json_schema
+    assert schema is not None
+    return str(schema["description"])
+
+
+def _bounds(field: Field) -> str:
+    kind: Any = field.type
+    while isinstance(kind, Metadata):
+        kind = kind.type
+    match kind:
+        case BoolType():
+            return "`true` or `false`"
+        case StrType():
+            return f"`{kind.pattern}`" if kind.pattern else ""
+        case IntType() | FloatType():
+            low = f"above {_number(kind.gt)}" if kind.gt is not None else f"{_number(kind.ge)} or more"
+            return low if kind.le is None else f"{low.removesuffix(' or more')} to {_number(kind.le)}"
+    raise TypeError(field.name)
+
+
+def _default(field: Field) -> str:
+    if field.default == "":
+        return ""
+    shown = str(field.default).lower() if isinstance(field.default, bool) else str(field.default)
+    return f"`{shown.removesuffix('.0') if isinstance(field.default, float) else shown}`"
+
+
+def _number(value: float | None) -> str:
+    assert value is not None, "every number of the settings has a lower bound"
+    return f"{value:,}"
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "".join("| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |\n" for line in lines)
+
+
+def main(pages: list[str]) -> None:
+    """Write the tables into the pages."""
+    for page in map(Path, pages):
+        page.write_text(fill(page.read_text("utf-8")), "utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,159 @@
+"""Browser windows, and what people do in them: by the labels and texts that they see."""
+
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, expect, sync_playwright
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+FLAGS = [
+    "--no-sandbox",
+    "--headless",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--disable-gpu",
+    "--disable-quic",
+]
+WITHIN_MS = 15_000
+# How the browser tells of a server that is gone; no page can keep it from doing so.
+OUTAGE = re.compile(r"WebSocket connection to '.*' failed|Failed to load resource: net::ERR_CONNECTION_(REFUSED|RESET)")
+expect.set_options(timeout=WITHIN_MS)
+
+
+def find_browser() -> str:
+    """Give the browser's path; without one, skip what asks for it."""
+    found = next(filter(None, map(shutil.which, NAMES)), None)
+    if found is None:
+        pytest.skip(f"there is no browser: looked for {', '.join(NAMES)}")
+    return found
+
+
+@contextmanager
+def launched() -> Iterator[Browser]:
+    """Run a browser.
+
+    Its driver occupies the thread's event loop for as long as it runs, so no asynchronous test may run meanwhile.
+    """
+    path = find_browser()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+class Window:
+    """One window with the demo, and its user."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.errors: list[str] = []
+        self.outages: list[str] = []
+        page.set_default_timeout(WITHIN_MS)
+        page.on("console", self._on_console)
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+
+    def _on_console(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            (self.outages if OUTAGE.search(message.text) else self.errors).append(message.text)
+
+    def sign_in(self, name: str, role: str) -> None:
+        """Sign in by name, as "Seller" or "Viewer"."""
+        self.page.get_by_label("Name").fill(name)
+        self.page.get_by_role("radio", name=role).check()
+        self.click("Sign in")
+
+    def click(self, name: str) -> None:
+        """Click a button."""
+        self.button(name).click()
+
+    def button(self, name: str) -> Locator:
+        """Give a button that can be seen."""
+        return self.page.get_by_role("button", name=name, exact=True)
+
+    def create(self, title: str) -> str:
+        """Create a session, and give the link to it."""
+        self.page.get_by_label("Title of a new session").fill(title)
+        self.click("Create session")
+        expect(self.page.get_by_role("heading", name=title)).to_be_visible()
+        self.is_online()
+        return self.page.url
+
+    def say(self, text: str) -> None:
+        """Write a message, and send it with Enter."""
+        field = self.page.get_by_label("Message")
+        field.fill(text)
+        field.press("Enter")
+        expect(field).to_have_value("")
+
+    @property
+    def messages(self) -> Locator:
+        """The texts of all messages, in the order in which they are shown."""
+        return self.page.get_by_role("log").locator(".message .text")
+
+    @property
+    def pending(self) -> Locator:
+        """What stands below messages that are still on their way."""
+        return self.page.get_by_role("log").locator(".message .status:not(:empty)")
+
+    def sees(self, *texts: str) -> None:
+        """Expect exactly these messages, in this order, none of them still on its way."""
+        expect(self.messages).to_have_text(list(texts))
+        expect(self.pending).to_have_count(0)
+
+    def headline_is(self, text: str) -> None:
+        """Expect this on the stage."""
+        expect(self.page.get_by_role("status", name="Session")).to_contain_text(text)
+
+    def connection_is(self, text: str) -> None:
+        """Expect this to be the connection's state."""
+        expect(self.page.get_by_role("status", name="Connection")).to_have_text(text)
+
+    def is_online(self) -> None:
+        """Expect to be connected."""
+        self.connection_is("Online")
+
+    def audience_is(self, text: str) -> None:
+        """Expect this audience."""
+        expect(self.page.get_by_role("group", name="Audience")).to_contain_text(text)
+
+    def fits(self) -> None:
+        """Expect nothing to be wider than the screen."""
+        root = self.page.locator("html")
+        assert root.evaluate("node => node.scrollWidth <= node.clientWidth")
+
+
+class Windows:
+    """All windows of one test; at its end none of them may have complained."""
+
+    def __init__(self, browser: Browser, url: str) -> None:
+        self._browser = browser
+        self._url = url
+        self._contexts: list[BrowserContext] = []
+        self._open: list[Window] = []
+
+    def open(self, url: str = "", *, width: int = 1280, height: int = 800, dark: bool = False) -> Window:
+        """Open the demo on another device: nothing is shared with the other windows."""
+        context = self._browser.new_context(
+            viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light", locale="en-GB"
+        )
+        self._contexts.append(context)
+        window = self.adopt(context.new_page())
+        window.page.goto(url or self._url)
+        return window
+
+    def adopt(self, page: Page) -> Window:
+        """Watch a page that was opened by another."""
+        window = Window(page)
+        self._open.append(window)
+        return window
+
+    def close(self) -> None:
+        """Close all, and see whether a browser had something to complain about."""
+        for context in self._contexts:
+            context.close()
+        assert [error for window in self._open for error in window.errors] == []

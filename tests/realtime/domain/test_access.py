@@ -1,0 +1,66 @@
+from itertools import product
+
+import pytest
+
+from realtime.domain.access import May, Role, check, check_create, role_in
+from realtime.domain.session import State
+from realtime.protocol.codes import Code, Refusal
+from tokens.access import AccessRole
+
+HOST, MODERATOR, VIEWER = Role.HOST, Role.MODERATOR, Role.VIEWER
+SCHEDULED, LIVE, PAUSED, ENDED = State.SCHEDULED, State.LIVE, State.PAUSED, State.ENDED
+
+EVERYONE = [HOST, MODERATOR, VIEWER]
+ALWAYS = [SCHEDULED, LIVE, PAUSED, ENDED]
+# Who may do it at all, and when.
+ALLOWED = {
+    May.JOIN: (EVERYONE, ALWAYS),
+    May.READ: (EVERYONE, ALWAYS),
+    May.CHAT: (EVERYONE, [SCHEDULED, LIVE, PAUSED]),
+    May.RUN: ([HOST], ALWAYS),
+    May.VIDEO: (EVERYONE, [LIVE, PAUSED]),
+}
+
+
+def test_every_action_is_in_the_table() -> None:
+    assert set(ALLOWED) == set(May)
+
+
+@pytest.mark.parametrize(("may", "role", "state"), list(product(May, Role, State)))
+def test_every_role_may_in_every_state_what_the_table_says(may: May, role: Role, state: State) -> None:
+    roles, states = ALLOWED[may]
+    if role in roles and state in states:
+        check(may, role, state)
+        return
+    with pytest.raises(Refusal) as refused:
+        check(may, role, state)
+    expected = (Code.FORBIDDEN, None) if role not in roles else (Code.CONFLICT, state)
+    assert (refused.value.code, refused.value.state) == expected
+
+
+@pytest.mark.parametrize(
+    ("user", "standing", "role"),
+    [
+        ("alice", AccessRole.VIEWER, HOST),
+        ("alice", AccessRole.SELLER, HOST),
+        ("alice", AccessRole.MODERATOR, HOST),
+        ("alice", AccessRole.ADMIN, HOST),
+        ("bob", AccessRole.VIEWER, VIEWER),
+        ("bob", AccessRole.SELLER, VIEWER),
+        ("bob", AccessRole.MODERATOR, MODERATOR),
+        ("bob", AccessRole.ADMIN, HOST),
+        ("Alice", AccessRole.SELLER, VIEWER),
+    ],
+)
+def test_roles_in_a_session_of_alice(user: str, standing: AccessRole, role: Role) -> None:
+    assert role_in("alice", user, standing) is role
+
+
+@pytest.mark.parametrize("standing", AccessRole)
+def test_sellers_and_admins_create_sessions(standing: AccessRole) -> None:
+    if standing in (AccessRole.SELLER, AccessRole.ADMIN):
+        check_create(standing)
+        return
+    with pytest.raises(Refusal) as refused:
+        check_create(standing)
+    assert refused.value.code is Code.FORBIDDEN

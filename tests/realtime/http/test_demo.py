@@ -1,0 +1,124 @@
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+
+from realtime.http import site
+from realtime.http.site import Demo
+
+FOLDER = Path(site.__file__).with_name("demo")
+SERVED = sorted(f"/demo/{file.relative_to(FOLDER)}" for file in FOLDER.rglob("*.*") if file.name != "package.json")
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[httpx.AsyncClient]:
+    app = Starlette(routes=Demo(dev=True, websocket_port=lambda: 8000).routes())
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8001") as client:
+        yield client
+
+
+def policy(response: httpx.Response) -> dict[str, str]:
+    """Give the directives of a response's Content-Security-Policy."""
+    directives = response.headers["content-security-policy"].split(";")
+    return {name: values for name, _, values in (directive.strip().partition(" ") for directive in directives)}
+
+
+async def test_the_page_runs_nothing_but_its_own_files(client: httpx.AsyncClient) -> None:
+    response = await client.get("/")
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "text/html; charset=utf-8"
+    assert policy(response) == {
+        "default-src": "'none'",
+        "script-src": "'self'",
+        "style-src": "'self'",
+        "img-src": "'self'",
+        "connect-src": "'self' ws://127.0.0.1:8000",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+        "frame-ancestors": "'none'",
+        "require-trusted-types-for": "'script'",
+        "trusted-types": "'none'",
+    }
+    assert response.headers["x-content-type-options"] == "nosniff"
+    assert response.headers["referrer-policy"] == "no-referrer"
+    assert response.headers["cache-control"] == "no-cache"
+
+
+@pytest.mark.parametrize("path", SERVED)
+async def test_every_file_says_what_it_is(client: httpx.AsyncClient, path: str) -> None:
+    response = await client.get(path)
+    types = {
+        ".css": "text/css; charset=utf-8",
+        ".html": "text/html; charset=utf-8",
+        ".js": "text/javascript; charset=utf-8",
+        ".svg": "image/svg+xml",
+    }
+    assert response.status_code == 200
+    assert response.headers["content-type"] == types[Path(path).suffix]
+    assert response.headers["x-content-type-options"] == "nosniff"
+    assert policy(response)["default-src"] == "'none'"
+
+
+@pytest.mark.parametrize("path", [path for path in SERVED if path.endswith((".html", ".js"))])
+async def test_no_file_writes_markup_or_styles_into_the_page(client: httpx.AsyncClient, path: str) -> None:
+    text = (await client.get(path)).text
+    for trick in (
+        "innerHTML",
+        "outerHTML",
+        "insertAdjacentHTML",
+        "document.write",
+        "eval(",
+        ".style",
+        " style=",
+        "onclick=",
+    ):
+        assert trick not in text
+
+
+async def test_its_settings(client: httpx.AsyncClient) -> None:
+    response = await client.get("/demo/settings.json")
+    assert response.json() == {"websocket_port": 8000, "dev": True}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/demo/nothing.js",
+        "/demo/",
+        "/demo/views",
+        "/demo/package.json",
+        "/demo/../site.py",
+        "/demo/%2e%2e/site.py",
+        "/demo/..%2fsite.py",
+        "/demo/views/../../site.py",
+        "/demo//main.js",
+        "/demo/main.js%00",
+    ],
+)
+async def test_nothing_else_is_served(client: httpx.AsyncClient, path: str) -> None:
+    response = await client.get(httpx.URL("http://127.0.0.1:8001", raw_path=path.encode()))
+    assert response.status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("host", "origin"),
+    [
+        ("localhost:8001", "ws://localhost:8000"),
+        ("stage.example", "ws://stage.example:8000"),
+        ("[::1]:8001", "ws://[::1]:8000"),
+        ("[::1]", "ws://[::1]:8000"),
+        ("evil.example; script-src *", ""),
+        ("evil.example:8001 'unsafe-inline'", ""),
+        ("evil.example:8001,*", ""),
+        ("*", ""),
+        ("a:b:c", ""),
+        ("", ""),
+    ],
+)
+async def test_a_spoofed_host_cannot_widen_the_policy(client: httpx.AsyncClient, host: str, origin: str) -> None:
+    response = await client.get("/", headers={"Host": host})
+    assert policy(response)["connect-src"].split() == ["'self'", *origin.split()]
+    assert policy(response)["script-src"] == "'self'"

@@ -1,0 +1,114 @@
+from typing import Any
+
+import msgspec
+import pytest
+
+from realtime.protocol import commands
+from realtime.protocol.commands import AnyCommand, Command, type_of
+from tests.realtime.protocol.strategies import COMMAND_TYPES
+
+SESSION = "01932c07-3a6e-7cc0-8000-000000000001"
+KEY = "5f0c3b1e-9d7a-4e52-8a3c-2f1b6d9e0c4a"
+POSITION = {"epoch": "e", "seq": 1}
+ABOUT = {"session": SESSION}
+
+# The least that each command says, and all that it may say.
+WIRE: dict[str, tuple[type[Command], dict[str, Any], dict[str, Any]]] = {
+    "hello": (commands.Hello, {"token": "t"}, {"now": 1, "client": "web/1.0"}),
+    "pong": (commands.Pong, {}, {"now": 1}),
+    "join": (commands.Join, ABOUT, {"since": POSITION}),
+    "leave": (commands.Leave, ABOUT, {}),
+    "chat.send": (commands.ChatSend, {**ABOUT, "key": KEY, "text": ""}, {"sent_at": 1, "reply_to": 1}),
+    "history": (commands.History, ABOUT, {"before": 2, "after": 1, "limit": 200}),
+    "typing": (commands.Typing, {**ABOUT, "on": False}, {}),
+    "session.start": (commands.SessionStart, ABOUT, {}),
+    "session.pause": (commands.SessionPause, ABOUT, {}),
+    "session.resume": (commands.SessionResume, ABOUT, {}),
+    "session.end": (commands.SessionEnd, ABOUT, {}),
+}
+NAMES = list(WIRE)
+FULL = {name: {"type": name, "id": 7, **least, **more} for name, (_, least, more) in WIRE.items()}
+
+NO_INTEGERS: list[Any] = [-1, 2**53 + 1, 2**63, 2**64, "5", 5.0, True]
+NO_TEXTS: list[Any] = [5, True, None, ["a"], {"a": 1}]
+BAD: dict[str, list[Any]] = {
+    "id": NO_INTEGERS,
+    "now": NO_INTEGERS,
+    "sent_at": NO_INTEGERS,
+    "reply_to": NO_INTEGERS,
+    "before": NO_INTEGERS,
+    "after": NO_INTEGERS,
+    "limit": [0, 201, None, *NO_INTEGERS],
+    "session": ["", "x", SESSION.upper(), SESSION + "\n", *NO_TEXTS],
+    "key": ["", "x", KEY + "0", "../../etc/passwd", *NO_TEXTS],
+    "token": ["", "x" * 8193, *NO_TEXTS],
+    "client": ["x" * 65, 5, True, []],
+    "text": NO_TEXTS,
+    "on": ["true", 0, 1, None, []],
+    "since": ["e", 1, [], {}, {"epoch": "e"}, {**POSITION, "x": 1}, *({**POSITION, "seq": n} for n in NO_INTEGERS)],
+}
+
+
+def decode(fields: dict[str, Any]) -> Command:
+    command: Command = msgspec.json.decode(msgspec.json.encode(fields), type=AnyCommand)
+    return command
+
+
+def test_every_command_is_in_the_table() -> None:
+    assert [kind for kind, _, _ in WIRE.values()] == COMMAND_TYPES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_command_is_known_by_its_name(name: str) -> None:
+    kind, least, _ = WIRE[name]
+    command = decode({"type": name, **least})
+    assert type(command) is kind
+    assert type_of(command) == name
+    assert command.id is None
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_command_says_all_of_this_and_nothing_else(name: str) -> None:
+    assert set(WIRE[name][0].__struct_fields__) == FULL[name].keys() - {"type"}
+    command = decode(FULL[name])
+    for field in FULL[name].keys() - {"type", "key", "since"}:
+        assert getattr(command, field) == FULL[name][field]
+    with pytest.raises(msgspec.ValidationError, match="unknown field `x`"):
+        decode({**FULL[name], "x": None})
+
+
+@pytest.mark.parametrize(("name", "field"), [(name, field) for name in NAMES for field in WIRE[name][1]])
+def test_what_a_command_must_say(name: str, field: str) -> None:
+    fields = dict(FULL[name])
+    del fields[field]
+    with pytest.raises(msgspec.ValidationError, match=f"missing required field `{field}`"):
+        decode(fields)
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "value"),
+    [(name, field, value) for name in NAMES for field in sorted(FULL[name].keys() - {"type"}) for value in BAD[field]],
+    ids=lambda value: str(value)[:40],
+)
+def test_what_no_field_may_hold(name: str, field: str, value: Any) -> None:
+    with pytest.raises(msgspec.ValidationError):
+        decode({**FULL[name], field: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "value"),
+    [("hello", "token", "x" * 8192), ("hello", "client", "x" * 64), ("history", "limit", 1), ("history", "limit", 200)],
+    ids=lambda value: str(value)[:40],
+)
+def test_the_bounds_themselves_are_within(name: str, field: str, value: Any) -> None:
+    assert getattr(decode({**FULL[name], field: value}), field) == value
+
+
+def test_a_page_has_50_events_unless_asked_otherwise() -> None:
+    history = decode({"type": "history", "session": SESSION})
+    assert isinstance(history, commands.History)
+    assert (history.before, history.after, history.limit) == (None, None, 50)
+
+
+def test_null_is_as_good_as_nothing_where_a_field_may_be_left_out() -> None:
+    assert decode({"type": "join", "session": SESSION, "since": None, "id": None}) == commands.Join(session=SESSION)

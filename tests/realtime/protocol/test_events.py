@@ -1,0 +1,77 @@
+from typing import Any
+
+import msgspec
+import pytest
+from msgspec import Raw
+
+from realtime.protocol.events import (
+    Audience,
+    AudienceSignal,
+    ChatBody,
+    Event,
+    Kind,
+    Ping,
+    Push,
+    SessionBody,
+    TypingSignal,
+)
+from realtime.protocol.types import Position
+
+SESSION = "01932c07-3a6e-7cc0-8000-000000000001"
+
+
+@pytest.mark.parametrize(
+    ("push", "wire"),
+    [
+        (
+            Event(
+                session=SESSION, seq=58, at=9, kind=Kind.CHAT_POSTED, by="alice", key="k", body=Raw(b'{"text":"hi"}')
+            ),
+            {
+                "type": "event",
+                "session": SESSION,
+                "seq": 58,
+                "at": 9,
+                "kind": "chat.posted",
+                "by": "alice",
+                "key": "k",
+                "body": {"text": "hi"},
+            },
+        ),
+        (
+            Event(session=SESSION, seq=1, at=0, kind="session.created", by="h", body=Raw(b"{}")),
+            {"type": "event", "session": SESSION, "seq": 1, "at": 0, "kind": "session.created", "by": "h", "body": {}},
+        ),
+        (
+            TypingSignal(session=SESSION, by="bob", on=False),
+            {"type": "signal", "session": SESSION, "kind": "typing", "by": "bob", "on": False},
+        ),
+        (
+            AudienceSignal(session=SESSION, audience=Audience()),
+            {"type": "signal", "session": SESSION, "kind": "audience", "audience": {"connections": 0, "users": 0}},
+        ),
+        (Ping(now=5, heads={}), {"type": "ping", "now": 5, "heads": {}}),
+        (
+            Ping(now=5, heads={SESSION: Position("e", 0)}),
+            {"type": "ping", "now": 5, "heads": {SESSION: {"epoch": "e", "seq": 0}}},
+        ),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_pushes_on_the_wire(push: Push, wire: dict[str, Any]) -> None:
+    assert msgspec.json.decode(msgspec.json.encode(push)) == wire
+    assert not wire.keys() & {"id", "re"}
+
+
+def test_the_body_of_a_message() -> None:
+    assert msgspec.json.encode(ChatBody(text="hi")) == b'{"text":"hi"}'
+    assert msgspec.json.encode(ChatBody(text="hi", reply_to=40)) == b'{"text":"hi","reply_to":40}'
+
+
+def test_the_body_of_a_session_event_may_grow() -> None:
+    stored = b'{"state": "live", "version": 2, "later": true}'
+    assert msgspec.json.decode(stored, type=SessionBody) == SessionBody("live", 2)
+
+
+def test_session_events_can_be_told_by_their_kind() -> None:
+    assert {kind for kind in Kind if not kind.startswith("session.")} == {Kind.CHAT_POSTED}

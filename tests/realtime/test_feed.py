@@ -1,0 +1,210 @@
+import msgspec
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from persistence.log import Head, Record
+from persistence.sessions import Session
+from realtime.domain.replay import Window
+from realtime.feed import Document, Feed, encode, view_of
+from realtime.protocol.types import Position
+
+ID = "01932c07-3a6e-7cc0-8000-000000000001"
+KEY = "5f0c3b1e-9d7a-4e52-8a3c-2f1b6d9e0c4a"
+
+
+def stored(head: int = 0, version: int = 1) -> Session:
+    return Session(
+        id=ID,
+        host="alice",
+        title="A show",
+        state="scheduled",
+        version=version,
+        created_at=5,
+        started_at=None,
+        ended_at=None,
+        head=Head("e", head),
+    )
+
+
+def chat(seq: int) -> Record:
+    return Record(seq, 100 + seq, "chat.posted", "bob", KEY, f'{{"text":"{seq}"}}')
+
+
+def chats(first: int, last: int) -> list[Record]:
+    return [chat(seq) for seq in range(first, last + 1)]
+
+
+def seqs(documents: list[Document]) -> list[int]:
+    return [document.seq for document in documents]
+
+
+def in_json(documents: list[bytes]) -> list[int]:
+    return [msgspec.json.decode(document)["seq"] for document in documents]
+
+
+# The head when the feed is opened, and offers of events in any order, with any repetition.
+HEADS = st.integers(0, 5)
+OFFERS = st.lists(st.lists(st.integers(1, 20), max_size=6), max_size=12)
+
+
+@given(head=HEADS, offers=OFFERS)
+def test_each_event_is_given_out_once_in_order_as_soon_as_all_before_it_are_there(
+    head: int, offers: list[list[int]]
+) -> None:
+    feed = Feed(stored(head), capacity=100)
+    seen = set(range(1, head + 1))
+    reached = head
+    for offer in offers:
+        seen.update(offer)
+        ready = feed.offer(chat(seq) for seq in offer)
+        first, reached = reached + 1, next(seq for seq in range(1, 22) if seq not in seen) - 1
+        assert seqs(ready) == list(range(first, reached + 1))
+        assert feed.head == reached
+        assert feed.hole == (max(seen, default=0) > reached)
+
+
+@given(head=HEADS, capacity=st.integers(1, 4), offers=OFFERS, noticed=st.integers(0, 25))
+@example(head=0, capacity=2, offers=[[9, 8]], noticed=0)
+@example(head=0, capacity=1, offers=[[9], [2]], noticed=20)
+def test_reading_on_from_the_head_closes_any_hole(
+    head: int, capacity: int, offers: list[list[int]], noticed: int
+) -> None:
+    feed = Feed(stored(head), capacity)
+    given_out = [seq for offer in offers for seq in seqs(feed.offer(map(chat, offer)))]
+    feed.expect(noticed)
+    known = max([head, noticed, *(seq for offer in offers for seq in offer)])
+    while feed.hole:
+        before = feed.head
+        given_out += seqs(feed.offer(chats(feed.head + 1, min(feed.head + capacity, known))))
+        assert feed.head > before
+    assert given_out == list(range(head + 1, known + 1))
+
+
+@given(capacity=st.integers(1, 4), offers=OFFERS)
+def test_memory_is_bounded(capacity: int, offers: list[list[int]]) -> None:
+    feed = Feed(stored(), capacity)
+    for offer in offers:
+        feed.offer(map(chat, offer))
+        assert len(feed._early) <= capacity
+        assert feed.window.head - feed.window.oldest < capacity
+
+
+@given(
+    head=HEADS,
+    capacity=st.integers(1, 6),
+    more=st.integers(0, 6),
+    after=st.integers(0, 14),
+    before=st.integers(0, 14),
+)
+def test_what_lies_in_memory_can_be_had_from_anywhere_to_anywhere(
+    head: int, capacity: int, more: int, after: int, before: int
+) -> None:
+    feed = Feed(stored(head), capacity)
+    feed.warm(chats(1, head))
+    feed.offer(chats(head + 1, head + more))
+    newest = list(range(1, head + more + 1))[-capacity:]
+    assert feed.window == Window("e", head + more, head + more - len(newest) + 1)
+    assert in_json(feed.between(after, before)) == [seq for seq in newest if after < seq < before]
+
+
+def test_a_cold_feed_remembers_nothing() -> None:
+    feed = Feed(stored(head=7), capacity=10)
+    assert feed.window == Window("e", 7, 8)
+    assert feed.between(0, 100) == []
+    assert feed.position == Position("e", 7)
+    assert not feed.hole
+
+
+def test_warming_stops_at_the_head() -> None:
+    feed = Feed(stored(head=3), capacity=10)
+    feed.warm(chats(2, 5))
+    assert feed.window == Window("e", 3, 2)
+    # What was read beyond the head has not been given out: it still comes in its turn.
+    assert seqs(feed.offer(chats(4, 5))) == [4, 5]
+    assert in_json(feed.between(0, 100)) == [2, 3, 4, 5]
+
+
+def test_the_log_may_be_known_to_go_on() -> None:
+    feed = Feed(stored(head=3), capacity=10)
+    feed.expect(3)
+    feed.expect(1)
+    assert not feed.hole
+    feed.expect(4)
+    assert feed.hole
+    feed.offer([chat(4)])
+    assert not feed.hole
+
+
+def test_an_event_is_encoded_as_its_push() -> None:
+    [document] = Feed(stored(), capacity=1).offer([chat(1)])
+    assert document.json == encode(ID, chat(1))
+    assert msgspec.json.decode(document.json) == {
+        "type": "event",
+        "session": ID,
+        "seq": 1,
+        "at": 101,
+        "kind": "chat.posted",
+        "by": "bob",
+        "key": KEY,
+        "body": {"text": "1"},
+    }
+
+
+def moved(seq: int, kind: str, state: str, version: int) -> Record:
+    return Record(seq, 100 + seq, kind, "alice", None, f'{{"state": "{state}", "version": {version}}}')
+
+
+LIFE = [
+    moved(1, "session.created", "scheduled", 1),
+    moved(2, "session.started", "live", 2),
+    chat(3),
+    moved(4, "session.paused", "paused", 3),
+    moved(5, "session.resumed", "live", 4),
+    moved(6, "session.ended", "ended", 5),
+]
+
+
+@given(order=st.permutations(LIFE), data=st.data())
+def test_session_events_move_the_snapshot_in_order(order: list[Record], data: st.DataObject) -> None:
+    feed = Feed(stored(), capacity=10)
+    for record in order:
+        feed.offer(data.draw(st.lists(st.sampled_from(order), max_size=2)))
+        feed.offer([record])
+    assert (feed.view.state, feed.view.version) == ("ended", 5)
+    assert (feed.view.started_at, feed.view.ended_at) == (102, 106)
+    assert feed.head == 6
+
+
+@pytest.mark.parametrize(("until", "state"), [(1, "scheduled"), (3, "live"), (4, "paused"), (5, "live"), (6, "ended")])
+def test_the_snapshot_is_that_of_the_head(until: int, state: str) -> None:
+    feed = Feed(stored(), capacity=1)
+    feed.offer(LIFE[:until])
+    assert feed.view.state == state
+
+
+def test_events_that_the_snapshot_has_seen_do_not_move_it_back() -> None:
+    feed = Feed(stored(head=0, version=9), capacity=10)
+    before = feed.view
+    feed.offer(LIFE)
+    assert feed.view is before
+
+
+def test_a_stored_session_as_clients_see_it() -> None:
+    session = msgspec.structs.replace(stored(), state="ended", version=3, started_at=6, ended_at=7)
+    assert msgspec.structs.asdict(view_of(session)) == {
+        "id": ID,
+        "host": "alice",
+        "title": "A show",
+        "state": "ended",
+        "version": 3,
+        "created_at": 5,
+        "started_at": 6,
+        "ended_at": 7,
+    }
+
+
+def test_nobody_has_noticed_or_left_anything_yet() -> None:
+    feed = Feed(stored(), capacity=1)
+    assert feed.hole_since is None
+    assert feed.idle_since is None

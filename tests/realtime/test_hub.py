@@ -1,0 +1,335 @@
+"""The hub, with real connections."""
+
+import asyncio
+import time
+
+import msgspec
+import uvloop
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from realtime.hub import Hub
+from realtime.protocol.codec import Format
+from realtime.protocol.codes import Close
+from realtime.protocol.events import TypingSignal
+from realtime.settings import Settings
+from realtime.telemetry import metrics
+from realtime.transport import HIGH_WATER
+from tests.realtime.links import Link, linked
+
+J, M = Format.JSON, Format.MSGPACK
+QUICK = Settings()
+
+
+def documents(*numbers: int) -> list[bytes]:
+    return [msgspec.json.encode(number) for number in numbers]
+
+
+async def flushed(hub: Hub) -> None:
+    """Wait until nothing waits any more."""
+    while hub._scheduled:
+        await asyncio.sleep(0)
+
+
+async def test_everyone_gets_what_is_published_in_their_session_in_their_format() -> None:
+    hub = Hub(QUICK)
+    async with linked(hub, QUICK, J, M, J) as (json, msgpack, other):
+        json.join(hub, "s")
+        msgpack.join(hub, "s")
+        other.join(hub, "t")
+        hub.publish("s", [b'{"a":[1,"\xc3\xa9",null]}', b"2"])
+        hub.publish("t", documents(3))
+        hub.publish("nobody is here", documents(4))
+        hub.publish("s", iter(documents(5)))
+        for link in (json, msgpack):
+            assert await link.read_along(3) == [{"a": [1, "é", None]}, 2, 5]
+        assert await other.receive() == 3
+        assert all(link.idle() for link in (json, msgpack, other))
+
+
+async def test_a_signal_is_published_as_json() -> None:
+    hub = Hub(QUICK)
+    async with linked(hub, QUICK, J, M) as links:
+        for link in links:
+            link.join(hub, "s")
+        hub.signal("s", TypingSignal(session="s", by="alice", on=True))
+        for link in links:
+            assert await link.receive() == {
+                "type": "signal",
+                "session": "s",
+                "kind": "typing",
+                "by": "alice",
+                "on": True,
+            }
+
+
+async def test_members_are_counted_and_listed_also_while_documents_wait() -> None:
+    hub = Hub(QUICK)
+    assert (hub.size("s"), list(hub.group("s"))) == (0, [])
+    async with linked(hub, QUICK, J, M, J) as links:
+        links[0].join(hub, "s")
+        links[1].join(hub, "s")
+        hub.publish("s", documents(1))
+        links[2].join(hub, "s")
+        assert hub.size("s") == 3
+        assert set(hub.group("s")) == {link.connection for link in links}
+        hub.detach("s", links[2].connection)
+        assert hub.size("s") == 2
+        await flushed(hub)
+        hub.detach("s", links[0].connection)
+        hub.detach("s", links[1].connection)
+        assert (hub.size("s"), list(hub.group("s"))) == (0, [])
+        for link in links:
+            link.connection.peer = None
+
+
+async def test_who_joins_while_documents_wait_gets_those_that_come_after() -> None:
+    hub = Hub(QUICK)
+    async with linked(hub, QUICK, J, J, M, J) as (first, second, third, last):
+        first.join(hub, "s")
+        hub.publish("s", documents(1))
+        second.join(hub, "s")
+        hub.publish("s", documents(2, 3))
+        third.join(hub, "s")
+        hub.publish("s", documents(4))
+        last.join(hub, "s")
+        await flushed(hub)
+        hub.publish("s", documents(5))
+        for link, before in ((first, [1, 2, 3, 4]), (second, [2, 3, 4]), (third, [4]), (last, [])):
+            assert await link.until(5) == before
+
+
+async def test_who_leaves_while_documents_wait_gets_none_of_them() -> None:
+    hub = Hub(QUICK)
+    async with linked(hub, QUICK, J, J) as (leaver, stayer):
+        leaver.join(hub, "s")
+        stayer.join(hub, "s")
+        hub.publish("s", documents(1))
+        hub.detach("s", leaver.connection)
+        leaver.connection.peer = None
+        assert await stayer.receive() == 1
+        assert leaver.idle()
+
+
+async def test_the_last_who_leaves_takes_what_waits_along() -> None:
+    hub = Hub(QUICK)
+    async with linked(hub, QUICK, J) as [link]:
+        link.join(hub, "s")
+        hub.publish("s", documents(1))
+        hub.detach("s", link.connection)
+        link.join(hub, "s")
+        hub.publish("s", documents(2))
+        assert await link.receive() == 2
+        assert link.idle()
+
+
+async def test_a_connection_that_is_lost_while_documents_wait_harms_nobody() -> None:
+    hub = Hub(QUICK)
+    async with linked(hub, QUICK, J, J) as (lost, stayer):
+        lost.join(hub, "s")
+        stayer.join(hub, "s")
+        hub.publish("s", documents(1))
+        lost.connection.close(Close.NORMAL)
+        hub.publish("s", documents(2))
+        assert hub.size("s") == 1
+        assert await stayer.read_along(2) == [1, 2]
+        assert await lost.rest() == ([], Close.NORMAL)
+
+
+COUNT = 3
+WHO = st.integers(0, COUNT - 1)
+STEPS = st.lists(
+    st.tuples(st.just("publish"), st.integers(1, 3))
+    | st.tuples(st.sampled_from(["join", "leave"]), WHO)
+    | st.tuples(st.just("flush"), st.just(0)),
+    max_size=25,
+)
+
+
+class Story:
+    """What happens in one session, and what each of its readers must have got in the end."""
+
+    def __init__(self, hub: Hub, links: list[Link]) -> None:
+        self.hub = hub
+        self.links = links
+        self.published = 0
+        self.due: list[list[int]] = [[] for _ in links]
+        # What waits for each reader who is in.
+        self.waiting: dict[int, list[int]] = {}
+
+    async def tell(self, step: str, number: int) -> None:
+        """Do one step."""
+        if step == "publish":
+            self._publish(number)
+        elif step == "join" and number not in self.waiting:
+            self.links[number].join(self.hub, "s")
+            self.waiting[number] = []
+        elif step == "leave" and self.waiting.pop(number, None) is not None:
+            self.links[number].connection.peer = None
+            self.hub.detach("s", self.links[number].connection)
+        elif step == "flush":
+            await self.flush()
+
+    def _publish(self, count: int) -> None:
+        numbers = range(self.published + 1, self.published + count + 1)
+        self.published += count
+        self.hub.publish("s", documents(*numbers))
+        for waiting in self.waiting.values():
+            waiting.extend(numbers)
+
+    async def flush(self) -> None:
+        """Let the hub write."""
+        await flushed(self.hub)
+        for reader, waiting in self.waiting.items():
+            self.due[reader].extend(waiting)
+            waiting.clear()
+
+
+@given(steps=STEPS)
+@example(steps=[("join", 0), ("publish", 1), ("join", 1), ("publish", 1), ("flush", 0)])
+@example(steps=[("join", 0), ("publish", 1), ("leave", 0), ("join", 0), ("publish", 2), ("join", 1), ("leave", 1)])
+@settings(max_examples=60, deadline=None)
+def test_each_reader_gets_exactly_what_was_published_while_it_was_in(steps: list[tuple[str, int]]) -> None:
+    async def play() -> None:
+        hub = Hub(QUICK)
+        async with linked(hub, QUICK, J, M, J) as links:
+            story = Story(hub, links)
+            for step in steps:
+                await story.tell(*step)
+            await story.flush()
+            for link, due in zip(links, story.due, strict=True):
+                link.connection.send(0)
+                assert await link.until(0) == due
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(play())
+
+
+def block(seconds: float) -> None:
+    """Keep the loop busy."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        pass
+
+
+async def test_an_idle_hub_writes_at_once_and_a_busy_one_gathers() -> None:
+    hub = Hub(QUICK)
+    async with linked(hub, QUICK, J) as [link]:
+        link.join(hub, "s")
+        hub.publish("s", documents(1))
+        # Between the flush and what follows it, as if the sockets had taken so long.
+        asyncio.get_running_loop().call_soon(block, 0.04)
+        await flushed(hub)
+        assert await link.receive() == 1
+        began = time.monotonic()
+        wait = hub._not_before - began
+        assert 0.02 < wait < 0.06
+        hub.publish("s", documents(2))
+        await asyncio.sleep(0.001)
+        assert link.idle()
+        hub.publish("s", documents(3))
+        await flushed(hub)
+        # Timers may be early by a millisecond.
+        assert time.monotonic() - began > wait - 0.002
+        assert await link.read_along(2) == [2, 3]
+
+
+async def test_no_flush_makes_the_next_wait_longer_than_a_tick() -> None:
+    short = Settings(tick_ms=10)
+    hub = Hub(short)
+    async with linked(hub, short, J) as [link]:
+        link.join(hub, "s")
+        hub.publish("s", documents(1))
+        asyncio.get_running_loop().call_soon(block, 0.05)
+        await flushed(hub)
+        assert hub._not_before - time.monotonic() <= 0.01
+
+
+async def test_what_is_published_during_a_flush_is_written_in_the_next() -> None:
+    hub = Hub(QUICK)
+    async with linked(hub, QUICK, J) as [link]:
+        link.join(hub, "s")
+        hub.publish("s", documents(1))
+        asyncio.get_running_loop().call_soon(hub.publish, "s", documents(2))
+        assert await link.read_along(2) == [1, 2]
+
+
+async def test_deliveries_and_bytes_are_counted_as_written() -> None:
+    hub = Hub(QUICK)
+    async with linked(hub, QUICK, J, M, J) as (first, second, third):
+        first.join(hub, "s")
+        second.join(hub, "s")
+        deliveries, size = metrics.DELIVERIES._value.get(), metrics.BYTES_OUT._value.get()
+        hub.publish("s", documents(1, 2))
+        third.join(hub, "s")
+        hub.publish("s", documents(3))
+        await flushed(hub)
+        # Of two bytes and a payload of one each.
+        assert metrics.DELIVERIES._value.get() - deliveries == 3 + 3 + 1
+        assert metrics.BYTES_OUT._value.get() - size == 3 * 7
+
+
+BIG = b'"' + b"x" * 20_000 + b'"'
+
+
+async def test_a_reader_for_whom_too_much_waits_is_closed_and_costs_the_others_nothing() -> None:
+    bounded = Settings(max_outgoing=4 * HIGH_WATER)
+    hub = Hub(bounded)
+    async with linked(hub, bounded, J, J) as (slow, quick):
+        slow.join(hub, "s")
+        quick.join(hub, "s")
+        most = published = 0
+        while slow.connection.close_code is None:
+            hub.publish("s", [BIG])
+            published += 1
+            most = max(most, slow.connection.outgoing)
+            assert len(await quick.receive()) == 20_000
+            assert published < 1000
+        assert slow.connection.close_code == Close.SLOW_CONSUMER
+        assert bounded.max_outgoing < most + 2 * len(BIG)
+        assert most < bounded.max_outgoing + 2 * len(BIG)
+        assert list(hub.group("s")) == [quick.connection]
+        # What it reads before the close is whole and in order: it resumes from there.
+        messages, code = await slow.rest()
+        assert len(messages) in (published - 1, published)
+        assert code == Close.SLOW_CONSUMER
+
+
+async def test_a_reader_that_lags_too_long_is_closed() -> None:
+    impatient = Settings(slow_timeout=0.05)
+    hub = Hub(impatient)
+    async with linked(hub, impatient, J, J) as (slow, quick):
+        slow.join(hub, "s")
+        quick.join(hub, "s")
+        while slow.connection.behind_since is None:
+            slow.connection.send("x" * 10_000)
+            await asyncio.sleep(0)
+        began = time.monotonic()
+        while slow.connection.close_code is None:
+            hub.publish("s", documents(1))
+            assert await quick.receive() == 1
+            assert time.monotonic() < began + 5
+        assert time.monotonic() - began >= 0.045
+        assert slow.connection.close_code == Close.SLOW_CONSUMER
+        assert quick.connection.close_code is None
+        assert (await slow.rest())[1] == Close.SLOW_CONSUMER
+
+
+async def test_a_reader_that_catches_up_in_time_stays() -> None:
+    impatient = Settings(slow_timeout=0.05)
+    hub = Hub(impatient)
+    async with linked(hub, impatient, J) as [slow]:
+        slow.join(hub, "s")
+        count = 0
+        while slow.connection.behind_since is None:
+            slow.connection.send("x" * 10_000)
+            count += 1
+            await asyncio.sleep(0)
+        assert len(await slow.read_along(count)) == count
+        assert slow.connection.behind_since is None
+        block(0.06)
+        hub.publish("s", documents(1))
+        assert await slow.receive() == 1
+        await flushed(hub)
+        hub.shed()
+        assert slow.connection.open

@@ -1,0 +1,343 @@
+"""The writer, on a real Postgres."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+
+from persistence.log import Appended, Entry, Log, Outcome, Record
+from persistence.postgres import PoolSettings, Postgres
+from persistence.sessions import Sessions
+from realtime.protocol.codes import Code, Refusal
+from realtime.settings import Settings
+from realtime.writer import RETRY_MS, Answer, Pending, Writer
+from tests.support.relay import relayed
+
+DAY_MS = 86_400_000
+ONE_LANE = Settings(batch_lanes=1, batch_size=8)
+
+
+class Watched(Log):
+    """A log that remembers the size of each batch."""
+
+    def __init__(self, postgres: Postgres) -> None:
+        super().__init__(postgres)
+        self.batches: list[int] = []
+
+    async def append(self, entries: Sequence[Entry]) -> list[Appended]:
+        """Remember, and append."""
+        self.batches.append(len(entries))
+        return await super().append(entries)
+
+
+class Desk:
+    """A writer, and what it answered and published, in order."""
+
+    def __init__(self, postgres: Postgres, settings: Settings = ONE_LANE, log: Log | None = None) -> None:
+        self.log = log or Log(postgres)
+        self.writer = Writer(self.log, self._publish, settings)
+        self.answers: dict[int, Answer] = {}
+        self.published: dict[str, list[Record]] = {}
+        self.happened: list[str] = []
+
+    def submit(self, entry: Entry) -> int:
+        """Submit an entry, and give the number of its answer."""
+        number = len(self.answers)
+        # Taken already, so that numbers go on while answers are awaited.
+        self.answers[number] = Refusal(Code.INTERNAL, "not answered yet")
+
+        def answer(result: Answer) -> None:
+            self.answers[number] = result
+            self.happened.append(f"answer {number}")
+
+        self.writer.submit(Pending(entry, answer))
+        return number
+
+    async def ask(self, *entries: Entry) -> list[Answer]:
+        """Submit entries together, and give their answers."""
+        numbers = [self.submit(entry) for entry in entries]
+        await self.writer.drain()
+        return [self.answers[number] for number in numbers]
+
+    def _publish(self, session: str, records: list[Record]) -> None:
+        self.published.setdefault(session, []).extend(records)
+        self.happened.append("publish")
+
+
+@pytest.fixture
+async def postgres(migrated: str) -> AsyncIterator[Postgres]:
+    pool = Postgres(PoolSettings(migrated, connections=4))
+    await pool.open()
+    await Log(pool).add_partitions(7 * DAY_MS, 7 * DAY_MS)
+    yield pool
+    await pool.close()
+
+
+@pytest.fixture
+async def session(postgres: Postgres) -> str:
+    return (await Sessions(postgres).create("alice", "A show")).id
+
+
+def chat(session: str, text: str = "hi", key: UUID | None = None, sender: str = "bob") -> Entry:
+    return Entry(session, sender, key or uuid4(), "chat.posted", f'{{"text":"{text}"}}')
+
+
+def codes(answers: list[Answer]) -> list[str | int]:
+    """Give the seq of what is in the log, and the code of what is not."""
+    return [answer.code.value if isinstance(answer, Refusal) else answer.seq for answer in answers]
+
+
+def outcomes(answers: list[Answer]) -> list[str]:
+    return [answer.outcome if isinstance(answer, Appended) else answer.code for answer in answers]
+
+
+async def texts(postgres: Postgres, session: str) -> list[str]:
+    return [record.body for record in await Log(postgres).after(session, 1, 1000)]
+
+
+async def test_entries_are_answered_when_they_are_durable_and_then_published(postgres: Postgres, session: str) -> None:
+    desk = Desk(postgres)
+    first, second = chat(session, "one"), chat(session, "two")
+    answers = await desk.ask(first, second)
+    assert outcomes(answers) == ["new", "new"]
+    assert desk.happened == ["answer 0", "answer 1", "publish"]
+    stored = await Log(postgres).after(session, 1, 10)
+    assert [(record.seq, record.at) for record in stored] == [
+        (answer.seq, answer.at) for answer in answers if isinstance(answer, Appended)
+    ]
+    assert [(r.seq, r.at, r.kind, r.sender, r.key) for r in desk.published[session]] == [
+        (r.seq, r.at, r.kind, r.sender, r.key) for r in stored
+    ]
+    assert [record.body for record in desk.published[session]] == [first.body, second.body]
+
+
+async def test_what_arrives_together_is_appended_together(postgres: Postgres, session: str) -> None:
+    log = Watched(postgres)
+    desk = Desk(postgres, log=log)
+    for _ in range(20):
+        desk.submit(chat(session))
+    assert desk.writer.queued == 20
+    await desk.writer.drain()
+    assert log.batches == [8, 8, 4]
+    assert desk.writer.queued == 0
+    assert codes(list(desk.answers.values())) == list(range(2, 22))
+
+
+async def test_what_arrives_during_an_append_makes_the_next_batch(postgres: Postgres, session: str) -> None:
+    log = Watched(postgres)
+    desk = Desk(postgres, log=log)
+    desk.submit(chat(session))
+    while not log.batches:
+        await asyncio.sleep(0)
+    for _ in range(3):
+        desk.submit(chat(session))
+    await desk.writer.drain()
+    assert log.batches == [1, 3]
+
+
+async def test_a_lane_rests_and_works_again(postgres: Postgres, session: str) -> None:
+    desk = Desk(postgres)
+    await desk.writer.drain()
+    assert codes(await desk.ask(chat(session))) == [2]
+    await desk.writer.drain()
+    assert codes(await desk.ask(chat(session))) == [3]
+
+
+async def test_a_key_repeated_within_a_batch_is_appended_once(postgres: Postgres, session: str) -> None:
+    desk = Desk(postgres)
+    key = uuid4()
+    same, other, between = chat(session, "same", key), chat(session, "other", key), chat(session, "between")
+    answers = await desk.ask(same, same, other, between, same, chat(session, "same", key, sender="eve"))
+    assert outcomes(answers) == ["new", "repeat", "conflict", "new", "repeat", "new"]
+    assert codes(answers) == [2, 2, "conflict", 3, 2, 4]
+    assert [record.seq for record in desk.published[session]] == [2, 3, 4]
+    assert len(await texts(postgres, session)) == 3
+
+
+async def test_nothing_but_repetitions_of_one_key(postgres: Postgres, session: str) -> None:
+    log = Watched(postgres)
+    desk = Desk(postgres, log=log)
+    entry = chat(session)
+    assert codes(await desk.ask(*[entry] * 5)) == [2] * 5
+    assert log.batches == [1] * 5
+
+
+async def test_the_same_key_later_gets_the_first_answer_and_another_body_a_conflict(
+    postgres: Postgres, session: str
+) -> None:
+    desk, key = Desk(postgres), uuid4()
+    [first] = await desk.ask(chat(session, "one", key))
+    assert isinstance(first, Appended)
+    again = Entry(session, "bob", key, "chat.posted", '{ "text" : "one" }')
+    repeated, conflict, other_kind = await desk.ask(
+        again, chat(session, "two", key), Entry(session, "bob", key, "chat.edited", again.body)
+    )
+    assert repeated == Appended(Outcome.REPEAT, first.seq, first.at)
+    assert isinstance(conflict, Refusal)
+    assert conflict.code is Code.CONFLICT
+    assert isinstance(other_kind, Refusal)
+    assert len(desk.published[session]) == 1
+
+
+async def test_ended_and_unknown_sessions(postgres: Postgres, session: str) -> None:
+    desk, entry = Desk(postgres), chat(session)
+    assert codes(await desk.ask(entry)) == [2]
+    await Sessions(postgres).move(session, 1, "ended", "session.ended", "alice")
+    answers = await desk.ask(chat(session), chat(str(uuid4())), entry)
+    assert codes(answers) == ["conflict", "not_found", 2]
+    assert isinstance(answers[0], Refusal)
+    assert answers[0].state == "ended"
+
+
+async def test_the_queue_is_bounded(postgres: Postgres, session: str) -> None:
+    desk = Desk(postgres, Settings(batch_lanes=1, batch_queue=3))
+    entries = [chat(session) for _ in range(4)]
+    for entry in entries[:3]:
+        desk.submit(entry)
+    with pytest.raises(Refusal) as refused:
+        desk.submit(entries[3])
+    assert (refused.value.code, refused.value.retry_after_ms) == (Code.UNAVAILABLE, RETRY_MS)
+    await desk.writer.drain()
+    assert codes(await desk.ask(entries[3])) == [5]
+
+
+async def test_a_full_lane_leaves_the_others_open(postgres: Postgres) -> None:
+    desk = Desk(postgres, Settings(batch_lanes=2, batch_queue=4))
+    # Any 64 sessions have one in each lane.
+    in_lane = {hash(session) % 2: session for session in map(str, (uuid4() for _ in range(64)))}
+    for _ in range(2):
+        desk.submit(chat(in_lane[0]))
+    with pytest.raises(Refusal):
+        desk.submit(chat(in_lane[0]))
+    assert codes(await desk.ask(chat(in_lane[1]))) == ["not_found"]
+
+
+POISON: dict[str, Callable[[str], Entry]] = {
+    "a NUL in the body": lambda session: Entry(session, "bob", uuid4(), "chat.posted", '{"text":"\\u0000"}'),
+    "a bare NUL": lambda session: chat(session, sender="b\x00b"),
+    "a surrogate escaped in the body": lambda session: Entry(session, "bob", uuid4(), "chat.posted", '"\\ud800"'),
+    "a surrogate": lambda session: chat(session, sender="\ud800"),
+    "no JSON": lambda session: Entry(session, "bob", uuid4(), "chat.posted", "{"),
+    "no session id": lambda _: chat("x"),
+    "too large an age": lambda session: Entry(session, "bob", uuid4(), "chat.posted", "{}", age=2**63),
+}
+
+
+@pytest.mark.parametrize("poison", POISON.values(), ids=POISON.keys())
+async def test_an_entry_that_cannot_be_stored_fails_alone(
+    postgres: Postgres, session: str, poison: Callable[[str], Entry]
+) -> None:
+    for at in (0, 3, 7):
+        desk = Desk(postgres)
+        head = (await Log(postgres).heads([session]))[session].seq
+        entries = [chat(session, f"{n}") for n in range(8)]
+        entries[at] = poison(session)
+        seqs: list[str | int] = list(range(head + 1, head + 8))
+        assert codes(await desk.ask(*entries)) == [*seqs[:at], "bad_request", *seqs[at:]]
+        assert [record.seq for record in desk.published[session]] == seqs
+
+
+async def test_several_bad_entries_fail_alone_and_what_follows_them_is_appended(
+    postgres: Postgres, session: str
+) -> None:
+    desk = Desk(postgres)
+    bad = POISON["a NUL in the body"]
+    answers = await desk.ask(*[bad(session) if n in (0, 1, 5, 7, 9) else chat(session) for n in range(11)])
+    found = codes(answers)
+    assert [n for n, code in enumerate(found) if code == "bad_request"] == [0, 1, 5, 7, 9]
+    assert [code for code in found if code != "bad_request"] == list(range(2, 8))
+
+
+async def test_each_session_keeps_the_order_of_arrival(postgres: Postgres) -> None:
+    desk = Desk(postgres, Settings(batch_lanes=4, batch_size=16))
+    sessions = [(await Sessions(postgres).create("alice", "A show")).id for _ in range(6)]
+    submitted: dict[str, list[str]] = {session: [] for session in sessions}
+    for n in range(300):
+        session = sessions[n * n % 6]
+        entry = Entry(session, f"user{n % 7}", uuid4(), "chat.posted", f'{{"text": "{n}"}}')
+        desk.submit(entry)
+        submitted[session].append(entry.body)
+        if n % 50 == 0:
+            await asyncio.sleep(0)
+    await desk.writer.drain()
+    for session in sessions:
+        assert await texts(postgres, session) == submitted[session]
+        assert [record.body for record in desk.published.get(session, [])] == submitted[session]
+
+
+async def test_a_client_that_leaves_cancels_no_write(postgres: Postgres, session: str) -> None:
+    desk = Desk(postgres)
+
+    async def client() -> None:
+        desk.submit(chat(session))
+        await asyncio.sleep(10)
+
+    task = asyncio.create_task(client())
+    await asyncio.sleep(0)
+    task.cancel()
+    await desk.writer.drain()
+    assert codes(list(desk.answers.values())) == [2]
+
+
+def unavailable(answers: list[Answer]) -> bool:
+    return all(
+        isinstance(answer, Refusal) and answer.code is Code.UNAVAILABLE and answer.retry_after_ms == RETRY_MS
+        for answer in answers
+    )
+
+
+async def test_a_database_that_goes_away_is_unavailable_until_it_is_back(migrated: str, session: str) -> None:
+    async with relayed(migrated) as relay:
+        pool = Postgres(PoolSettings(relay.url, connections=1, timeout=5))
+        await pool.open()
+        desk = Desk(pool)
+        entries = [chat(session) for _ in range(10)]
+        await relay.cut()
+        assert unavailable(await desk.ask(*entries))
+        assert desk.published == {}
+        await relay.listen()
+        assert codes(await desk.ask(*entries)) == list(range(2, 12))
+        await pool.close()
+
+
+async def test_a_network_that_swallows_everything_is_not_waited_for_long(migrated: str, session: str) -> None:
+    async with relayed(migrated) as relay:
+        pool = Postgres(PoolSettings(relay.url, connections=1, timeout=0.3))
+        await pool.open()
+        desk, entry = Desk(pool), chat(session)
+        relay.freeze()
+        async with asyncio.timeout(3):
+            assert unavailable(await desk.ask(entry))
+        relay.thaw()
+        # Nobody knows whether it was appended: the same key again tells.
+        assert codes(await desk.ask(entry)) == [2]
+        await pool.close()
+
+
+async def test_a_log_that_somebody_holds_is_not_waited_for_long(migrated: str, session: str) -> None:
+    pool = Postgres(PoolSettings(migrated, connections=1, timeout=0.3))
+    await pool.open()
+    desk, entry = Desk(pool), chat(session)
+    other = await asyncpg.connect(migrated)
+    async with other.transaction():
+        await other.execute("SELECT FROM log_heads WHERE session = $1 FOR UPDATE", session)
+        async with asyncio.timeout(3):
+            assert unavailable(await desk.ask(entry))
+    assert codes(await desk.ask(entry)) == [2]
+    await other.close()
+    await pool.close()
+
+
+class Broken(Log):
+    """A log with a mistake in it."""
+
+    async def append(self, entries: Sequence[Entry]) -> list[Appended]:
+        """Fail as only a mistake of ours does."""
+        raise ZeroDivisionError
+
+
+async def test_a_mistake_of_ours_is_answered_too(postgres: Postgres, session: str) -> None:
+    answers = await Desk(postgres, log=Broken(postgres)).ask(chat(session), chat(session))
+    assert codes(answers) == ["internal", "internal"]
