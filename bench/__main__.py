@@ -23,8 +23,6 @@ _MOST: Final = {"viewers": 100_000, "rate": 100_000, "seconds": 600, "warmup": 6
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one scenario; give the exit code: 0 if it ran and no promise was broken."""
-    # Whatever was started is stopped when this unwinds.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     given = vars(_parser().parse_args(arguments))
     scenario = given.pop("scenario")
     try:
@@ -113,4 +111,6 @@ def _add_place(scenario: argparse.ArgumentParser) -> None:
 
 
 if __name__ == "__main__":
+    # As Ctrl-C does, so that whatever was started is stopped on the way out.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main())

@@ -1,6 +1,7 @@
 """The server that is measured, by its addresses, and the little that is asked of its side API."""
 
 import http.client
+from ipaddress import AddressValueError, IPv4Address
 from time import time
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -38,9 +39,16 @@ def address(url: str, schemes: tuple[str, ...]) -> Address:
         port = None
     if parts.scheme not in schemes or port is None:
         raise BenchError(f"{url!r} is not {schemes[0]}://ADDRESS:PORT")
-    if not host.startswith("127."):
+    if not _loopback(host):
         raise BenchError(f"{url!r} is not on this machine: load goes to 127.0.0.0/8 only")
     return Address(host, port)
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return IPv4Address(host).is_loopback
+    except AddressValueError:
+        return False
 
 
 class Target(Struct, frozen=True):

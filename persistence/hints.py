@@ -14,7 +14,7 @@ import structlog
 from msgspec import Struct
 from redis.asyncio.client import PubSub
 
-from persistence.errors import Unavailable
+from persistence.errors import StorageError, Unavailable
 from persistence.redis import Redis, translated
 
 Receive = Callable[[str, bytes], None]
@@ -104,7 +104,7 @@ class Hints:
             if self._pubsub is None:
                 return False
             command = self._pubsub.subscribe if wanted else self._pubsub.unsubscribe
-            with suppress(Unavailable), translated():
+            with suppress(StorageError), translated():
                 await command(_PREFIX + session)
                 return wanted
         return False
@@ -117,7 +117,7 @@ class Hints:
             try:
                 await self._publish(batch)
                 self.sent += len(batch)
-            except Unavailable as exc:
+            except StorageError as exc:
                 self.dropped += len(batch)
                 log.warning("hints lost", count=len(batch), reason=str(exc))
 
@@ -132,8 +132,11 @@ class Hints:
         while True:
             try:
                 await self._listen()
-            except Unavailable as exc:
+            except StorageError as exc:
                 log.warning("hints stopped", reason=str(exc))
+            except Exception:
+                # Whatever one hint has done to its receiver, the next ones must come.
+                log.exception("hints stopped")
             # Jitter, so that nodes don't come back in step.
             await asyncio.sleep(self._settings.retry * random.uniform(0.5, 1.5))  # noqa: S311 - not a secret
 
@@ -149,7 +152,7 @@ class Hints:
                 await self._read(pubsub)
         finally:
             self._pubsub = None
-            with suppress(Unavailable), translated():
+            with suppress(StorageError), translated():
                 await pubsub.aclose()  # type: ignore[no-untyped-call] # redis-py leaves it untyped
 
     async def _read(self, pubsub: PubSub) -> None:
@@ -157,12 +160,11 @@ class Hints:
         silent = 0
         while silent < 3:  # noqa: PLR2004 - thirds of the silence that is trusted
             message = await pubsub.get_message(timeout=patience)
-            if message is None:
-                silent += 1
-                await pubsub.ping()
-            else:
-                silent = 0
+            silent = 0 if message else silent + 1
+            if message:
                 self._on_message(message)
+            else:
+                await pubsub.ping()
         raise Unavailable("the subscription has gone silent")
 
     def _on_message(self, message: dict[str, Any]) -> None:

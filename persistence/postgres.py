@@ -36,15 +36,22 @@ class Postgres:
         Raises:
             Unavailable, Misconfigured
         """
-        with translated():
-            self._pool = await asyncpg.create_pool(
-                self._settings.url,
-                min_size=1,
-                max_size=self._settings.connections,
-                timeout=self._settings.timeout,
-                command_timeout=self._settings.timeout,
-                server_settings={"application_name": "stagewire"},
-            )
+        try:
+            with translated():
+                self._pool = await self._connect()
+        except ValueError:
+            # What cannot be read may hold a part of the password.
+            raise Misconfigured("the URL of the database cannot be read") from None
+
+    async def _connect(self) -> "asyncpg.Pool[asyncpg.Record]":
+        return await asyncpg.create_pool(
+            self._settings.url,
+            min_size=1,
+            max_size=self._settings.connections,
+            timeout=self._settings.timeout,
+            command_timeout=self._settings.timeout,
+            server_settings={"application_name": "stagewire"},
+        )
 
     async def close(self) -> None:
         """Give every connection back, by force if the database doesn't answer."""
@@ -85,7 +92,11 @@ def translated() -> Iterator[None]:
         yield
     except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as exc:
         raise Rejected(str(exc)) from exc
-    except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError) as exc:
+    except (
+        asyncpg.InvalidAuthorizationSpecificationError,
+        asyncpg.InvalidCatalogNameError,
+        asyncpg.ClientConfigurationError,
+    ) as exc:
         raise Misconfigured(str(exc)) from exc
     except (asyncpg.UndefinedTableError, asyncpg.UndefinedFunctionError) as exc:
         raise Misconfigured(f"the database is not migrated: {exc}") from exc

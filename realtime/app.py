@@ -141,7 +141,7 @@ def _assemble(settings: Settings, postgres: Postgres, client: Redis, tasks: Task
     storage, sessions, hub = Log(postgres), Sessions(postgres), Hub(settings)
     feeds = Feeds(name, storage, sessions, hub, tasks, settings)
     feeds.hints = Hints(client, feeds.receive, HintSettings(backlog=settings.hint_backlog))
-    lifecycle = Lifecycle(sessions, feeds)
+    lifecycle = Lifecycle(sessions, feeds, settings)
     parts = Parts(
         settings=settings,
         access=access_settings(settings),

@@ -11,6 +11,7 @@ from persistence.log import Entry
 from realtime.domain import access
 from realtime.domain.access import May
 from realtime.domain.session import Action, State
+from realtime.feed import view_of
 from realtime.history import page
 from realtime.joining import join
 from realtime.node import Node
@@ -112,6 +113,11 @@ def _typing(node: Node, connection: Connection, peer: Peer, command: commands.Ty
     return replies.Ack(re=command.id) if command.id is not None else None
 
 
+async def _create(node: Node, connection: Connection, peer: Peer, command: commands.SessionCreate) -> replies.Reply:  # noqa: ARG001
+    session = await node.lifecycle.create(peer.identity, command.title)
+    return replies.Created(re=command.id, session=view_of(session))
+
+
 async def _move(node: Node, connection: Connection, peer: Peer, command: commands.Transition) -> replies.Reply:  # noqa: ARG001
     record = await node.lifecycle.move(peer.identity, command.session, _ACTIONS[type(command)])
     return replies.Ack(re=command.id, seq=record.seq, at=record.at)
@@ -132,6 +138,7 @@ HANDLERS: Final[dict[type[commands.Command], Handler]] = {
     commands.ChatSend: _chat_send,
     commands.History: _history,
     commands.Typing: _typing,
+    commands.SessionCreate: _create,
     commands.SessionStart: _move,
     commands.SessionPause: _move,
     commands.SessionResume: _move,

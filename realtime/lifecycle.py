@@ -7,6 +7,8 @@ from realtime.domain.access import May
 from realtime.domain.session import Action, State, decide
 from realtime.feeds import Feeds
 from realtime.protocol.codes import Code, Refusal
+from realtime.protocol.text import clean
+from realtime.settings import Settings
 from tokens.access import Identity
 
 # A session that two hosts fight over is moved by someone else each time; three tries settle it.
@@ -16,7 +18,8 @@ ATTEMPTS = 3
 class Lifecycle:
     """What hosts do with their sessions."""
 
-    def __init__(self, sessions: Sessions, feeds: Feeds) -> None:
+    def __init__(self, sessions: Sessions, feeds: Feeds, settings: Settings) -> None:
+        self._title_characters = settings.title_characters
         self._sessions = sessions
         self._feeds = feeds
 
@@ -24,10 +27,11 @@ class Lifecycle:
         """Create a scheduled session.
 
         Raises:
-            Refusal: `forbidden`.
+            Refusal: `forbidden`; or `bad_request` or `too_large` for the title.
         """
         access.check_create(who.role)
-        return await self._sessions.create(who.user, title)
+        limit = self._title_characters
+        return await self._sessions.create(who.user, clean(title, max_characters=limit, max_bytes=4 * limit))
 
     async def find(self, session: str) -> Session:
         """Find a session.

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-from msgspec.inspect import BoolType, Field, FloatType, IntType, Metadata, StrType
+from msgspec.inspect import BoolType, Field, FloatType, IntType, Metadata
 from prometheus_client.metrics import MetricWrapperBase
 
 from realtime.settings import Settings, name_of
@@ -33,13 +33,11 @@ def metrics_table() -> str:
 
 def fill(page: str) -> str:
     """Give the page with its tables as they must be."""
-    for name, table in TABLES.items():
-        marked = re.compile(f"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
-        page = marked.sub(lambda found, table=table: f"{found[1]}{table()}{found[2]}", page)
-    return page
+    return _MARKED.sub(lambda found: f"<!-- {found[1]} -->\n{TABLES[found[1]]()}<!-- /{found[1]} -->", page)
 
 
 TABLES: Final = {"settings": settings_table, "metrics": metrics_table}
+_MARKED: Final = re.compile(f"<!-- ({'|'.join(TABLES)}) -->\n.*?<!-- /\\1 -->", re.DOTALL)
 
 
 def _metric_row(metric: MetricWrapperBase) -> tuple[str, ...]:
@@ -63,12 +61,21 @@ def _bounds(field: Field) -> str:
     match kind:
         case BoolType():
             return "`true` or `false`"
-        case StrType():
-            return f"`{kind.pattern}`" if kind.pattern else ""
         case IntType() | FloatType():
-            low = f"above {_number(kind.gt)}" if kind.gt is not None else f"{_number(kind.ge)} or more"
-            return low if kind.le is None else f"{low.removesuffix(' or more')} to {_number(kind.le)}"
-    raise TypeError(field.name)
+            return _range(kind)
+        case _:
+            return _words(kind.pattern) if kind.pattern else ""
+
+
+def _words(pattern: str) -> str:
+    choice = re.fullmatch(r"\^\(([\w|]+)\)\\Z", pattern)
+    return " or ".join(f"`{word}`" for word in choice[1].split("|")) if choice else f"`{pattern}`"
+
+
+def _range(kind: IntType | FloatType) -> str:
+    if kind.le is None:
+        return f"{kind.ge:,} or more"
+    return f"{kind.ge:,} to {kind.le:,}" if kind.gt is None else f"more than {kind.gt:,}, up to {kind.le:,}"
 
 
 def _default(field: Field) -> str:
@@ -76,11 +83,6 @@ def _default(field: Field) -> str:
         return ""
     shown = str(field.default).lower() if isinstance(field.default, bool) else str(field.default)
     return f"`{shown.removesuffix('.0') if isinstance(field.default, float) else shown}`"
-
-
-def _number(value: float | None) -> str:
-    assert value is not None, "every number of the settings has a lower bound"
-    return f"{value:,}"
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:

@@ -158,7 +158,8 @@ class Connection(asyncio.Protocol):
     @property
     def open(self) -> bool:
         """Tell whether messages can be written."""
-        return self._core.state is State.OPEN
+        # A socket that breaks tells the core nothing.
+        return self._core.state is State.OPEN and not self._lost
 
     @property
     def outgoing(self) -> int:

@@ -9,7 +9,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from time import perf_counter
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import structlog
 from msgspec import Struct
@@ -149,7 +149,7 @@ class _Lane:
                 new.setdefault(pending.entry.session, []).append(_record(pending.entry, result))
             _answer(pending, _REFUSALS.get(result.outcome, result))
         for session, records in new.items():
-            self._publish(session, records)
+            _safely(self._publish, session, records)
 
 
 def _record(entry: Entry, result: Appended) -> Record:
@@ -163,4 +163,12 @@ def _answer_all(batch: list[Pending], answer: Answer) -> None:
 
 def _answer(pending: Pending, answer: Answer) -> None:
     metrics.APPENDED.labels(answer.outcome if isinstance(answer, Appended) else "refused").inc()
-    pending.answer(answer)
+    _safely(pending.answer, answer)
+
+
+def _safely(tell: Callable[..., None], *news: Any) -> None:
+    """Tell someone; what goes wrong there is kept from all the others of the batch."""
+    try:
+        tell(*news)
+    except Exception:
+        log.exception("telling failed")

@@ -18,7 +18,6 @@ from realtime.protocol.codec import JSON
 from realtime.protocol.codes import Code, Refusal
 from realtime.protocol.commands import PageSize
 from realtime.protocol.replies import AgoraToken, SessionView
-from realtime.protocol.text import clean
 from realtime.protocol.types import Millis, Seq, SessionId
 from realtime.video import Video
 from tokens.access import AccessRole, Identity, mint
@@ -108,9 +107,7 @@ class DevToken(Struct, frozen=True):
 
 async def create_session(context: Context, call: Call) -> SessionView:
     """Create a scheduled session."""
-    limit = context.node.settings.title_characters
-    title = clean(call.body.title, max_characters=limit, max_bytes=4 * limit)
-    return view_of(await context.node.lifecycle.create(call.user, title))
+    return view_of(await context.node.lifecycle.create(call.user, call.body.title))
 
 
 async def list_sessions(context: Context, call: Call) -> SessionList:

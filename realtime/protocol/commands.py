@@ -75,6 +75,12 @@ class Typing(SessionCommand, tag="typing", frozen=True, kw_only=True):
     on: bool
 
 
+class SessionCreate(Command, tag="session.create", frozen=True, kw_only=True):
+    """Create a scheduled session."""
+
+    title: str
+
+
 class SessionStart(SessionCommand, tag="session.start", frozen=True, kw_only=True):
     """Go live."""
 
@@ -92,7 +98,7 @@ class SessionEnd(SessionCommand, tag="session.end", frozen=True, kw_only=True):
 
 
 Transition = SessionStart | SessionPause | SessionResume | SessionEnd
-AnyCommand = Hello | Pong | Join | Leave | ChatSend | History | Typing | Transition
+AnyCommand = Hello | Pong | Join | Leave | ChatSend | History | Typing | SessionCreate | Transition
 
 
 def type_of(command: Command) -> str:

@@ -51,6 +51,12 @@ class Joined(Reply, tag="joined", frozen=True, kw_only=True):
     audience: Audience
 
 
+class Created(Reply, tag="session", frozen=True, kw_only=True):
+    """Answers `session.create`."""
+
+    session: SessionView
+
+
 class Left(Reply, tag="left", frozen=True, kw_only=True):
     """Answers `leave`."""
 

@@ -138,13 +138,17 @@ class Windows:
 
     def open(self, url: str = "", *, width: int = 1280, height: int = 800, dark: bool = False) -> Window:
         """Open the demo on another device: nothing is shared with the other windows."""
+        window = self.blank(width=width, height=height, dark=dark)
+        window.page.goto(url or self._url)
+        return window
+
+    def blank(self, *, width: int = 1280, height: int = 800, dark: bool = False) -> Window:
+        """Open an empty window."""
         context = self._browser.new_context(
             viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light", locale="en-GB"
         )
         self._contexts.append(context)
-        window = self.adopt(context.new_page())
-        window.page.goto(url or self._url)
-        return window
+        return self.adopt(context.new_page())
 
     def adopt(self, page: Page) -> Window:
         """Watch a page that was opened by another."""

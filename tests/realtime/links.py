@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -30,7 +31,7 @@ class Guests:
     def meet(self, connection: Connection) -> None:
         """Take anyone."""
 
-    def admit(self, connection: Connection) -> HTTPStatus:
+    def admit(self, connection: Connection) -> HTTPStatus:  # noqa: ARG002 - the service's interface
         """Welcome anyone."""
         return HTTPStatus.SWITCHING_PROTOCOLS
 
@@ -122,6 +123,10 @@ class Link:
         self._frames += [event for event in self._core.events_received() if isinstance(event, Frame)]
 
 
+def _same(connection: Connection) -> Connection:
+    return connection
+
+
 @asynccontextmanager
 async def linked(hub: Hub, settings: Settings, *formats: Format) -> AsyncIterator[list[Link]]:
     """Give open links, one of each format named."""
@@ -132,7 +137,7 @@ async def linked(hub: Hub, settings: Settings, *formats: Format) -> AsyncIterato
             theirs.setblocking(False)
             peers.append(theirs)
             connection = Connection(Guests(hub), settings, None)
-            await asyncio.get_running_loop().create_connection(lambda made=connection: made, sock=ours)
+            await asyncio.get_running_loop().create_connection(partial(_same, connection), sock=ours)
             link = Link(connection, theirs, fmt)
             await link.shake_hands()
             links.append(link)

@@ -125,13 +125,12 @@ def test_warming_stops_at_the_head() -> None:
     assert in_json(feed.between(0, 100)) == [2, 3, 4, 5]
 
 
-def test_the_log_may_be_known_to_go_on() -> None:
+@pytest.mark.parametrize(("known", "hole"), [([], False), ([3, 1], False), ([4], True), ([4, 2], True)])
+def test_the_log_may_be_known_to_go_on(known: list[int], hole: bool) -> None:
     feed = Feed(stored(head=3), capacity=10)
-    feed.expect(3)
-    feed.expect(1)
-    assert not feed.hole
-    feed.expect(4)
-    assert feed.hole
+    for seq in known:
+        feed.expect(seq)
+    assert feed.hole == hole
     feed.offer([chat(4)])
     assert not feed.hole
 

@@ -85,6 +85,17 @@ async def test_a_session_ends_for_everyone(node: RunningNode) -> None:
         assert (await eve.join(session))["session"]["state"] == "ended"
 
 
+async def test_a_session_is_created_over_the_socket(node: RunningNode) -> None:
+    async with node.client("ann", AccessRole.SELLER) as ann, node.client("bob") as bob:
+        created = await ann.ask("session.create", title=" Ann's  ")
+        assert (created["type"], created["session"]["title"], created["session"]["host"]) == ("session", "Ann's", "ann")
+        session = created["session"]["id"]
+        assert (await ann.ask("session.start", session=session))["seq"] == 2
+        assert (await bob.join(session))["session"]["state"] == "live"
+        assert (await bob.ask("session.create", title="Bob's"))["code"] == "forbidden"
+        assert (await ann.ask("session.create", title=" "))["code"] == "bad_request"
+
+
 async def test_resume_gives_what_was_missed(node: RunningNode) -> None:
     session = await node.session()
     async with node.client("bob") as bob:

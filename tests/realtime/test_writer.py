@@ -20,15 +20,17 @@ ONE_LANE = Settings(batch_lanes=1, batch_size=8)
 
 
 class Watched(Log):
-    """A log that remembers the size of each batch."""
+    """A log that remembers the size of each batch, and tells when the first one comes."""
 
     def __init__(self, postgres: Postgres) -> None:
         super().__init__(postgres)
         self.batches: list[int] = []
+        self.begun = asyncio.Event()
 
     async def append(self, entries: Sequence[Entry]) -> list[Appended]:
         """Remember, and append."""
         self.batches.append(len(entries))
+        self.begun.set()
         return await super().append(entries)
 
 
@@ -129,8 +131,7 @@ async def test_what_arrives_during_an_append_makes_the_next_batch(postgres: Post
     log = Watched(postgres)
     desk = Desk(postgres, log=log)
     desk.submit(chat(session))
-    while not log.batches:
-        await asyncio.sleep(0)
+    await log.begun.wait()
     for _ in range(3):
         desk.submit(chat(session))
     await desk.writer.drain()
@@ -330,10 +331,26 @@ async def test_a_log_that_somebody_holds_is_not_waited_for_long(migrated: str, s
     await pool.close()
 
 
+async def test_whoever_cannot_take_an_answer_keeps_it_from_nobody_else(postgres: Postgres, session: str) -> None:
+    desk = Desk(postgres, Settings(batch_lanes=1, batch_size=2))
+
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    desk.writer.submit(Pending(chat(session), fail))
+    assert codes(await desk.ask(chat(session), chat(session))) == [3, 4]
+    assert [record.seq for record in desk.published[session]] == [2, 3, 4]
+    broken = Writer(Log(postgres), fail, ONE_LANE)
+    answers: list[Answer] = []
+    broken.submit(Pending(chat(session), answers.append))
+    await broken.drain()
+    assert codes(answers) == [5]
+
+
 class Broken(Log):
     """A log with a mistake in it."""
 
-    async def append(self, entries: Sequence[Entry]) -> list[Appended]:
+    async def append(self, entries: Sequence[Entry]) -> list[Appended]:  # noqa: ARG002 - the log's interface
         """Fail as only a mistake of ours does."""
         raise ZeroDivisionError
 

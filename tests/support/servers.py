@@ -5,10 +5,10 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from http import HTTPStatus
+from http.client import HTTPConnection
 from pathlib import Path
-
-import httpx
 
 from tests.support.databases import scratch
 from tests.support.processes import free_port, wait_until
@@ -89,8 +89,10 @@ class DevServer:
         assert self._process is not None
         assert self._process.poll() is None, self.log
         try:
-            return httpx.get(f"{self.url}/readyz").status_code == httpx.codes.OK
-        except httpx.TransportError:
+            with closing(HTTPConnection("127.0.0.1", self.http_port, timeout=READY_WITHIN)) as connection:
+                connection.request("GET", "/readyz")
+                return connection.getresponse().status == HTTPStatus.OK
+        except OSError:
             return False
 
     def _environment(self) -> dict[str, str]:

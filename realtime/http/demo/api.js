@@ -62,6 +62,6 @@ async function call(method, path, { body, token } = {}) {
   } catch {
     throw new Error(UNREACHABLE);
   }
-  if (!response.ok) throw new HttpError(response.status, reply.error.message);
+  if (!response.ok) throw new HttpError(response.status, reply.error?.message ?? UNREACHABLE);
   return reply;
 }

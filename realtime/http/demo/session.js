@@ -2,15 +2,15 @@
 
 import { newKey } from "./keys.js";
 import { advance } from "./lifecycle.js";
+import { delayOf } from "./policy.js";
 import { Timeline } from "./timeline.js";
 import { Lost, Refused } from "./wire.js";
 
 const PAGE = 50;
 const LARGEST_PAGE = 200;
-const RETRY_MS = 1000;
 const TYPING_MS = 6000;
 // Worth another try with the same key; any other refusal is an answer.
-const PASSING = new Set(["unavailable", "rate_limited", "internal"]);
+const PASSING = new Set(["unavailable", "rate_limited"]);
 
 /**
  * Events: "change" when anything that can be shown has changed.
@@ -30,6 +30,7 @@ export class Session extends EventTarget {
   #timeline;
   #typists = new Map();
   #healing = false;
+  #refusals = 0;
   #timers = new Set();
 
   constructor(connection, id, user) {
@@ -136,6 +137,7 @@ export class Session extends EventTarget {
   #enter({ session, role, position, events, complete, audience }) {
     if (!complete || this.#timeline.position === null) this.#timeline.reset(position);
     Object.assign(this, { view: session, role, audience, joined: true, fault: "" });
+    this.#refusals = 0;
     this.#merge(events);
     this.#flush();
     if (this.#timeline.empty) this.older();
@@ -216,6 +218,7 @@ export class Session extends EventTarget {
     try {
       await this.#connection.request({ type: "chat.send", session: this.id, key, text, sent_at: sentAt });
       this.#timeline.mark(key, "acked");
+      this.#refusals = 0;
     } catch (error) {
       if (error instanceof Refused && PASSING.has(error.code)) this.#later(error, () => this.retry(key));
       else if (error instanceof Refused) this.#timeline.mark(key, "failed", error.message);
@@ -224,11 +227,13 @@ export class Session extends EventTarget {
     this.#changed();
   }
 
+  /** Tries again when the server says, and later with every refusal that follows. */
   #later(refused, again) {
+    const delay = Math.max(refused.retryAfter ?? 0, delayOf(this.#refusals++, Math.random()));
     const timer = setTimeout(() => {
       this.#timers.delete(timer);
       again();
-    }, refused.retryAfter ?? RETRY_MS);
+    }, delay);
     this.#timers.add(timer);
   }
 

@@ -40,7 +40,8 @@ def test_every_state_can_end_and_none_can_follow() -> None:
 
 def run(actions: list[Action]) -> list[tuple[str, int, SessionBody]]:
     """Carry out what is legal of `actions` on a new session; give the events: kind, at and body of each."""
-    state, events = SCHEDULED, []
+    state = SCHEDULED
+    events: list[tuple[str, int, SessionBody]] = []
     for action in actions:
         if (state, action) in LEGAL:
             state, kind = LEGAL[state, action]

@@ -40,6 +40,14 @@ def test_every_command_encodes_and_decodes_to_itself(codec: Codec, command: Comm
     assert codec.decode(codec.encode(command)) == command
 
 
+def check_answer(codec: Codec, rejected: Rejected) -> None:
+    assert rejected.refusal.code is Code.BAD_REQUEST
+    assert len(rejected.refusal.message) <= MAX_REASON
+    assert rejected.re is None or 0 <= rejected.re <= MAX_INTEGER
+    reply = codec.encode(error(rejected.refusal, rejected.re))
+    assert (msgspec.msgpack if codec.binary else msgspec.json).decode(reply).get("re") == rejected.re
+
+
 @both
 @given(data=st.data())
 def test_any_bytes_are_a_command_or_rejected_or_malformed(codec: Codec, data: st.DataObject) -> None:
@@ -49,11 +57,7 @@ def test_any_bytes_are_a_command_or_rejected_or_malformed(codec: Codec, data: st
     except Malformed:
         return
     except Rejected as exc:
-        assert exc.refusal.code is Code.BAD_REQUEST
-        assert len(exc.refusal.message) <= MAX_REASON
-        assert exc.re is None or 0 <= exc.re <= MAX_INTEGER
-        reply = msgspec.json.decode(JSON.encode(error(exc.refusal, exc.re)))
-        assert reply.get("re") == exc.re
+        check_answer(codec, exc)
     else:
         assert codec.decode(codec.encode(command)) == command
 

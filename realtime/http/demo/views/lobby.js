@@ -4,7 +4,7 @@ import { byId, clone, part, reconcile, setText } from "../dom.js";
 import { badgeOf, sentence } from "../words.js";
 import { submit } from "./signin.js";
 
-const REFRESH_MS = 3000;
+const REFRESH_MS = 2000;
 
 export function lobbyView() {
   const create = byId("create");

@@ -51,7 +51,10 @@ export function sessionView(url) {
   }
 
   const changed = () => (due ??= setTimeout(render, FRAME_MS));
-  addEventListener("online", () => connection?.state.name === "offline" && connection.retry());
+  // The network is back, or someone looks again: no reason to wait for the next try.
+  const retrySoon = () => connection?.state.name === "offline" && connection.retry();
+  addEventListener("online", retrySoon);
+  document.addEventListener("visibilitychange", () => document.hidden || retrySoon());
 
   return {
     heading: byId("session-title"),

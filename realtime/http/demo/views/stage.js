@@ -4,6 +4,7 @@ import { byId, setText } from "../dom.js";
 import { asClock, badgeOf, count, sentence, stageWords } from "../words.js";
 
 const COPIED_MS = 2000;
+const STALE = "Last known state, until the connection is back.";
 
 export function stageView() {
   const link = byId("share-link");
@@ -28,17 +29,19 @@ export function stageView() {
   };
 }
 
-function render({ view, role, audience, fault }) {
-  byId("stage").dataset.state = view?.state ?? "unknown";
+function render({ view, role, audience, fault, joined }) {
+  const stale = view !== null && !joined;
   const [headline, hint] = view ? stageWords(view, role) : waitingWords(fault);
+  byId("stage").dataset.state = view?.state ?? "unknown";
+  byId("stage").classList.toggle("stale", stale);
+  byId("session").classList.toggle("refused", fault !== "");
   setText(byId("stage-headline"), headline);
-  setText(byId("stage-hint"), hint);
+  setText(byId("stage-hint"), stale ? STALE : hint);
   setText(byId("stage-badge"), view ? badgeOf(view.state) : "");
   setText(byId("session-title"), view?.title ?? "Session");
   setText(byId("session-host"), view?.host ?? "…");
   setText(byId("session-role"), role);
   byId("stage-back").hidden = !fault && view?.state !== "ended";
-  byId("share").hidden = fault !== "";
   byId("audience").hidden = !view;
   setText(byId("audience-users"), count(audience.users, "person", "people"));
   setText(byId("audience-connections"), count(audience.connections, "connection", "connections"));

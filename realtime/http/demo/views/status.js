@@ -28,7 +28,7 @@ function renderCountdown({ state }) {
 function countdown({ name, retryAt }) {
   if (name === "connecting") return "Trying again…";
   if (name !== "offline") return "";
-  return `Trying again in ${Math.max(1, Math.ceil((retryAt - performance.now()) / 1000))} s.`;
+  return `Trying again in ${Math.max(1, Math.ceil((retryAt - performance.now()) / 1000))}\u00a0s.`;
 }
 
 function close() {

@@ -1,0 +1,73 @@
+"""Both scenarios once, tiny, with everything real: the server, its stores, the load processes."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from bench.__main__ import main
+from bench.machine import divide
+from bench.server import under_test
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[list[str]]:
+    """One server for the module, and the arguments that lead to it."""
+    with under_test(divide(os.sched_getaffinity(0))) as started:
+        yield [
+            f"--url=ws://{started.websocket.host}:{started.websocket.port}",
+            f"--http=http://{started.http.host}:{started.http.port}",
+            f"--secret={started.secret}",
+            f"--pid={started.pid}",
+        ]
+
+
+def run(tmp_path: Path, *arguments: str) -> Any:
+    path = tmp_path / "out.json"
+    assert main([*arguments, "--json", str(path)]) == 0
+    return msgspec.json.decode(path.read_bytes())
+
+
+def test_fanout(server: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = run(tmp_path, "fanout", *server, "--viewers=20", "--rate=50", "--seconds=1", "--warmup=0", "--samples=3")
+    results = made["results"]
+    assert results["messages"] == 50
+    assert 900 <= results["deliveries"] <= 1000
+    assert results["latencies"] == 3 * 50
+    assert results["latency_ms"]["p50"] > 0
+    assert results["ack_ms"]["p50"] > 0
+    assert results["server_rss_mib"] > 10
+    assert (results["missing"], results["duplicated"], results["out_of_order"], results["refused"]) == (0, 0, 0, 0)
+    assert made["broken"] == []
+    assert "server cpu per delivery" in capsys.readouterr().out
+
+
+def test_idle(server: list[str], tmp_path: Path) -> None:
+    made = run(tmp_path, "idle", *server, "--viewers=20", "--seconds=1", "--settle=0")
+    assert made["results"]["connections"] == 20
+    assert made["results"]["server_rss_mib"] > 10
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--url", "ws://10.0.0.1:8000", "--http", "http://127.0.0.1:1", "--secret", "s"], "127.0.0.0/8 only"),
+        (["--url", "ws://127.0.0.1:8000"], "--url, --http and --secret go together"),
+        (["--viewers", "100000"], "files open"),
+        (["--url=ws://127.0.0.1:1", "--http=http://127.0.0.1:1", f"--secret={'s' * 32}"], "side API does not answer"),
+    ],
+)
+def test_what_cannot_be_run_is_said_in_a_line(
+    arguments: list[str], complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["fanout", *arguments]) == 1
+    assert complaint in capsys.readouterr().err
+
+
+def test_counts_are_bounded(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["fanout", "--seconds", "601"])
+    assert "601 is not from 1 to 600" in capsys.readouterr().err

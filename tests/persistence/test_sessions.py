@@ -1,0 +1,198 @@
+import asyncio
+import json
+import time
+from uuid import UUID, uuid4
+
+import pytest
+
+from persistence.errors import Rejected
+from persistence.log import Entry, Log, Outcome, Record
+from persistence.postgres import Postgres
+from persistence.sessions import Session, Sessions
+from tests.persistence.conftest import opened, prepare
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+async def found(postgres: Postgres, session: str) -> Session:
+    stored = await Sessions(postgres).get(session)
+    assert stored is not None
+    return stored
+
+
+async def test_a_new_session_is_scheduled_and_its_log_says_so(postgres: Postgres) -> None:
+    before = now_ms()
+    session = await Sessions(postgres).create("alice", "É '; --")
+    assert (session.host, session.title, session.state, session.version) == ("alice", "É '; --", "scheduled", 1)
+    assert (session.started_at, session.ended_at, session.head.seq) == (None, None, 1)
+    assert before <= session.created_at <= now_ms()
+    assert UUID(session.id).version == 7
+    assert await Sessions(postgres).get(session.id) == session
+    [created] = await Log(postgres).after(session.id, 0, 10)
+    assert (created.seq, created.at, created.kind, created.sender) == (
+        1, session.created_at, "session.created", "alice",
+    )  # fmt: skip
+    assert json.loads(created.body) == {"state": "scheduled", "version": 1}
+
+
+async def test_each_log_has_an_epoch_of_its_own(postgres: Postgres) -> None:
+    epochs = {(await Sessions(postgres).create("alice", "A show")).head.epoch for _ in range(20)}
+    assert len(epochs) == 20
+    assert all(1 <= len(epoch) <= 64 for epoch in epochs)
+
+
+async def test_a_session_that_does_not_exist(postgres: Postgres) -> None:
+    assert await Sessions(postgres).get(str(uuid4())) is None
+    assert await Sessions(postgres).move(str(uuid4()), 1, "live", "session.started", "alice") is None
+    with pytest.raises(Rejected):
+        await Sessions(postgres).agora_uid(str(uuid4()), "bob")
+
+
+async def test_text_that_cannot_be_stored(postgres: Postgres) -> None:
+    with pytest.raises(Rejected):
+        await Sessions(postgres).create("alice", "a\x00b")
+
+
+async def test_the_newest_sessions_come_first(empty_url: str) -> None:
+    await prepare(empty_url)
+    async with opened(empty_url) as postgres:
+        sessions = Sessions(postgres)
+        made = [await sessions.create("alice", f"{n}") for n in range(4)]
+        for session in made[1:3]:
+            await sessions.move(session.id, 1, "live", "session.started", "alice")
+
+        async def titles(state: str | None, limit: int) -> list[str]:
+            return [session.title for session in await sessions.newest(state, limit)]
+
+        assert await titles(None, 10) == ["3", "2", "1", "0"]
+        assert await titles(None, 2) == ["3", "2"]
+        assert await titles("live", 10) == ["2", "1"]
+        assert await titles("scheduled", 1) == ["3"]
+        assert await titles("ended", 10) == []
+
+
+LIFE = [
+    ("live", "session.started"),
+    ("paused", "session.paused"),
+    ("live", "session.resumed"),
+    ("ended", "session.ended"),
+]
+
+
+async def test_every_move_is_an_event_and_the_next_version(postgres: Postgres, session: str) -> None:
+    sessions, times = Sessions(postgres), {}
+    for version, (state, kind) in enumerate(LIFE, 1):
+        record = await sessions.move(session, version, state, kind, "alice")
+        assert record is not None
+        times[kind] = record.at
+        assert (record.seq, record.kind, record.sender, record.key) == (version + 1, kind, "alice", None)
+        assert json.loads(record.body) == {"state": state, "version": version + 1}
+        stored = await found(postgres, session)
+        assert (stored.state, stored.version, stored.head.seq) == (state, version + 1, version + 1)
+        assert await Log(postgres).after(session, version, 10) == [record]
+    ended = await found(postgres, session)
+    assert (ended.started_at, ended.ended_at) == (times["session.started"], times["session.ended"])
+
+
+async def test_a_move_from_another_version_does_nothing(postgres: Postgres, session: str) -> None:
+    sessions, before = Sessions(postgres), await found(postgres, session)
+    for version in (0, 2):
+        assert await sessions.move(session, version, "live", "session.started", "alice") is None
+    assert await found(postgres, session) == before
+
+
+async def test_of_many_who_move_a_version_one_does(migrated: str, session: str) -> None:
+    async with opened(migrated) as one, opened(migrated) as two:
+        moves = [
+            Sessions(pool).move(session, 1, state, kind, f"user{n}")
+            for n, (pool, (state, kind)) in enumerate(zip([one, two] * 4, LIFE * 2, strict=True))
+        ]
+        records = [record for record in await asyncio.gather(*moves) if record]
+        assert len(records) == 1
+        stored = await found(one, session)
+        assert (stored.version, stored.head.seq) == (2, 2)
+        assert await Log(one).after(session, 1, 10) == records
+
+
+async def test_moves_and_messages_share_one_order(migrated: str, session: str) -> None:
+    async def talk(pool: Postgres) -> list[int]:
+        seqs = []
+        for _ in range(15):
+            entries = [Entry(session, "bob", uuid4(), "chat.posted", "{}") for _ in range(3)]
+            seqs += [answer.seq for answer in await Log(pool).append(entries)]
+        return seqs
+
+    async def move(pool: Postgres) -> list[int]:
+        seqs = []
+        for version in range(1, 13):
+            state, kind = LIFE[1:3][version % 2]
+            record = await Sessions(pool).move(session, version, state, kind, "alice")
+            assert record is not None
+            seqs.append(record.seq)
+        return seqs
+
+    async with opened(migrated) as one, opened(migrated) as two:
+        parts = await asyncio.gather(talk(one), talk(two), move(one))
+        assert sorted(seq for part in parts for seq in part) == list(range(2, 2 + 90 + 12))
+        stored = await Log(two).after(session, 0, 1000)
+        assert [record.seq for record in stored] == list(range(1, 104))
+        assert [record.seq for record in stored if record.kind != "chat.posted"] == [1, *parts[2]]
+
+
+async def test_nothing_follows_the_end(migrated: str, session: str) -> None:
+    """Messages that are under way when the session ends are before the end, or refused."""
+
+    async def talk(pool: Postgres) -> None:
+        outcome = Outcome.NEW
+        while outcome is Outcome.NEW:
+            [answer] = await Log(pool).append([Entry(session, "bob", uuid4(), "chat.posted", "{}")])
+            outcome = answer.outcome
+        assert outcome is Outcome.CLOSED
+
+    async def end(pool: Postgres) -> Record | None:
+        while (await found(pool, session)).head.seq < 10:  # noqa: ASYNC110 - the others write, and tell nobody
+            await asyncio.sleep(0)
+        return await Sessions(pool).move(session, 1, "ended", "session.ended", "alice")
+
+    async with opened(migrated) as one, opened(migrated) as two:
+        _, _, ended = await asyncio.gather(talk(one), talk(two), end(one))
+        assert ended is not None
+        assert (await Log(one).after(session, 0, 10_000))[-1] == ended
+        assert (await found(one, session)).head.seq == ended.seq
+
+
+async def test_agora_knows_each_user_by_one_number(migrated: str, session: str) -> None:
+    users = [f"user{n}" for n in range(12)]
+    async with opened(migrated) as one, opened(migrated) as two:
+        calls = [(user, pool) for user in users for pool in (one, two, one, two)]
+        given = await asyncio.gather(*(Sessions(pool).agora_uid(session, user) for user, pool in calls))
+        uids: dict[str, set[int]] = {user: set() for user in users}
+        for (user, _), uid in zip(calls, given, strict=True):
+            uids[user].add(uid)
+        assert all(len(of_one) == 1 for of_one in uids.values())
+        assert len(set(given)) == len(users)
+        assert all(1 <= uid <= 2**32 - 1 for uid in given)
+        for user in users:
+            assert {await Sessions(two).agora_uid(session, user)} == uids[user]
+
+
+async def test_a_number_that_is_taken_is_drawn_again(postgres: Postgres, session: str) -> None:
+    async with postgres.connection() as connection:
+        given = []
+        for user in ("alice", "bob", "eve"):
+            # The same seed draws the same number first.
+            await connection.execute("SELECT setseed(0.5)")
+            given.append(await connection.fetchval("SELECT agora_uid($1, $2)", session, user))
+    assert len(set(given)) == 3
+
+
+async def test_another_session_may_use_the_same_number(postgres: Postgres, session: str) -> None:
+    other = (await Sessions(postgres).create("alice", "Another")).id
+    async with postgres.connection() as connection:
+        given = []
+        for where in (session, other):
+            await connection.execute("SELECT setseed(0.25)")
+            given.append(await connection.fetchval("SELECT agora_uid($1, 'bob')", where))
+    assert given[0] == given[1]
