@@ -160,11 +160,12 @@ class Hints:
         silent = 0
         while silent < 3:  # noqa: PLR2004 - thirds of the silence that is trusted
             message = await pubsub.get_message(timeout=patience)
-            silent = 0 if message else silent + 1
-            if message:
-                self._on_message(message)
-            else:
+            if message is None:
+                silent += 1
                 await pubsub.ping()
+            else:
+                silent = 0
+                self._on_message(message)
         raise Unavailable("the subscription has gone silent")
 
     def _on_message(self, message: dict[str, Any]) -> None:

@@ -33,9 +33,9 @@ def translated() -> Iterator[None]:
     """Turn redis-py's errors into this package's."""
     try:
         yield
+    # RuntimeError is what uvloop raises for a write to a socket that has just been closed.
     except (RedisError, OSError, TimeoutError, RuntimeError) as exc:
-        # A RuntimeError is uvloop's, for a write to a socket that has just been closed.
-        # What is wrong with a handshake comes wrapped in a plain ConnectionError.
+        # What is wrong with the password comes wrapped in a plain ConnectionError.
         if isinstance(exc, AuthenticationError) or isinstance(exc.__cause__, AuthenticationError):
             raise Misconfigured(str(exc)) from exc
         raise Unavailable(f"{type(exc).__name__}: {exc}") from exc

@@ -144,14 +144,16 @@ class Attendance:
         return part
 
     def _settle(self, part: Part, whole: Whole, watch: _Watch) -> None:
-        watch.whole = Audience(whole.connections, whole.users)
         if watch.changed:
             watch.changed = False
             self._feeds.announce_audience(part.session)
         if whole.written != watch.roster.written:
-            # Redis has lost what it was told: tell it everything.
+            # Redis has lost what it was told. Tell it everything first: a count of what is left misleads.
             watch.anew = True
+            watch.due = 0.0
             self._dirty.add(part.session)
+            return
+        watch.whole = Audience(whole.connections, whole.users)
         self._tell(part.session, watch)
         if not watch.roster.connections and part.session not in self._dirty:
             del self._watches[part.session]

@@ -145,7 +145,11 @@ class Windows:
     def blank(self, *, width: int = 1280, height: int = 800, dark: bool = False) -> Window:
         """Open an empty window."""
         context = self._browser.new_context(
-            viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light", locale="en-GB"
+            viewport={"width": width, "height": height},
+            color_scheme="dark" if dark else "light",
+            locale="en-GB",
+            # Without a graphics card, what moves on one page takes the time of all the others.
+            reduced_motion="reduce",
         )
         self._contexts.append(context)
         return self.adopt(context.new_page())

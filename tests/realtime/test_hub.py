@@ -136,6 +136,21 @@ async def test_a_connection_that_is_lost_while_documents_wait_harms_nobody() -> 
         assert await lost.rest() == ([], Close.NORMAL)
 
 
+async def test_what_is_sent_to_a_broken_connection_harms_nobody() -> None:
+    hub = Hub(QUICK)
+    async with linked(hub, QUICK, J, J) as (broken, other):
+        broken.join(hub, "s")
+        other.join(hub, "s")
+        broken.connection._transport.abort()
+        hub.publish("s", documents(1))
+        assert await other.receive() == 1
+        assert not broken.connection.open
+        broken.connection.send("an answer that comes too late")
+        broken.connection.close(Close.DRAIN)
+        assert broken.connection.close_code == Close.ABNORMAL
+        assert list(hub.group("s")) == [other.connection]
+
+
 COUNT = 3
 WHO = st.integers(0, COUNT - 1)
 STEPS = st.lists(

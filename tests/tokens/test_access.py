@@ -110,7 +110,6 @@ FORGERIES: list[tuple[str, str, Reason]] = [
     ("claims in UTF-16", signed(json.dumps(CLAIMS).encode("utf-16")), Reason.MALFORMED),
     ("claims with NaN", signed(b'{"exp":NaN}'), Reason.MALFORMED),
     ("claims with a lone surrogate", signed(b'{"sub":"\\ud800"}'), Reason.MALFORMED),
-    ("claims nested deep", signed(b'{"a":' * 1000 + b"1" + b"}" * 1000), Reason.MALFORMED),
     ("claims with 5,000 digits", signed(b'{"exp":' + b"9" * 5000 + b"}"), Reason.MALFORMED),
     ("exp missing", without("exp"), Reason.NO_EXPIRY),
     ("exp as text", saying(exp=str(NOW + 60)), Reason.MALFORMED),
@@ -154,6 +153,13 @@ def test_a_token_that_must_not_be_trusted_is_refused(token: str, reason: Reason)
         verify(token, SETTINGS, NOW)
     assert denied.value.reason is reason
     assert str(denied.value) == reason.value
+
+
+def test_claims_nested_deep_do_no_harm() -> None:
+    """Interpreters differ in how deep they read; none may fail otherwise than by a refusal."""
+    with pytest.raises(AccessDenied) as denied:
+        verify(signed(b'{"a":' * 1000 + b"1" + b"}" * 1000), SETTINGS, NOW)
+    assert denied.value.reason in {Reason.MALFORMED, Reason.WRONG_ISSUER}
 
 
 def test_every_reason_has_a_row() -> None:

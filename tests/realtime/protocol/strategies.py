@@ -30,6 +30,7 @@ FIELDS: Final[dict[str, st.SearchStrategy[Any]]] = {
     "after": st.none() | NUMBERS,
     "limit": st.integers(1, commands.MAX_PAGE),
     "on": st.booleans(),
+    "title": st.text(),
 }
 
 

@@ -21,6 +21,7 @@ WIRE: dict[str, tuple[type[Command], dict[str, Any], dict[str, Any]]] = {
     "chat.send": (commands.ChatSend, {**ABOUT, "key": KEY, "text": ""}, {"sent_at": 1, "reply_to": 1}),
     "history": (commands.History, ABOUT, {"before": 2, "after": 1, "limit": 200}),
     "typing": (commands.Typing, {**ABOUT, "on": False}, {}),
+    "session.create": (commands.SessionCreate, {"title": "A show"}, {}),
     "session.start": (commands.SessionStart, ABOUT, {}),
     "session.pause": (commands.SessionPause, ABOUT, {}),
     "session.resume": (commands.SessionResume, ABOUT, {}),
@@ -44,6 +45,7 @@ BAD: dict[str, list[Any]] = {
     "token": ["", "x" * 8193, *NO_TEXTS],
     "client": ["x" * 65, 5, True, []],
     "text": NO_TEXTS,
+    "title": NO_TEXTS,
     "on": ["true", 0, 1, None, []],
     "since": ["e", 1, [], {}, {"epoch": "e"}, {**POSITION, "x": 1}, *({**POSITION, "seq": n} for n in NO_INTEGERS)],
 }

@@ -9,6 +9,7 @@ from realtime.protocol.events import Audience
 from realtime.protocol.replies import (
     Ack,
     AgoraToken,
+    Created,
     Joined,
     Left,
     Page,
@@ -52,6 +53,7 @@ VIEW_WIRE = {"id": SESSION, "host": "h", "title": "t", "state": "scheduled", "ve
                 "audience": {"connections": 0, "users": 0},
             },
         ),
+        (Created(re=2, session=VIEW), {"type": "session", "re": 2, "session": VIEW_WIRE}),
         (Left(re=3, session=SESSION), {"type": "left", "re": 3, "session": SESSION}),
         (Ack(), {"type": "ack"}),
         (Ack(re=4, key="k", seq=58, at=0), {"type": "ack", "re": 4, "key": "k", "seq": 58, "at": 0}),
