@@ -10,7 +10,7 @@ dev: $(INSTALLED)
 	@exec $(BIN)/stagewire dev
 
 test: $(INSTALLED)
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 check: $(INSTALLED)
 	@$(BIN)/ruff check .

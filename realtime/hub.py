@@ -121,6 +121,11 @@ class Hub:
         group.waiting.extend(documents)
         self._schedule()
 
+    def write_now(self, session: str) -> None:
+        """Write what waits for a session, without waiting for the tick."""
+        if group := self._dirty.pop(session, None):
+            self._write(group, monotonic())
+
     def signal(self, session: str, message: Any) -> None:
         """Write a message that is not kept to all who follow the session."""
         self.publish(session, (JSON.encode(message),))

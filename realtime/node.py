@@ -75,6 +75,8 @@ class Node:
     def _head_of(self, session: str) -> Position:
         feed = self.feeds.get(session)
         assert feed is not None, "a session that somebody follows stays open"
+        # A heartbeat must not tell of events that are still to be written.
+        self.hub.write_now(session)
         return feed.position
 
 
