@@ -11,6 +11,8 @@ class Kind(StrEnum):
     """The kinds of event that a log may hold."""
 
     CHAT_POSTED = "chat.posted"
+    CHAT_EDITED = "chat.edited"
+    CHAT_DELETED = "chat.deleted"
     SESSION_CREATED = "session.created"
     SESSION_STARTED = "session.started"
     SESSION_PAUSED = "session.paused"
@@ -34,11 +36,35 @@ class Event(Push, tag="event", frozen=True, kw_only=True):
     body: Raw
 
 
-class ChatBody(Struct, frozen=True, omit_defaults=True):
-    """The body of `chat.posted`."""
+class Stamp(Struct, frozen=True):
+    """By what edits are compared: the later `(at, seq)` wins."""
 
-    text: str
+    at: Millis
+    seq: Seq
+
+
+class ChatBody(Struct, frozen=True, omit_defaults=True):
+    """The body of `chat.posted`.
+
+    As appended it has the text alone. As history gives it, what became of the message is merged in: the
+    latest text, with the stamp of that edit; or no text, where it was deleted.
+    """
+
+    text: str = ""
     reply_to: Seq | None = None
+    edited: Stamp | None = None
+    deleted: bool = False
+
+
+class ChangeBody(Struct, frozen=True, omit_defaults=True):
+    """The body of `chat.edited` and `chat.deleted`: which message it changes, and its new text.
+
+    `deleted` marks an edit whose text is no longer told, because the message is gone.
+    """
+
+    seq: Seq
+    text: str = ""
+    deleted: bool = False
 
 
 class SessionBody(Struct, frozen=True):
