@@ -19,6 +19,8 @@ from persistence.redis import Redis, translated
 
 Receive = Callable[[str, bytes], None]
 
+# Seconds that a cancelled task has to end before it is cancelled again.
+AGAIN: Final = 0.1
 _PREFIX: Final = "sw:hints:"
 # Everyone listens here, so that a connection always has something to stay subscribed to.
 _ALL: Final = _PREFIX + "all"
@@ -69,9 +71,13 @@ class Hints:
 
     async def stop(self) -> None:
         """Stop both; what still waits to be published is dropped."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        running = set(self._tasks)
+        while running:
+            # Again and again: before Python 3.12 `wait_for`, which redis-py uses, may swallow a
+            # cancellation (python/cpython#86296).
+            for task in running:
+                task.cancel()
+            _, running = await asyncio.wait(running, timeout=AGAIN)
 
     def publish(self, session: str, payload: bytes) -> None:
         """Send a hint soon. The oldest gives way where too many wait."""

@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import structlog
 
 from realtime.protocol.codes import Refusal
 
+# Seconds that a cancelled task has to end before it is cancelled again.
+AGAIN: Final = 0.1
 T = TypeVar("T")
 log = structlog.get_logger("tasks")
 
@@ -27,10 +29,12 @@ class Tasks:
 
     async def stop(self) -> None:
         """Cancel all and wait until they are gone."""
-        running = list(self._running)
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        while self._running:
+            # Again and again: before Python 3.12 `wait_for`, which the drivers use, may swallow a
+            # cancellation (python/cpython#86296).
+            for task in self._running:
+                task.cancel()
+            await asyncio.wait(self._running, timeout=AGAIN)
 
     def _done(self, task: asyncio.Task[Any]) -> None:
         self._running.discard(task)

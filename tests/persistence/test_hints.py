@@ -263,6 +263,15 @@ async def test_a_hint_that_breaks_its_receiver_does_not_end_the_others(redis_url
         await b.until_received(("s", b"x"))
 
 
+async def test_stopping_ends_the_busiest_subscription(redis_url: str) -> None:
+    # It pings all the time, and so stands where a cancellation may get lost.
+    restless = HintSettings(retry=0.001, silence=0.003)
+    async with asyncio.timeout(10):
+        for _ in range(5):
+            async with noding(redis_url, restless):
+                await asyncio.sleep(0.01)
+
+
 async def test_who_stops_leaves_no_subscription(redis_url: str, admin: Redis) -> None:
     async with noding(redis_url) as b:
         await b.hints.follow("s")
