@@ -6,7 +6,9 @@ a `Failed` instead of any answer. The end of the pipe ends the process.
 
 import asyncio
 import gc
+import multiprocessing
 import multiprocessing.connection
+import signal
 from collections.abc import Iterable
 from time import monotonic_ns, time
 from typing import Any
@@ -18,6 +20,7 @@ from bench.load import Acks, Client, Findings, Sample, Sender, Viewer, connect
 from bench.pace import SECOND, Schedule, Window
 from bench.tally import Latencies
 from bench.wire import Admission, Unexpected
+from persistence.embedded.child import tie_to
 from tokens.access import AccessRole, SharedSecret, mint
 
 # Handshakes under way at a time, in each process.
@@ -96,7 +99,11 @@ class Failed(Struct, frozen=True):
 
 
 def work(pipe: "multiprocessing.connection.Connection[Any, Any]", plan: Plan) -> None:
-    """Be a load process."""
+    """Be a load process, until the pipe ends or the conductor does."""
+    conductor = multiprocessing.parent_process()
+    assert conductor is not None
+    assert conductor.pid is not None
+    tie_to(conductor.pid, signal.SIGKILL)()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
             runner.run(_work(pipe, plan))

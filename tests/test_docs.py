@@ -20,7 +20,8 @@ from realtime.http.endpoints import ENDPOINTS
 from realtime.migrating import bring_up
 from realtime.protocol import commands
 from realtime.protocol.codes import HTTP_STATUS, Close
-from realtime.protocol.events import Kind
+from realtime.protocol.events import Kind, Push
+from realtime.protocol.replies import Reply
 from realtime.settings import Settings, name_of
 from tests.support.nodes import RunningNode, serving, token
 from tokens.access import AccessRole
@@ -54,7 +55,7 @@ def test_the_tables_hold_every_setting_and_every_metric() -> None:
     for row in (
         r"| `STAGEWIRE_LOG_FORMAT` | `json` or `console`. | `json` or `console` | `json` |",
         r"| `STAGEWIRE_PORT` | The WebSocket port. 0 takes a free one. | 0 to 65,535 | `8000` |",
-        r"| `STAGEWIRE_SHARE_PORTS` | Share both ports with other processes that do likewise. | `true` or `false` | `false` |",
+        r"| `STAGEWIRE_JWT_LEEWAY` | Seconds that clocks may differ. | 0 to 300 | `5` |",
     ):
         assert row in settings.splitlines()
     assert "| `stagewire_joins_total` | counter | `source` |" in metrics
@@ -92,11 +93,17 @@ def test_every_command_is_described_with_all_its_fields(name: str) -> None:
         assert field.name == "id" or f"`{field.name}`" in text
 
 
+@pytest.mark.parametrize("message", [*Reply.__subclasses__(), *Push.__subclasses__()], ids=lambda m: m.__name__)
+def test_every_message_of_the_server_is_described_with_all_its_fields(message: type[msgspec.Struct]) -> None:
+    assert f"`{message.__struct_config__.tag}`" in PROTOCOL
+    assert [f.name for f in msgspec.structs.fields(message) if f"`{f.name}`" not in PROTOCOL] == []
+
+
 def test_nothing_that_is_served_is_listed_as_not_yet_served() -> None:
     first_column = [row.split("|")[1] for row in section(PROTOCOL, "## Not yet served").splitlines() if "|" in row]
     named = set(re.findall(r"`([a-z.]+)`", " ".join(first_column)))
     assert {"chat.edit", "token.refresh"} <= named
-    assert not named & (COMMANDS.keys() - {"session.create"})
+    assert not named & COMMANDS.keys()
 
 
 def test_every_code_is_described() -> None:

@@ -151,12 +151,31 @@ async def test_what_is_sent_to_a_broken_connection_harms_nobody() -> None:
         assert list(hub.group("s")) == [other.connection]
 
 
+async def test_what_waits_for_one_session_can_be_written_at_once() -> None:
+    hub = Hub(QUICK)
+    async with linked(hub, QUICK, J, J) as (one, other):
+        one.join(hub, "s")
+        other.join(hub, "t")
+        hub.write_now("s")
+        hub.publish("s", documents(1))
+        hub.publish("t", documents(2))
+        hub.write_now("s")
+        hub.write_now("nobody is here")
+        # Written in this very turn, so before what is sent next.
+        for link in (one, other):
+            link.connection.send(0)
+        assert await one.read_along(2) == [1, 0]
+        assert await other.read_along(2) == [0, 2]
+        hub.publish("s", documents(3))
+        assert await one.receive() == 3
+
+
 COUNT = 3
 WHO = st.integers(0, COUNT - 1)
 STEPS = st.lists(
     st.tuples(st.just("publish"), st.integers(1, 3))
     | st.tuples(st.sampled_from(["join", "leave"]), WHO)
-    | st.tuples(st.just("flush"), st.just(0)),
+    | st.tuples(st.sampled_from(["flush", "write"]), st.just(0)),
     max_size=25,
 )
 
@@ -182,6 +201,9 @@ class Story:
         elif step == "leave" and self.waiting.pop(number, None) is not None:
             self.links[number].connection.peer = None
             self.hub.detach("s", self.links[number].connection)
+        elif step == "write":
+            self.hub.write_now("s")
+            self._note()
         elif step == "flush":
             await self.flush()
 
@@ -195,6 +217,9 @@ class Story:
     async def flush(self) -> None:
         """Let the hub write."""
         await flushed(self.hub)
+        self._note()
+
+    def _note(self) -> None:
         for reader, waiting in self.waiting.items():
             self.due[reader].extend(waiting)
             waiting.clear()

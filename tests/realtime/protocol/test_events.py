@@ -7,12 +7,14 @@ from msgspec import Raw
 from realtime.protocol.events import (
     Audience,
     AudienceSignal,
+    ChangeBody,
     ChatBody,
     Event,
     Kind,
     Ping,
     Push,
     SessionBody,
+    Stamp,
     TypingSignal,
 )
 from realtime.protocol.types import Position
@@ -66,6 +68,15 @@ def test_pushes_on_the_wire(push: Push, wire: dict[str, Any]) -> None:
 def test_the_body_of_a_message() -> None:
     assert msgspec.json.encode(ChatBody(text="hi")) == b'{"text":"hi"}'
     assert msgspec.json.encode(ChatBody(text="hi", reply_to=40)) == b'{"text":"hi","reply_to":40}'
+    edited = ChatBody(text="hi", edited=Stamp(7, 0))
+    assert msgspec.json.encode(edited) == b'{"text":"hi","edited":{"at":7,"seq":0}}'
+    assert msgspec.json.encode(ChatBody(deleted=True)) == b'{"deleted":true}'
+
+
+def test_the_body_of_a_change() -> None:
+    assert msgspec.json.encode(ChangeBody(seq=3, text="hi")) == b'{"seq":3,"text":"hi"}'
+    assert msgspec.json.encode(ChangeBody(seq=3)) == b'{"seq":3}'
+    assert msgspec.json.encode(ChangeBody(seq=3, deleted=True)) == b'{"seq":3,"deleted":true}'
 
 
 def test_the_body_of_a_session_event_may_grow() -> None:
@@ -74,4 +85,4 @@ def test_the_body_of_a_session_event_may_grow() -> None:
 
 
 def test_session_events_can_be_told_by_their_kind() -> None:
-    assert {kind for kind in Kind if not kind.startswith("session.")} == {Kind.CHAT_POSTED}
+    assert {kind.partition(".")[0] for kind in Kind} == {"chat", "session"}
