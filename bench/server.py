@@ -27,6 +27,7 @@ STOP_SECONDS: Final = 15.0
 _POLL_SECONDS: Final = 0.05
 _TAIL_BYTES: Final = 2000
 _HOST: Final = "127.0.0.1"
+_PORTS: Final = range(10_000, 30_000)
 
 
 @contextmanager
@@ -134,5 +135,8 @@ def _await_ready(target: Target, process: subprocess.Popen[str], log: IO[str]) -
 
 
 def _free_port() -> int:
-    with closing(socket.create_server((_HOST, 0))) as taken:
-        return int(taken.getsockname()[1])
+    # Below Linux's ephemeral ports, or a connection of somebody's takes it before the server does.
+    while True:
+        port = _PORTS.start + secrets.randbelow(len(_PORTS))
+        with suppress(OSError), closing(socket.create_server((_HOST, port))):
+            return port

@@ -15,11 +15,12 @@ Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
 
 
 class PoolSettings(Struct, frozen=True):
-    """How many connections, and how long to wait for anything, in seconds."""
+    """How many connections; and how long to wait, in seconds, for one and for an answer (None: for ever)."""
 
     url: str
     connections: int = 8
     timeout: float = 5.0
+    command_timeout: float | None = 5.0
 
 
 class Postgres:
@@ -39,6 +40,8 @@ class Postgres:
         try:
             with translated():
                 self._pool = await self._connect()
+        except Unavailable as exc:
+            raise Unavailable(f"Postgres cannot be reached: {exc}") from exc
         except ValueError:
             # What cannot be read may hold a part of the password.
             raise Misconfigured("the URL of the database cannot be read") from None
@@ -49,7 +52,7 @@ class Postgres:
             min_size=1,
             max_size=self._settings.connections,
             timeout=self._settings.timeout,
-            command_timeout=self._settings.timeout,
+            command_timeout=self._settings.command_timeout,
             server_settings={"application_name": "stagewire"},
         )
 

@@ -127,7 +127,8 @@ async def running(settings: Settings, sockets: Sockets) -> AsyncIterator[Node]:
 
 
 async def _postgres(stack: AsyncExitStack, settings: Settings) -> Postgres:
-    pool = PoolSettings(settings.database_url, settings.database_connections, settings.database_timeout)
+    timeout = settings.database_timeout
+    pool = PoolSettings(settings.database_url, settings.database_connections, timeout, timeout)
     postgres = Postgres(pool, metrics.POOL_WAIT.observe)
     await postgres.open()
     stack.push_async_callback(postgres.close)
@@ -173,6 +174,7 @@ def _start(stack: AsyncExitStack, node: Node, server: Server, tasks: Tasks, sett
         node.feeds.check_heads(),
         node.attendance.run(),
         node.heartbeat.run(),
+        node.hub.watch(),
         Sampler(node, server.connections).run(),
         _keep_partitions(storage, settings),
     ):

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import shlex
 import sys
 from pathlib import Path
 from typing import Final
@@ -73,12 +74,13 @@ def _report(line: str) -> None:
 
 
 def _announce(settings: Settings, sockets: Sockets, folder: Path, data: Path) -> None:
+    which = "" if folder == FOLDER else f" --folder {shlex.quote(str(folder))}"
     elsewhere = "" if data.is_relative_to(folder.absolute()) else f" (Postgres: {data})"
     print(
         f"Stagewire is up.\n"
         f"  demo page   http://{settings.host}:{sockets.http_port}/\n"
         f"  WebSocket   ws://{settings.host}:{sockets.websocket_port}/v1/ws\n"
-        f"  a token     .venv/bin/stagewire token alice --role seller\n"
+        f"  a token     .venv/bin/stagewire token alice --role seller{which}\n"
         f"  data        {folder.absolute()}{elsewhere}\n"
         f"  stop        Ctrl-C",
         flush=True,

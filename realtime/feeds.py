@@ -89,18 +89,25 @@ class Feeds:
         try:
             # Only what is committed after the subscription can be missed by the reads below.
             await self.hints.follow(session)
-            stored = await self._sessions.get(session)
-            if stored is None:
-                await self.hints.unfollow(session)
-                raise Refusal(Code.NOT_FOUND, "no such session")
-            feed = Feed(stored, self._settings.ring_events)
-            feed.warm(await self._log.before(session, feed.head + 1, self._settings.ring_events))
-            feed.idle_since = monotonic()
+            feed = await self._read(session)
+        except BaseException:
+            await self.hints.unfollow(session)
+            raise
+        else:
             self._feeds[session] = feed
             self._take(feed, self._early[session])
             return feed
         finally:
             del self._early[session]
+
+    async def _read(self, session: str) -> Feed:
+        stored = await self._sessions.get(session)
+        if stored is None:
+            raise Refusal(Code.NOT_FOUND, "no such session")
+        feed = Feed(stored, self._settings.ring_events)
+        feed.warm(await self._log.before(session, feed.head + 1, self._settings.ring_events))
+        feed.idle_since = monotonic()
+        return feed
 
     def committed(self, session: str, records: list[Record]) -> None:
         """Pass on what this node has appended: to its own connections, and to the other nodes."""

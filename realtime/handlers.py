@@ -1,13 +1,14 @@
 """One short function per command: check, decide, and answer, or say what to await for the answer."""
 
 from collections.abc import Callable, Coroutine
+from functools import partial
 from time import time, time_ns
 from typing import Any, Final, TypeAlias
-from uuid import UUID
 
 import msgspec
 
 from persistence.log import Entry
+from realtime.answers import answer, refuse
 from realtime.domain import access
 from realtime.domain.access import May
 from realtime.domain.session import Action, State
@@ -24,7 +25,8 @@ from realtime.transport import Connection
 from realtime.writer import Answer, Pending
 from tokens.access import AccessDenied, Reason, verify
 
-Later: TypeAlias = Coroutine[Any, Any, replies.Reply | None]
+Later: TypeAlias = Coroutine[Any, Any, replies.Reply]
+# Nothing: whoever carries the command out answers it.
 Outcome: TypeAlias = replies.Reply | Later | None
 Handler: TypeAlias = Callable[[Node, Connection, Peer, Any], Outcome]
 
@@ -69,7 +71,7 @@ def _hello(node: Node, connection: Connection, peer: Peer, command: commands.Hel
 
 def _pong(node: Node, connection: Connection, peer: Peer, command: commands.Pong) -> Outcome:  # noqa: ARG001
     # Its arrival was the sign of life.
-    return replies.Ack(re=command.id) if command.id is not None else None
+    return replies.Ack(re=command.id)
 
 
 def _leave(node: Node, connection: Connection, peer: Peer, command: commands.Leave) -> Outcome:
@@ -79,25 +81,23 @@ def _leave(node: Node, connection: Connection, peer: Peer, command: commands.Lea
 
 
 def _chat_send(node: Node, connection: Connection, peer: Peer, command: commands.ChatSend) -> Outcome:
-    membership = _membership(peer, command.session)
-    access.check(May.CHAT, membership.role, State(membership.feed.view.state))
+    # Whether the session is still open is for the log to say: it knows repeated messages, too.
+    access.check_role(May.CHAT, _membership(peer, command.session).role)
     text = clean(command.text, max_characters=node.settings.text_characters, max_bytes=node.settings.text_bytes)
     body = msgspec.json.encode(ChatBody(text=text, reply_to=command.reply_to)).decode()
     entry = Entry(command.session, peer.identity.user, command.key, Kind.CHAT_POSTED, body)
-    node.writer.submit(Pending(entry, _acknowledge(connection, command.id, command.key)))
+    node.writer.submit(Pending(entry, partial(_settle, connection, command)))
     connection.begin()
     return None
 
 
-def _acknowledge(connection: Connection, re: int | None, key: UUID) -> Callable[[Answer], None]:
-    def answer(result: Answer) -> None:
-        if isinstance(result, Refusal):
-            connection.send(replies.error(result, re))
-        elif re is not None:
-            connection.send(replies.Ack(re=re, key=str(key), seq=result.seq, at=result.at))
-        connection.finish()
-
-    return answer
+def _settle(connection: Connection, command: commands.ChatSend, result: Answer) -> None:
+    """Answer a message once it is known what became of it."""
+    if isinstance(result, Refusal):
+        refuse(connection, command, result)
+    else:
+        answer(connection, command, replies.Ack(re=command.id, key=str(command.key), seq=result.seq, at=result.at))
+    connection.finish()
 
 
 def _history(node: Node, connection: Connection, peer: Peer, command: commands.History) -> Outcome:
@@ -110,7 +110,7 @@ def _typing(node: Node, connection: Connection, peer: Peer, command: commands.Ty
     membership = _membership(peer, command.session)
     access.check(May.CHAT, membership.role, State(membership.feed.view.state))
     node.feeds.signal(command.session, TypingSignal(session=command.session, by=peer.identity.user, on=command.on))
-    return replies.Ack(re=command.id) if command.id is not None else None
+    return replies.Ack(re=command.id)
 
 
 async def _create(node: Node, connection: Connection, peer: Peer, command: commands.SessionCreate) -> replies.Reply:  # noqa: ARG001

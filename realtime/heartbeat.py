@@ -63,7 +63,9 @@ class Heartbeat:
         """Do what is due at `now`, and step on by one spoke."""
         self._send_strangers_away(now)
         for connection in [c for c in self._spoke_of if now - c.last_heard > self._settings.silence]:
-            connection.close(Close.HEARTBEAT_LOST, "no sign of life")
+            # Who is behind is not listened to, and watched by the hub.
+            if not connection.behind:
+                connection.close(Close.HEARTBEAT_LOST, "no sign of life")
         self._ping(self._spokes[self._turn])
         self._turn = (self._turn + 1) % SPOKES
 

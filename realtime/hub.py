@@ -4,13 +4,26 @@ import asyncio
 from collections.abc import Collection, Iterable, Iterator
 from itertools import chain
 from time import monotonic
-from typing import Any
+from typing import Any, Final
 
 from realtime.protocol.codec import CODECS, JSON, Format
 from realtime.protocol.codes import Close
 from realtime.settings import Settings
 from realtime.telemetry import metrics
 from realtime.transport import Connection, to_frame
+
+# How often, in seconds, readers are looked at that are behind.
+WATCH_SECONDS: Final = 1.0
+
+
+class Lag:
+    """How a reader is behind: the least that has waited for it, and since when it is no less."""
+
+    __slots__ = ("least", "since")
+
+    def __init__(self, since: float, least: int) -> None:
+        self.since = since
+        self.least = least
 
 
 class Group:
@@ -86,7 +99,7 @@ class Hub:
         self._loop = asyncio.get_running_loop()
         self._groups: dict[str, Group] = {}
         self._dirty: dict[str, Group] = {}
-        self._behind: set[Connection] = set()
+        self._behind: dict[Connection, Lag] = {}
         self._scheduled = False
         self._not_before = 0.0
 
@@ -132,18 +145,27 @@ class Hub:
 
     def fall_behind(self, connection: Connection) -> None:
         """Watch a connection whose peer reads too slowly."""
-        self._behind.add(connection)
+        self._behind[connection] = Lag(monotonic(), connection.outgoing)
 
     def catch_up(self, connection: Connection) -> None:
         """Stop watching it."""
-        self._behind.discard(connection)
+        self._behind.pop(connection, None)
+
+    async def watch(self) -> None:
+        """Close slow readers, also where nothing is written, for ever."""
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            self.shed()
 
     def shed(self) -> None:
-        """Close those for whom too much waits, or for too long."""
+        """Close those for whom too much waits, and those who take nothing away for too long."""
         now = monotonic()
-        for connection in list(self._behind):
-            late = now - (connection.behind_since or now) > self._settings.slow_timeout
-            if late or connection.outgoing > self._settings.max_outgoing:
+        for connection, lag in list(self._behind.items()):
+            waiting = connection.outgoing
+            if waiting < lag.least:
+                lag.since, lag.least = now, waiting
+            late = now - lag.since > self._settings.slow_timeout
+            if late or waiting > self._settings.max_outgoing + connection.allowance:
                 connection.close(Close.SLOW_CONSUMER, "too slow a reader")
 
     def _schedule(self) -> None:

@@ -44,7 +44,6 @@ async def _join_later(node: Node, connection: Connection, peer: Peer, command: J
         rest = plan(Position(feed.epoch, reached), feed.window, limit)
         # Where the log has run away during the read, the rest is no longer in memory: start anew.
         replay = Replay(Source.RESET, feed.head) if rest.source is Source.STORAGE else rest
-        metrics.JOINS.labels(Source.STORAGE).inc()
     return _enter(node, connection, peer, command, feed, documents, replay)
 
 
@@ -61,7 +60,7 @@ def _enter(
     access.check(May.JOIN, role, State(feed.view.state))
     if connection.open:
         node.enter(connection, peer, feed, role)
-    metrics.JOINS.labels(replay.source).inc()
+    metrics.JOINS.labels(Source.STORAGE if documents else replay.source).inc()
     complete = replay.source is not Source.RESET
     return Joined(
         re=command.id,

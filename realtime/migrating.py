@@ -2,13 +2,9 @@
 
 import asyncio
 
-import structlog
-
 from persistence import migrate
 from persistence.postgres import PoolSettings, Postgres
 from realtime.settings import Settings
-
-log = structlog.get_logger("migrate")
 
 
 def bring_up(settings: Settings) -> list[str]:
@@ -17,14 +13,11 @@ def bring_up(settings: Settings) -> list[str]:
     Raises:
         StorageError
     """
-    applied = asyncio.run(_bring_up(settings))
-    for name in applied:
-        log.debug("migrated", migration=name)
-    return applied
+    return asyncio.run(_bring_up(settings))
 
 
 async def _bring_up(settings: Settings) -> list[str]:
-    postgres = Postgres(PoolSettings(settings.database_url, 1, settings.database_timeout))
+    postgres = Postgres(PoolSettings(settings.database_url, 1, settings.database_timeout, command_timeout=None))
     await postgres.open()
     try:
         return await migrate.migrate(postgres)

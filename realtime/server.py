@@ -9,6 +9,7 @@ from typing import Any, Final
 import structlog
 
 from persistence.errors import StorageError
+from realtime.answers import answer, refuse, refuse_unread
 from realtime.handlers import HANDLERS, close_for, identify, welcome
 from realtime.node import Node
 from realtime.peer import Peer
@@ -53,7 +54,7 @@ class Server:
         try:
             command = connection.codec.decode(data)
         except Rejected as exc:
-            self._refuse(connection, "unknown", exc.refusal, exc.re)
+            refuse_unread(connection, "unknown", exc.refusal, exc.re)
             if connection.peer is None:
                 connection.close(Close.NOT_AUTHENTICATED, "say hello first")
             return
@@ -94,60 +95,48 @@ class Server:
 
     def _greet(self, connection: Connection, command: Command) -> None:
         if not isinstance(command, Hello):
-            self._refuse(connection, type_of(command), Refusal(Code.UNAUTHENTICATED, "say hello first"), command.id)
+            refuse(connection, command, Refusal(Code.UNAUTHENTICATED, "say hello first"))
             connection.close(Close.NOT_AUTHENTICATED, "say hello first")
             return
         try:
             peer = identify(self._node, token_hex(8), command)
         except AccessDenied as exc:
-            self._refuse(connection, "hello", Refusal(Code.UNAUTHENTICATED, f"token {exc.reason}"), command.id)
+            refuse(connection, command, Refusal(Code.UNAUTHENTICATED, f"token {exc.reason}"))
             connection.close(close_for(exc), f"token {exc.reason}")
             return
         connection.peer = peer
         self._node.heartbeat.add(connection)
-        self._answer(connection, command, welcome(self._node, peer, command.id))
+        answer(connection, command, welcome(self._node, peer, command.id))
 
     def _carry_out(self, connection: Connection, peer: Peer, command: Command) -> None:
         try:
             outcome = HANDLERS[type(command)](self._node, connection, peer, command)
         except Refusal as exc:
-            self._refuse(connection, type_of(command), exc, command.id)
+            refuse(connection, command, exc)
         except Exception:
             log.exception("command failed", command=type_of(command))
-            self._refuse(connection, type_of(command), _INTERNAL, command.id)
+            refuse(connection, command, _INTERNAL)
         else:
             if isinstance(outcome, Coroutine):
                 # Later messages wait, so that a connection's commands are carried out in their order.
                 connection.hold()
                 self._tasks.start(self._await(connection, command, outcome))
-            else:
-                self._answer(connection, command, outcome)
+            elif outcome is not None:
+                answer(connection, command, outcome)
 
-    async def _await(
-        self, connection: Connection, command: Command, later: Coroutine[Any, Any, replies.Reply | None]
-    ) -> None:
+    async def _await(self, connection: Connection, command: Command, later: Coroutine[Any, Any, replies.Reply]) -> None:
         try:
-            self._answer(connection, command, await later)
+            answer(connection, command, await later)
         except Refusal as exc:
-            self._refuse(connection, type_of(command), exc, command.id)
+            refuse(connection, command, exc)
         except StorageError as exc:
             log.warning("storage failed", command=type_of(command), reason=str(exc))
-            self._refuse(connection, type_of(command), _UNAVAILABLE, command.id)
+            refuse(connection, command, _UNAVAILABLE)
         except Exception:
             log.exception("command failed", command=type_of(command))
-            self._refuse(connection, type_of(command), _INTERNAL, command.id)
+            refuse(connection, command, _INTERNAL)
         finally:
             connection.release()
-
-    def _answer(self, connection: Connection, command: Command, reply: replies.Reply | None) -> None:
-        metrics.COMMANDS.labels(type_of(command), "ok").inc()
-        if reply is not None:
-            connection.send(reply)
-
-    def _refuse(self, connection: Connection, name: str, refusal: Refusal, re: int | None) -> None:
-        metrics.COMMANDS.labels(name, "refused").inc()
-        metrics.REFUSALS.labels(refusal.code).inc()
-        connection.send(replies.error(refusal, re))
 
     def _tell(self, connection: Connection, peer: Peer | None) -> None:
         metrics.CLOSES.labels(close_label(connection.close_code)).inc()

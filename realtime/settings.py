@@ -72,7 +72,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     max_outgoing: Annotated[
         int, Meta(ge=65_536), about("Bytes that may wait for a slow reader before it is closed.")
     ] = 1 << 20
-    slow_timeout: Annotated[Seconds, about("Seconds that a reader may lag before it is closed.")] = 10.0
+    slow_timeout: Annotated[Seconds, about("Seconds that a reader may be behind without reading.")] = 10.0
 
     text_characters: Annotated[Count, about("Characters of a chat message at most.")] = 1000
     text_bytes: Annotated[Count, about("Bytes of a chat message at most, in UTF-8.")] = 4000
@@ -141,6 +141,8 @@ def _check(values: dict[str, Any]) -> Settings:
         raise SettingsError(f"STAGEWIRE_JWT_SECRET must have {MIN_SECRET} bytes or more")
     if settings.silence <= settings.heartbeat:
         raise SettingsError("STAGEWIRE_SILENCE must be longer than STAGEWIRE_HEARTBEAT")
+    if settings.linger <= 2 * settings.database_timeout:
+        raise SettingsError("STAGEWIRE_LINGER must be longer than twice STAGEWIRE_DATABASE_TIMEOUT")
     if settings.lease_ms < 2 * settings.lease_beat_ms:
         raise SettingsError("STAGEWIRE_LEASE_MS must be at least twice STAGEWIRE_LEASE_BEAT_MS")
     return settings

@@ -6,6 +6,7 @@ from typing import Any, Final, TypeVar
 
 import structlog
 
+from persistence.errors import StorageError
 from realtime.protocol.codes import Refusal
 
 # Seconds that a cancelled task has to end before it is cancelled again.
@@ -21,7 +22,7 @@ class Tasks:
         self._running: set[asyncio.Task[Any]] = set()
 
     def start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Start a task. If it fails and nobody awaits it, the log tells."""
+        """Start a task. If it fails in a way that nobody expects, the log tells."""
         task = asyncio.ensure_future(work)
         self._running.add(task)
         task.add_done_callback(self._done)
@@ -38,5 +39,7 @@ class Tasks:
 
     def _done(self, task: asyncio.Task[Any]) -> None:
         self._running.discard(task)
-        if not task.cancelled() and (exc := task.exception()) and not isinstance(exc, Refusal):
+        # Those two are told to whoever awaits the task.
+        expected = (Refusal, StorageError)
+        if not task.cancelled() and (exc := task.exception()) and not isinstance(exc, expected):
             log.error("task failed", exc_info=exc)

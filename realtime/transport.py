@@ -84,8 +84,8 @@ class Connection(asyncio.Protocol):
     """One socket. `peer` belongs to the service; all times are the loop's clock."""
 
     __slots__ = (
-        "_core", "_events", "_loop", "_lost", "_message", "_reading", "_settings", "_stopper", "_transport",
-        "behind_since", "bytes_in", "close_code", "codec", "held", "in_flight", "last_heard", "opened_at",
+        "_behind", "_core", "_events", "_loop", "_lost", "_message", "_reading", "_settings", "_stopper", "_transport",
+        "allowance", "bytes_in", "close_code", "codec", "held", "in_flight", "last_heard", "opened_at",
         "peer", "service",
     )  # fmt: skip
 
@@ -94,7 +94,8 @@ class Connection(asyncio.Protocol):
         self.codec: Codec = JSON
         self.peer: Any = None
         self.close_code: int | None = None
-        self.behind_since: float | None = None
+        # Bytes of large replies that wait: a long replay is no reason to call the peer slow.
+        self.allowance = 0
         self.bytes_in = 0
         self.in_flight = 0
         self.held = False
@@ -102,6 +103,7 @@ class Connection(asyncio.Protocol):
         self._events: deque[Request | Frame] = deque()
         self._message: bytearray | None = None
         self._lost = False
+        self._behind = False
         self._reading = True
         self._stopper: asyncio.TimerHandle | None = None
         self._core = _Core(origins=origins, max_size=settings.max_frame, logger=_LOGGER)
@@ -136,15 +138,18 @@ class Connection(asyncio.Protocol):
         self._send()
 
     def pause_writing(self) -> None:
-        """Take note that the peer reads slower than we write."""
-        self.behind_since = self._loop.time()
+        """Listen no more to a peer that reads slower than we write: its commands would only add to that."""
+        self._behind = True
         if not self._lost:
+            self._pause()
             self.service.fall_behind(self)
 
     def resume_writing(self) -> None:
-        """Take note that the peer has caught up."""
-        self.behind_since = None
+        """Listen again to a peer that has caught up."""
+        self._behind = False
+        self.allowance = 0
         self.service.catch_up(self)
+        self._resume()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the code says enough
         """End."""
@@ -160,6 +165,11 @@ class Connection(asyncio.Protocol):
         """Tell whether messages can be written."""
         # A socket that breaks tells the core nothing.
         return self._core.state is State.OPEN and not self._lost
+
+    @property
+    def behind(self) -> bool:
+        """Tell whether the peer reads slower than we write. Nothing that it says is read meanwhile."""
+        return self._behind
 
     @property
     def outgoing(self) -> int:
@@ -179,7 +189,10 @@ class Connection(asyncio.Protocol):
     def send(self, message: Any) -> None:
         """Encode and write one message, unless the connection is closing."""
         if self.open:
-            self._transport.write(to_frame(self.codec.encode(message), binary=self.codec.binary))
+            frame = to_frame(self.codec.encode(message), binary=self.codec.binary)
+            if len(frame) > HIGH_WATER:
+                self.allowance += len(frame)
+            self._transport.write(frame)
 
     def close(self, code: int, reason: str = "") -> None:
         """Close with a code; by force if the peer doesn't answer in time."""
@@ -234,19 +247,28 @@ class Connection(asyncio.Protocol):
 
     @property
     def _full(self) -> bool:
-        return self.held or self.in_flight >= self._settings.max_in_flight
+        return self.held or self._behind or self.in_flight >= self._settings.max_in_flight
 
     def _serve(self) -> None:
         while self._events:
             if self._full:
-                self._reading = False
-                self._transport.pause_reading()
+                self._pause()
+                return
+            if self.outgoing > HIGH_WATER:
+                # The loop writes before its next round, and then we know whether the peer keeps up.
+                self._pause()
+                self._loop.call_soon(self._resume)
                 return
             event = self._events.popleft()
             if isinstance(event, Request):
                 self._handshake(event)
             else:
                 self._on_frame(event)
+
+    def _pause(self) -> None:
+        self._reading = False
+        if not self._transport.is_closing():
+            self._transport.pause_reading()
 
     def _resume(self) -> None:
         if self._reading or self._full or self._transport.is_closing():
@@ -271,6 +293,8 @@ class Connection(asyncio.Protocol):
         response = self._answer(request)
         metrics.HANDSHAKES.labels(str(response.status_code)).inc()
         self._core.send_response(response)
+        # The core's parser keeps the request for as long as the connection lives: 2 KiB and more.
+        request.headers.clear()
         self.codec = CODECS.get(Format(self._core.subprotocol), JSON) if self._core.subprotocol else JSON
 
     def _answer(self, request: Request) -> Response:

@@ -55,16 +55,24 @@ def role_in(host: str, user: str, standing: AccessRole) -> Role:
     return Role.MODERATOR if standing is AccessRole.MODERATOR else Role.VIEWER
 
 
+def check_role(may: May, role: Role) -> None:
+    """Let pass the roles that the table allows.
+
+    Raises:
+        Refusal: `forbidden`.
+    """
+    if role not in RULES[may].roles:
+        raise Refusal(Code.FORBIDDEN, f"a {role} may not do that here")
+
+
 def check(may: May, role: Role, state: State) -> None:
     """Let pass what the table allows.
 
     Raises:
         Refusal: `forbidden` for the role, `conflict` with the state for the state.
     """
-    rule = RULES[may]
-    if role not in rule.roles:
-        raise Refusal(Code.FORBIDDEN, f"a {role} may not do that here")
-    if state not in rule.states:
+    check_role(may, role)
+    if state not in RULES[may].states:
         raise Refusal(Code.CONFLICT, f"the session is {state}", state=state)
 
 

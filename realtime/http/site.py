@@ -1,7 +1,7 @@
 """All routes of the side API: endpoints, health, metrics, documents, and the demo."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -47,8 +47,21 @@ def _api(context: Context) -> list[BaseRoute]:
     async def serve_openapi(_: Request) -> Response:
         return json_response(document)
 
-    routes = [Route(e.path, Serving(e, context).answer, methods=[e.method]) for e in endpoints]
+    methods: dict[str, dict[str, Serving]] = {}
+    for endpoint in endpoints:
+        methods.setdefault(endpoint.path, {})[endpoint.method] = Serving(endpoint, context)
+    routes = [Route(path, _by_method(served), methods=list(served)) for path, served in methods.items()]
     return [*routes, Route("/openapi.json", serve_openapi)]
+
+
+def _by_method(served: dict[str, Serving]) -> Callable[[Request], Awaitable[Response]]:
+    """Give one handler for a path, so that a wrong method is told all the right ones."""
+
+    async def answer(request: Request) -> Response:
+        # Starlette adds HEAD to GET.
+        return await served["GET" if request.method == "HEAD" else request.method].answer(request)
+
+    return answer
 
 
 def _operations(health: Health) -> list[BaseRoute]:

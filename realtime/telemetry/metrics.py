@@ -7,6 +7,8 @@ from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
 
+from realtime.protocol.codes import Close, Code
+
 disable_created_metrics()  # type: ignore[no-untyped-call] # prometheus-client leaves it untyped
 
 _FAST: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -43,3 +45,9 @@ TOKENS: Final = Histogram("stagewire_agora_token_seconds", "To issue an Agora to
 POOL_WAIT: Final = Histogram("stagewire_postgres_pool_wait_seconds", "Waiting for a connection.", buckets=_FAST)
 REQUESTS: Final = Histogram("stagewire_http_request_seconds", "HTTP requests.", ["route", "status"], buckets=_FAST)
 LOOP_LAG: Final = Histogram("stagewire_loop_lag_seconds", "How late the event loop runs a timer.", buckets=_FAST)
+
+# A series that begins at 1 hides its first increase.
+for _code in Code:
+    REFUSALS.labels(_code)
+for _close in Close:
+    CLOSES.labels(str(int(_close)))

@@ -17,7 +17,7 @@ DAY_MS = 86_400_000
 @asynccontextmanager
 async def opened(url: str, connections: int = 4, patience: float = 5.0) -> AsyncIterator[Postgres]:
     """Open a pool, and close it."""
-    pool = Postgres(PoolSettings(url, connections, patience))
+    pool = Postgres(PoolSettings(url, connections, patience, patience))
     await pool.open()
     try:
         yield pool

@@ -17,7 +17,7 @@ from websockets.uri import parse_uri
 from realtime.hub import Hub
 from realtime.protocol.codec import Format
 from realtime.settings import Settings
-from realtime.transport import Connection
+from realtime.transport import Connection, Service
 
 FOREVER = 10.0
 
@@ -79,6 +79,15 @@ class Link:
         for session in sessions:
             hub.attach(session, self.connection)
 
+    async def send(self, *messages: Any) -> None:
+        """Send messages in one go."""
+        for message in messages:
+            if self.format is Format.MSGPACK:
+                self._core.send_binary(msgspec.msgpack.encode(message))
+            else:
+                self._core.send_text(msgspec.json.encode(message))
+        await asyncio.get_running_loop().sock_sendall(self._peer, b"".join(self._core.data_to_send()))
+
     async def receive(self) -> Any:
         """Give the next message."""
         frame = await self._frame()
@@ -128,7 +137,9 @@ def _same(connection: Connection) -> Connection:
 
 
 @asynccontextmanager
-async def linked(hub: Hub, settings: Settings, *formats: Format) -> AsyncIterator[list[Link]]:
+async def linked(
+    hub: Hub, settings: Settings, *formats: Format, service: Service | None = None
+) -> AsyncIterator[list[Link]]:
     """Give open links, one of each format named."""
     links, peers = [], []
     try:
@@ -136,7 +147,7 @@ async def linked(hub: Hub, settings: Settings, *formats: Format) -> AsyncIterato
             ours, theirs = socket.socketpair()
             theirs.setblocking(False)
             peers.append(theirs)
-            connection = Connection(Guests(hub), settings, None)
+            connection = Connection(service or Guests(hub), settings, None)
             await asyncio.get_running_loop().create_connection(partial(_same, connection), sock=ours)
             link = Link(connection, theirs, fmt)
             await link.shake_hands()

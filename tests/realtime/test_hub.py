@@ -3,32 +3,23 @@
 import asyncio
 import time
 
-import msgspec
+import pytest
 import uvloop
 from hypothesis import example, given, settings
-from hypothesis import strategies as st
 
+from realtime import hub as hub_module
 from realtime.hub import Hub
 from realtime.protocol.codec import Format
 from realtime.protocol.codes import Close
 from realtime.protocol.events import TypingSignal
 from realtime.settings import Settings
 from realtime.telemetry import metrics
-from realtime.transport import HIGH_WATER
+from realtime.transport import HIGH_WATER, to_frame
 from tests.realtime.links import Link, linked
+from tests.realtime.stories import STEPS, Story, documents, flushed
 
 J, M = Format.JSON, Format.MSGPACK
 QUICK = Settings()
-
-
-def documents(*numbers: int) -> list[bytes]:
-    return [msgspec.json.encode(number) for number in numbers]
-
-
-async def flushed(hub: Hub) -> None:
-    """Wait until nothing waits any more."""
-    while hub._scheduled:  # noqa: ASYNC110 - it tells nobody when it is done
-        await asyncio.sleep(0)
 
 
 async def test_everyone_gets_what_is_published_in_their_session_in_their_format() -> None:
@@ -170,61 +161,6 @@ async def test_what_waits_for_one_session_can_be_written_at_once() -> None:
         assert await one.receive() == 3
 
 
-COUNT = 3
-WHO = st.integers(0, COUNT - 1)
-STEPS = st.lists(
-    st.tuples(st.just("publish"), st.integers(1, 3))
-    | st.tuples(st.sampled_from(["join", "leave"]), WHO)
-    | st.tuples(st.sampled_from(["flush", "write"]), st.just(0)),
-    max_size=25,
-)
-
-
-class Story:
-    """What happens in one session, and what each of its readers must have got in the end."""
-
-    def __init__(self, hub: Hub, links: list[Link]) -> None:
-        self.hub = hub
-        self.links = links
-        self.published = 0
-        self.due: list[list[int]] = [[] for _ in links]
-        # What waits for each reader who is in.
-        self.waiting: dict[int, list[int]] = {}
-
-    async def tell(self, step: str, number: int) -> None:
-        """Do one step."""
-        if step == "publish":
-            self._publish(number)
-        elif step == "join" and number not in self.waiting:
-            self.links[number].join(self.hub, "s")
-            self.waiting[number] = []
-        elif step == "leave" and self.waiting.pop(number, None) is not None:
-            self.links[number].connection.peer = None
-            self.hub.detach("s", self.links[number].connection)
-        elif step == "write":
-            self.hub.write_now("s")
-            self._note()
-        elif step == "flush":
-            await self.flush()
-
-    def _publish(self, count: int) -> None:
-        numbers = range(self.published + 1, self.published + count + 1)
-        self.published += count
-        self.hub.publish("s", documents(*numbers))
-        for waiting in self.waiting.values():
-            waiting.extend(numbers)
-
-    async def flush(self) -> None:
-        """Let the hub write."""
-        await flushed(self.hub)
-        self._note()
-
-    def _note(self) -> None:
-        for reader, waiting in self.waiting.items():
-            self.due[reader].extend(waiting)
-            waiting.clear()
-
-
 @given(steps=STEPS)
 @example(steps=[("join", 0), ("publish", 1), ("join", 1), ("publish", 1), ("flush", 0)])
 @example(steps=[("join", 0), ("publish", 1), ("leave", 0), ("join", 0), ("publish", 2), ("join", 1), ("leave", 1)])
@@ -313,7 +249,7 @@ async def test_deliveries_and_bytes_are_counted_as_written() -> None:
 async def lag(link: Link) -> int:
     """Send until the peer counts as behind; give the number of messages."""
     count = 0
-    while link.connection.behind_since is None:
+    while not link.connection.behind:
         link.connection.send("x" * 10_000)
         count += 1
         await asyncio.sleep(0)
@@ -371,10 +307,52 @@ async def test_a_reader_that_catches_up_in_time_stays() -> None:
         slow.join(hub, "s")
         count = await lag(slow)
         assert len(await slow.read_along(count)) == count
-        assert slow.connection.behind_since is None
+        assert not slow.connection.behind
         block(0.06)
         hub.publish("s", documents(1))
         assert await slow.receive() == 1
         await flushed(hub)
         hub.shed()
         assert slow.connection.open
+
+
+async def test_a_reader_that_lags_is_closed_also_where_nothing_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub_module, "WATCH_SECONDS", 0.01)
+    impatient = Settings(slow_timeout=0.05)
+    hub = Hub(impatient)
+    async with linked(hub, impatient, J) as [slow]:
+        await lag(slow)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(hub.watch(), 0.5)
+        assert slow.connection.close_code == Close.SLOW_CONSUMER
+
+
+async def test_a_slow_reader_that_keeps_reading_stays() -> None:
+    impatient = Settings(slow_timeout=0.2, max_outgoing=1 << 30)
+    hub = Hub(impatient)
+    async with linked(hub, impatient, J) as [slow]:
+        slow.connection.write(to_frame(BIG) * 1000)
+        began, read = time.monotonic(), 0
+        while time.monotonic() < began + 0.5:
+            read += len(await slow.read_along(30))
+            hub.shed()
+            await asyncio.sleep(0.02)
+        assert slow.connection.behind
+        assert slow.connection.open
+        assert len(await slow.read_along(1000 - read)) == 1000 - read
+        assert not slow.connection.behind
+
+
+async def test_a_long_reply_is_no_reason_to_call_its_reader_slow() -> None:
+    bounded = Settings(max_outgoing=HIGH_WATER)
+    hub = Hub(bounded)
+    async with linked(hub, bounded, J) as [link]:
+        link.connection.send("x" * 10 * HIGH_WATER)
+        assert link.connection.behind
+        hub.shed()
+        assert link.connection.open
+        while link.connection.close_code is None:
+            link.connection.send("x" * 1000)
+            hub.shed()
+        assert 11 * HIGH_WATER - 2000 < link.connection.outgoing < 11 * HIGH_WATER + 2000
+        assert (await link.rest())[1] == Close.SLOW_CONSUMER

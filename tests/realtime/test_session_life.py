@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 
 from realtime.protocol.codec import Format
-from tests.support.nodes import Client, RunningNode, token
+from tests.support.nodes import Client, Message, RunningNode, token
 from tokens.access import AccessRole
 
 
@@ -50,6 +50,35 @@ async def test_the_same_key_again_gets_the_first_answer_again(node: RunningNode)
         assert (other["type"], other["code"]) == ("error", "conflict")
         page = await bob.ask("history", session=session)
         assert [event["body"].get("text") for event in page["events"]] == [None, None, "once"]
+
+
+async def test_a_repetition_is_answered_after_the_end_too(node: RunningNode) -> None:
+    session = await node.session("ann")
+    async with node.client("ann", AccessRole.SELLER) as ann:
+        await ann.join(session)
+        key = str(uuid4())
+        first = await ann.say(session, "goodbye", key)
+        await ann.ask("session.end", session=session)
+        again = await ann.say(session, "goodbye", key)
+        assert (again["type"], again["seq"], again["at"]) == ("ack", first["seq"], first["at"])
+        assert (await ann.say(session, "one more"))["state"] == "ended"
+
+
+async def test_without_an_id_only_a_refusal_is_told(node: RunningNode) -> None:
+    session = await node.session()
+    async with node.client("bob") as bob:
+        await bob.send("join", session=session)
+        await bob.send("chat.send", session=session, key=str(uuid4()), text="heard")
+        await bob.send("history", session=session)
+        await bob.send("typing", session=session, on=True)
+        await bob.send("pong")
+        await bob.send("session.end", session=session)
+        seen: list[Message] = []
+        while not seen or seen[-1]["type"] != "error":
+            seen.append(await bob.receive())
+        assert seen[-1]["code"] == "forbidden"
+        assert "re" not in seen[-1]
+        assert {message["type"] for message in seen[:-1]} <= {"event", "signal"}
 
 
 async def test_the_formats_tell_the_same(node: RunningNode) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from persistence.errors import Unavailable
 from realtime.protocol.codes import Code, Refusal
 from realtime.tasks import Tasks
 
@@ -28,7 +29,7 @@ async def test_a_task_is_kept_until_it_is_done() -> None:
     await tasks.stop()
 
 
-@pytest.mark.parametrize("exc", [ZeroDivisionError(), Refusal(Code.NOT_FOUND, "no")], ids=repr)
+@pytest.mark.parametrize("exc", [ZeroDivisionError(), Refusal(Code.NOT_FOUND, "no"), Unavailable("no")], ids=repr)
 async def test_a_failure_is_seen_to_here_and_by_whoever_awaits(exc: Exception) -> None:
     unseen: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: unseen.append(context))

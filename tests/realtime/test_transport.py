@@ -14,6 +14,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Origin, Subprotocol
 
+from realtime.transport import Connection
 from tests.support.nodes import Client, Message, RunningNode, serving, token
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
@@ -321,3 +322,28 @@ async def _say_until(client: Client, session: str, done: Callable[[], bool]) -> 
     while not done():
         seq = max([ack["seq"] for ack in await _say_at_once(client, session, 100)])
     return seq
+
+
+async def test_who_asks_and_does_not_read_is_not_served(migrated: str, redis_url: str) -> None:
+    """Replies wait in memory, so commands are not read while too many wait."""
+    async with serving(migrated, redis_url) as node:
+        session = await node.session()
+        async with node.client("bob") as bob, raw(node) as (_, writer):
+            await bob.join(session)
+            await _say_at_once(bob, session, 200)
+            hello = msgspec.json.encode({"type": "hello", "token": token("greedy")})
+            join = msgspec.json.encode({"type": "join", "session": session})
+            history = msgspec.json.encode({"id": 1, "type": "history", "session": session, "limit": 200})
+            writer.write(request() + frame(0x1, hello) + frame(0x1, join) + frame(0x1, history) * 500)
+            greedy = await _other(node, session, bob)
+            most = 0
+            for _ in range(50):
+                await bob.ask("pong")
+                most = max(most, greedy.outgoing)
+            assert 0 < most < 4 * 200_000
+
+
+async def _other(node: RunningNode, session: str, bob: Client) -> Connection:
+    while node.node.hub.size(session) < 2:
+        await bob.ask("pong")
+    return next(c for c in node.node.hub.group(session) if c.peer.identity.user == "greedy")

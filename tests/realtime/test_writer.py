@@ -291,7 +291,7 @@ def unavailable(answers: list[Answer]) -> bool:
 
 async def test_a_database_that_goes_away_is_unavailable_until_it_is_back(migrated: str, session: str) -> None:
     async with relayed(migrated) as relay:
-        pool = Postgres(PoolSettings(relay.url, connections=1, timeout=5))
+        pool = Postgres(PoolSettings(relay.url, connections=1))
         await pool.open()
         desk = Desk(pool)
         entries = [chat(session) for _ in range(10)]
@@ -305,7 +305,7 @@ async def test_a_database_that_goes_away_is_unavailable_until_it_is_back(migrate
 
 async def test_a_network_that_swallows_everything_is_not_waited_for_long(migrated: str, session: str) -> None:
     async with relayed(migrated) as relay:
-        pool = Postgres(PoolSettings(relay.url, connections=1, timeout=0.3))
+        pool = Postgres(PoolSettings(relay.url, connections=1, timeout=0.3, command_timeout=0.3))
         await pool.open()
         desk, entry = Desk(pool), chat(session)
         relay.freeze()
@@ -318,7 +318,7 @@ async def test_a_network_that_swallows_everything_is_not_waited_for_long(migrate
 
 
 async def test_a_log_that_somebody_holds_is_not_waited_for_long(migrated: str, session: str) -> None:
-    pool = Postgres(PoolSettings(migrated, connections=1, timeout=0.3))
+    pool = Postgres(PoolSettings(migrated, connections=1, timeout=0.3, command_timeout=0.3))
     await pool.open()
     desk, entry = Desk(pool), chat(session)
     other = await asyncpg.connect(migrated)

@@ -2,7 +2,7 @@ from itertools import product
 
 import pytest
 
-from realtime.domain.access import May, Role, check, check_create, role_in
+from realtime.domain.access import May, Role, check, check_create, check_role, role_in
 from realtime.domain.session import State
 from realtime.protocol.codes import Code, Refusal
 from tokens.access import AccessRole
@@ -36,6 +36,16 @@ def test_every_role_may_in_every_state_what_the_table_says(may: May, role: Role,
         check(may, role, state)
     expected = (Code.FORBIDDEN, None) if role not in roles else (Code.CONFLICT, state)
     assert (refused.value.code, refused.value.state) == expected
+
+
+@pytest.mark.parametrize(("may", "role"), list(product(May, Role)))
+def test_roles_can_be_checked_apart_from_states(may: May, role: Role) -> None:
+    if role in ALLOWED[may][0]:
+        check_role(may, role)
+        return
+    with pytest.raises(Refusal) as refused:
+        check_role(may, role)
+    assert refused.value.code is Code.FORBIDDEN
 
 
 @pytest.mark.parametrize(

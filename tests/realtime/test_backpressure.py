@@ -1,0 +1,38 @@
+"""A peer that asks more than it reads waits for its answers, at its own cost."""
+
+import asyncio
+from itertools import count
+
+from realtime.hub import Hub
+from realtime.protocol.codec import Format
+from realtime.settings import Settings
+from realtime.transport import HIGH_WATER, Connection
+from tests.realtime.links import Guests, linked
+
+ANSWER = "x" * 20_000
+
+
+class Talkative(Guests):
+    """Answers every message at length."""
+
+    def __init__(self, hub: Hub) -> None:
+        super().__init__(hub)
+        self.numbers = count()
+
+    def receive(self, connection: Connection, data: bytes) -> None:  # noqa: ARG002 - the service's interface
+        """Answer."""
+        connection.send([next(self.numbers), ANSWER])
+
+
+async def test_what_waits_for_a_peer_that_does_not_read_is_bounded_and_none_of_it_is_lost() -> None:
+    hub, settings = Hub(Settings()), Settings()
+    async with linked(hub, settings, Format.JSON, service=Talkative(hub)) as [link]:
+        most = 0
+        for n in range(100):
+            await link.send(*[n] * 5)
+            await asyncio.sleep(0)
+            most = max(most, link.connection.outgoing)
+        assert HIGH_WATER < most < HIGH_WATER + 2 * len(ANSWER)
+        assert [number for number, _ in await link.read_along(500)] == list(range(500))
+        await link.send("once more")
+        assert (await link.receive())[0] == 500
