@@ -17,13 +17,13 @@ WATCH_SECONDS: Final = 1.0
 
 
 class Lag:
-    """How a reader is behind: the least that has waited for it, and since when it is no less."""
+    """How a reader is behind: what waited for it when last looked at, and since when that is no less."""
 
-    __slots__ = ("least", "since")
+    __slots__ = ("since", "waiting")
 
-    def __init__(self, since: float, least: int) -> None:
+    def __init__(self, since: float, waiting: int) -> None:
         self.since = since
-        self.least = least
+        self.waiting = waiting
 
 
 class Group:
@@ -162,8 +162,9 @@ class Hub:
         now = monotonic()
         for connection, lag in list(self._behind.items()):
             waiting = connection.outgoing
-            if waiting < lag.least:
-                lag.since, lag.least = now, waiting
+            if waiting < lag.waiting:
+                lag.since = now
+            lag.waiting = waiting
             late = now - lag.since > self._settings.slow_timeout
             if late or waiting > self._settings.max_outgoing + connection.allowance:
                 connection.close(Close.SLOW_CONSUMER, "too slow a reader")
