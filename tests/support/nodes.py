@@ -90,7 +90,9 @@ class Client:
 
     async def receive(self, within: float = 5.0) -> Message:
         """Give the next message."""
-        data = await asyncio.wait_for(self.socket.recv(), within)
+        # Not wait_for, which may swallow a cancellation on Python 3.11 (cpython#86296).
+        async with asyncio.timeout(within):
+            data = await self.socket.recv()
         message: Message = msgspec.msgpack.decode(data) if isinstance(data, bytes) else msgspec.json.decode(data)
         if "re" not in message:
             self.pushes.append(message)
