@@ -1,10 +1,31 @@
 """How a command is answered, and counted. Without an `id` only a refusal is told."""
 
+from typing import Final
+
+import structlog
+
+from persistence.errors import StorageError
 from realtime.protocol import replies
-from realtime.protocol.codes import Refusal
+from realtime.protocol.codes import Code, Refusal
 from realtime.protocol.commands import Command, type_of
 from realtime.telemetry import metrics
 from realtime.transport import Connection
+from realtime.writer import RETRY_MS
+
+_INTERNAL: Final = Refusal(Code.INTERNAL, "that went wrong")
+_UNAVAILABLE: Final = Refusal(Code.UNAVAILABLE, "try again", retry_after_ms=RETRY_MS)
+log = structlog.get_logger("answers")
+
+
+def refusal_for(exc: Exception, name: str) -> Refusal:
+    """Give what the sender of the command or request `name` learns of an exception; the log learns the rest."""
+    if isinstance(exc, Refusal):
+        return exc
+    if isinstance(exc, StorageError):
+        log.warning("storage failed", name=name, reason=str(exc))
+        return _UNAVAILABLE
+    log.error("command failed", name=name, exc_info=exc)
+    return _INTERNAL
 
 
 def answer(connection: Connection, command: Command, reply: replies.Reply) -> None:

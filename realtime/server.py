@@ -8,8 +8,7 @@ from typing import Any, Final
 
 import structlog
 
-from persistence.errors import StorageError
-from realtime.answers import answer, refuse, refuse_unread
+from realtime.answers import answer, refusal_for, refuse, refuse_unread
 from realtime.handlers import HANDLERS, close_for, identify, welcome
 from realtime.node import Node
 from realtime.peer import Peer
@@ -20,11 +19,8 @@ from realtime.protocol.commands import Command, Hello, type_of
 from realtime.tasks import Tasks
 from realtime.telemetry import metrics
 from realtime.transport import Connection
-from realtime.writer import RETRY_MS
 from tokens.access import AccessDenied
 
-_INTERNAL: Final = Refusal(Code.INTERNAL, "that went wrong")
-_UNAVAILABLE: Final = Refusal(Code.UNAVAILABLE, "try again", retry_after_ms=RETRY_MS)
 _CLOSES: Final = frozenset(Close)
 log = structlog.get_logger("connection")
 
@@ -111,11 +107,8 @@ class Server:
     def _carry_out(self, connection: Connection, peer: Peer, command: Command) -> None:
         try:
             outcome = HANDLERS[type(command)](self._node, connection, peer, command)
-        except Refusal as exc:
-            refuse(connection, command, exc)
-        except Exception:
-            log.exception("command failed", command=type_of(command))
-            refuse(connection, command, _INTERNAL)
+        except Exception as exc:  # noqa: BLE001 - whatever it is, the sender must learn of it
+            refuse(connection, command, refusal_for(exc, type_of(command)))
         else:
             if isinstance(outcome, Coroutine):
                 # Later messages wait, so that a connection's commands are carried out in their order.
@@ -127,14 +120,8 @@ class Server:
     async def _await(self, connection: Connection, command: Command, later: Coroutine[Any, Any, replies.Reply]) -> None:
         try:
             answer(connection, command, await later)
-        except Refusal as exc:
-            refuse(connection, command, exc)
-        except StorageError as exc:
-            log.warning("storage failed", command=type_of(command), reason=str(exc))
-            refuse(connection, command, _UNAVAILABLE)
-        except Exception:
-            log.exception("command failed", command=type_of(command))
-            refuse(connection, command, _INTERNAL)
+        except Exception as exc:  # noqa: BLE001 - likewise
+            refuse(connection, command, refusal_for(exc, type_of(command)))
         finally:
             connection.release()
 

@@ -5,18 +5,14 @@ from time import perf_counter, time
 from typing import Any
 
 import msgspec
-import structlog
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from persistence.errors import StorageError
+from realtime.answers import refusal_for
 from realtime.http.endpoints import Call, Context, Endpoint, SessionPath
 from realtime.protocol.codes import HTTP_STATUS, Code, Refusal
 from realtime.telemetry import metrics
-from realtime.writer import RETRY_MS
 from tokens.access import AccessDenied, Identity, verify
-
-log = structlog.get_logger("http")
 
 
 class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -52,14 +48,8 @@ class Serving:
         try:
             call = await self._read(request)
             reply = await self._endpoint.handle(self._context, call)
-        except Refusal as exc:
-            return refused(exc)
-        except StorageError as exc:
-            log.warning("storage failed", route=self._endpoint.path, reason=str(exc))
-            return refused(Refusal(Code.UNAVAILABLE, "try again", retry_after_ms=RETRY_MS))
-        except Exception:
-            log.exception("request failed", route=self._endpoint.path)
-            return refused(Refusal(Code.INTERNAL, "that went wrong"))
+        except Exception as exc:  # noqa: BLE001 - whatever it is, the asker must learn of it
+            return refused(refusal_for(exc, self._endpoint.path))
         return json_response(reply, self._endpoint.status)
 
     async def _read(self, request: Request) -> Call:
