@@ -182,10 +182,11 @@ class Hub:
     def _flush(self) -> None:
         began = monotonic()
         dirty, self._dirty = self._dirty, {}
+        # The loop writes to the sockets after this callback and before the next. Asked for first: whatever
+        # happens in this flush, there must be a next one.
+        self._loop.call_soon(self._flushed, began)
         for group in dirty.values():
             self._write(group, began)
-        # The loop writes to the sockets after this callback and before the next.
-        self._loop.call_soon(self._flushed, began)
 
     def _write(self, group: Group, now: float) -> None:
         deliveries, size = group.write()

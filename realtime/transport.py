@@ -136,6 +136,8 @@ class Connection(asyncio.Protocol):
         """Let the loop close the transport: a half-closed peer can't be served."""
         self._core.receive_eof()
         self._send()
+        # The transport takes nothing more: whoever wrote to it before the loop has closed it would fail.
+        self._lose()
 
     def pause_writing(self) -> None:
         """Listen no more to a peer that reads slower than we write: its commands would only add to that."""
@@ -193,6 +195,11 @@ class Connection(asyncio.Protocol):
             if len(frame) > HIGH_WATER:
                 self.allowance += len(frame)
             self._transport.write(frame)
+
+    @property
+    def heard_ms(self) -> int:
+        """Give when the peer was last heard, in milliseconds."""
+        return int(self.last_heard * 1000)
 
     def close(self, code: int, reason: str = "") -> None:
         """Close with a code; by force if the peer doesn't answer in time."""

@@ -102,6 +102,19 @@ async def test_who_leaves_while_documents_wait_gets_none_of_them() -> None:
         assert leaver.idle()
 
 
+async def test_who_has_said_their_last_gets_nothing_and_the_others_all() -> None:
+    hub = Hub(QUICK)
+    async with linked(hub, QUICK, J, J) as (parting, staying):
+        parting.join(hub, "s")
+        staying.join(hub, "s")
+        # The peer has gone without a close frame, and the loop has not closed the socket yet.
+        parting.connection.eof_received()
+        hub.publish("s", documents(1))
+        await flushed(hub)
+        hub.publish("s", documents(2))
+        assert await staying.read_along(2) == [1, 2]
+
+
 async def test_the_last_who_leaves_takes_what_waits_along() -> None:
     hub = Hub(QUICK)
     async with linked(hub, QUICK, J) as [link]:
