@@ -32,11 +32,12 @@ class Outcome(StrEnum):
 
 
 class Appended(Struct, frozen=True, gc=False):
-    """The answer to one entry. `seq` and `at` are 0 where the log has no such event."""
+    """The answer to one entry. `seq` and `at` are 0 where the log has no such event; `epoch` is the log's now."""
 
     outcome: Outcome
     seq: int
     at: int
+    epoch: str = ""
 
 
 class Record(Struct, frozen=True, gc=False):
@@ -57,8 +58,25 @@ class Head(Struct, frozen=True, gc=False):
     seq: int
 
 
-_APPEND = "SELECT outcome, seq, at FROM append_events($1::uuid[], $2, $3::uuid[], $4, $5, $6)"
-_COLUMNS = "SELECT seq, at, kind, sender, key, body FROM events WHERE session = $1"
+_APPEND = "SELECT outcome, seq, at, epoch FROM append_events($1::uuid[], $2, $3::uuid[], $4, $5, $6)"
+_TOLD = "SELECT seq, at, kind, sender, key, body FROM told_events WHERE session = $1"
+_WRITTEN = "SELECT seq, at, kind, sender, key, body FROM events WHERE session = $1 AND seq = $2"
+# Each change of a message as it was written.
+_CHANGES = """
+    SELECT seq, at, kind, sender, key, body FROM events
+     WHERE session = $1 AND kind IN ('chat.edited', 'chat.deleted') AND (body->>'seq')::bigint = $2
+     ORDER BY seq
+"""
+# A message may have had the words once: what counts is the text that it has now.
+_FOUND = """
+    WITH sought AS MATERIALIZED (SELECT websearch_to_tsquery('simple', $2) AS query)
+    SELECT seq, at, kind, sender, key, body FROM told_events, sought
+     WHERE session = $1 AND kind = 'chat.posted' AND seq < $3 AND words_of(body) @@ query
+       AND seq IN (SELECT CASE kind WHEN 'chat.posted' THEN seq ELSE (body->>'seq')::bigint END FROM events
+                    WHERE session = $1 AND kind IN ('chat.posted', 'chat.edited')
+                      AND words_of(body) @@ websearch_to_tsquery('simple', $2))
+     ORDER BY seq DESC LIMIT $4
+"""
 _OUTCOMES = {outcome.value: outcome for outcome in Outcome}
 
 
@@ -86,17 +104,38 @@ class Log:
             [entry.age for entry in entries],
             [entry.body for entry in entries],
         )
-        return [Appended(_OUTCOMES[outcome], seq or 0, at or 0) for outcome, seq, at in rows]
+        return [Appended(_OUTCOMES[outcome], seq or 0, at or 0, epoch or "") for outcome, seq, at, epoch in rows]
 
     async def after(self, session: str, seq: int, limit: int) -> list[Record]:
-        """Give the first `limit` events above `seq`, ascending."""
-        rows = await self._postgres.rows(f"{_COLUMNS} AND seq > $2 ORDER BY seq LIMIT $3", session, seq, limit)
+        """Give the first `limit` events above `seq`, ascending, as they are told again."""
+        rows = await self._postgres.rows(f"{_TOLD} AND seq > $2 ORDER BY seq LIMIT $3", session, seq, limit)
         return records(rows)
 
     async def before(self, session: str, seq: int, limit: int) -> list[Record]:
-        """Give the last `limit` events below `seq`, ascending."""
-        rows = await self._postgres.rows(f"{_COLUMNS} AND seq < $2 ORDER BY seq DESC LIMIT $3", session, seq, limit)
+        """Give the last `limit` events below `seq`, ascending, as they are told again."""
+        rows = await self._postgres.rows(f"{_TOLD} AND seq < $2 ORDER BY seq DESC LIMIT $3", session, seq, limit)
         return records(reversed(rows))
+
+    async def event(self, session: str, seq: int) -> Record | None:
+        """Give one event, as it is told again."""
+        rows = await self._postgres.rows(f"{_TOLD} AND seq = $2", session, seq)
+        return records(rows)[0] if rows else None
+
+    async def changes(self, session: str, seq: int) -> list[Record]:
+        """Give the edits and deletions of the message `seq` in their order, each as it was written."""
+        return records(await self._postgres.rows(_CHANGES, session, seq))
+
+    async def original(self, session: str, seq: int) -> Record | None:
+        """Give one event as it was written."""
+        rows = await self._postgres.rows(_WRITTEN, session, seq)
+        return records(rows)[0] if rows else None
+
+    async def search(self, session: str, words: str, before: int, limit: int) -> list[Record]:
+        """Give the last `limit` messages below `before` whose text has the words, descending.
+
+        `words` is what people type into a search box: words, "phrases", or, -without.
+        """
+        return records(await self._postgres.rows(_FOUND, session, words, before, limit))
 
     async def heads(self, sessions: Sequence[str]) -> dict[str, Head]:
         """Give the heads of those sessions that exist."""

@@ -23,6 +23,13 @@ class Session(Struct, frozen=True, kw_only=True):
     head: Head
 
 
+class Moved(Struct, frozen=True):
+    """The event of a transition, and the epoch of the log that it was appended to."""
+
+    epoch: str
+    event: Record
+
+
 _SELECT = """
     SELECT s.id, s.host, s.title, s.state, s.version, s.created_at, s.started_at, s.ended_at, h.epoch, h.seq
       FROM sessions s JOIN log_heads h ON h.session = s.id
@@ -55,20 +62,20 @@ class Sessions:
         )
         return [_session(row) for row in rows]
 
-    async def move(self, session: str, version: int, to: str, kind: str, by: str) -> Record | None:
+    async def move(self, session: str, version: int, to: str, kind: str, by: str) -> Moved | None:
         """Move a session of `version` to the state `to`, as an event of `kind` by the user `by`.
 
-        Gives the event, or nothing where the session has another version by now.
+        Gives nothing where the session has another version by now.
         """
         rows = await self._postgres.rows(
-            "SELECT seq, at, kind, sender, key, body FROM move_session($1, $2, $3, $4, $5)",
+            "SELECT epoch, seq, at, kind, sender, key, body FROM move_session($1, $2, $3, $4, $5)",
             session,
             version,
             to,
             kind,
             by,
         )
-        return records(rows)[0] if rows else None
+        return Moved(rows[0][0], records(row[1:] for row in rows)[0]) if rows else None
 
     async def agora_uid(self, session: str, user: str) -> int:
         """Give the number by which Agora knows the user in this session: 1 to 2^32-1, unique, stable."""

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp
 from persistence import migrate
 from persistence.hints import Hints, HintSettings
 from persistence.log import Log
+from persistence.positions import Positions
 from persistence.postgres import PoolSettings, Postgres
 from persistence.presence import Presence
 from persistence.redis import Redis, connect
@@ -28,8 +29,10 @@ from realtime.http.health import Health
 from realtime.hub import Hub
 from realtime.lifecycle import Lifecycle
 from realtime.node import Node, Parts
+from realtime.places import Places
 from realtime.protocol.codes import Close
 from realtime.sampler import Sampler
+from realtime.search import Search
 from realtime.server import Server
 from realtime.settings import Settings
 from realtime.tasks import Tasks
@@ -120,7 +123,7 @@ async def running(settings: Settings, sockets: Sockets) -> AsyncIterator[Node]:
         server = Server(node, tasks)
         health = Health(postgres, client)
         _start(stack, node, server, tasks, settings, Log(postgres))
-        app = site.build(Context(node, video), health, lambda: sockets.websocket_port)
+        app = site.build(Context(node, video, Search(node.log, settings)), health, lambda: sockets.websocket_port)
         await stack.enter_async_context(_http(app, sockets.http, settings))
         await stack.enter_async_context(_websocket(server, node, health, sockets.websocket))
         yield node
@@ -152,6 +155,7 @@ def _assemble(settings: Settings, postgres: Postgres, client: Redis, tasks: Task
         writer=Writer(storage, feeds.committed, settings),
         attendance=Attendance(Presence(client, name, settings.lease_ms), feeds, hub, settings),
         lifecycle=lifecycle,
+        places=Places(Positions(client, int(settings.positions_days * DAY_MS)), settings),
     )
     return Node(parts), Video(sessions, lifecycle, settings)
 
@@ -175,6 +179,7 @@ def _start(stack: AsyncExitStack, node: Node, server: Server, tasks: Tasks, sett
         node.attendance.run(),
         node.heartbeat.run(),
         node.hub.watch(),
+        node.places.run(),
         Sampler(node, server.connections).run(),
         _keep_partitions(storage, settings),
     ):

@@ -3,30 +3,38 @@
 from collections import deque
 from collections.abc import Iterable, Iterator
 from itertools import islice
+from typing import Final
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw, Struct, structs
 
 from persistence.log import Record
 from persistence.sessions import Session
 from realtime.domain import session as lifecycle
+from realtime.domain import timeline
 from realtime.domain.replay import Window
-from realtime.protocol.events import Event, SessionBody
+from realtime.protocol.events import Event, Kind, SessionBody
 from realtime.protocol.replies import SessionView
 from realtime.protocol.types import Position
 
+_CHANGES: Final = frozenset([Kind.CHAT_EDITED, Kind.CHAT_DELETED])
+_to_json = msgspec.json.Encoder().encode
+_from_json = msgspec.json.Decoder(Event).decode
+
 
 class Document(Struct, frozen=True, gc=False):
-    """An event of the log, encoded once, as JSON."""
+    """An event of the log, encoded once, as JSON. `message` is the seq of the message that it is about, or 0."""
 
     seq: int
     json: bytes
+    message: int = 0
 
 
 class Feed:
     """Follows one log. It takes events in any order and any number, and gives each out once, in order.
 
-    At most `capacity` events are kept for those who join, and as many that came too early.
+    At most `capacity` events are kept for those who join, and as many that came too early. What became of a
+    message is merged into what is kept: nobody who joins is told a text that was changed or deleted.
     """
 
     def __init__(self, session: Session, capacity: int) -> None:
@@ -45,6 +53,11 @@ class Feed:
     def warm(self, records: Iterable[Record]) -> None:
         """Fill the memory with the newest events up to the head."""
         self._ring.extend(self._encode(record) for record in records if record.seq <= self.head)
+
+    def find(self, seq: int) -> Event | None:
+        """Give an event that is in memory."""
+        found = [document for document in self._ring if document.seq == seq]
+        return _from_json(found[0].json) if found else None
 
     def offer(self, records: Iterable[Record]) -> list[Document]:
         """Take in events; give those that are now next in line."""
@@ -93,25 +106,44 @@ class Feed:
             body = msgspec.json.decode(record.body, type=SessionBody)
             self.view = lifecycle.apply(self.view, record.kind, record.at, body)
         document = self._encode(record)
+        if record.kind in _CHANGES:
+            document = self._amend(document)
         self._ring.append(document)
         return document
 
     def _encode(self, record: Record) -> Document:
-        return Document(record.seq, encode(self.id, record))
+        document = encode(self.id, record)
+        if record.kind == Kind.CHAT_POSTED:
+            return Document(record.seq, document, record.seq)
+        fact = timeline.read(_from_json(document)) if record.kind in _CHANGES else None
+        return Document(record.seq, document, fact.seq if fact else 0)
+
+    def _amend(self, change: Document) -> Document:
+        """Merge a change with all that memory has of its message, and give it so."""
+        about = [at for at, document in enumerate(self._ring) if document.message == change.message]
+        events = {at: _from_json(self._ring[at].json) for at in about}
+        facts = [fact for event in (*events.values(), _from_json(change.json)) if (fact := timeline.read(event))]
+        known = timeline.absorb({}, facts)[change.message]
+        for at, event in events.items():
+            self._ring[at] = structs.replace(self._ring[at], json=_to_json(timeline.retell(event, known)))
+        return structs.replace(change, json=_to_json(timeline.retell(_from_json(change.json), known)))
 
 
 def encode(session: str, record: Record) -> bytes:
     """Encode an event of the log as its push, in JSON."""
-    return msgspec.json.encode(
-        Event(
-            session=session,
-            seq=record.seq,
-            at=record.at,
-            kind=record.kind,
-            by=record.sender,
-            key=record.key,
-            body=Raw(record.body),
-        )
+    return _to_json(event_of(session, record))
+
+
+def event_of(session: str, record: Record) -> Event:
+    """Give a stored event as clients see it."""
+    return Event(
+        session=session,
+        seq=record.seq,
+        at=record.at,
+        kind=record.kind,
+        by=record.sender,
+        key=record.key,
+        body=Raw(record.body),
     )
 
 

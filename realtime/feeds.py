@@ -3,10 +3,14 @@
 An event reaches a feed three ways: committed by this node's writer, as a hint from another node, or
 read from Postgres. The last covers every way in which the first two can fail: a hole is waited on
 briefly, then read; and the heads of all feeds are compared with Postgres at a steady beat.
+
+A log that has begun anew, in another epoch, is another log. Its feed is given up, and whoever follows it
+is sent away to join again, and learns then that what it holds counts no more.
 """
 
 import asyncio
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from time import monotonic
 
 import structlog
@@ -19,7 +23,7 @@ from persistence.sessions import Sessions
 from realtime.feed import Feed
 from realtime.hub import Hub
 from realtime.protocol.codec import JSON
-from realtime.protocol.codes import Code, Refusal
+from realtime.protocol.codes import Close, Code, Refusal
 from realtime.protocol.events import Push
 from realtime.settings import Settings
 from realtime.tasks import Tasks
@@ -32,6 +36,7 @@ class Hint(Struct, frozen=True, array_like=True):
     """What one node tells the others of a session: events, a signal in JSON, that its audience changed."""
 
     node: str
+    epoch: str = ""
     records: list[Record] = []
     signal: bytes | None = None
     audience: bool = False
@@ -53,8 +58,9 @@ class Feeds:
         self._settings = settings
         self._feeds: dict[str, Feed] = {}
         self._opening: dict[str, asyncio.Task[Feed]] = {}
-        # Events that arrive while a feed is being opened.
-        self._early: dict[str, list[Record]] = {}
+        # Events that arrive while a feed is being opened, by epoch.
+        self._early: dict[str, list[tuple[str, list[Record]]]] = {}
+        self._check_soon = asyncio.Event()
         self.hints: Hints
         self.on_audience = _ignore
 
@@ -95,7 +101,9 @@ class Feeds:
             raise
         else:
             self._feeds[session] = feed
-            self._take(feed, self._early[session])
+            for epoch, records in self._early[session]:
+                if epoch == feed.epoch:
+                    self._take(feed, records)
             return feed
         finally:
             del self._early[session]
@@ -109,10 +117,10 @@ class Feeds:
         feed.idle_since = monotonic()
         return feed
 
-    def committed(self, session: str, records: list[Record]) -> None:
+    def committed(self, session: str, epoch: str, records: list[Record]) -> None:
         """Pass on what this node has appended: to its own connections, and to the other nodes."""
-        self._offer(session, records)
-        self.hints.publish(session, _encode(Hint(self._node, records)))
+        self._offer(session, epoch, records)
+        self.hints.publish(session, _encode(Hint(self._node, epoch, records)))
 
     def signal(self, session: str, message: Push) -> None:
         """Tell everyone in the session something that is not kept, on every node."""
@@ -133,17 +141,23 @@ class Feeds:
             return
         if hint.node == self._node:
             return
-        self._offer(session, hint.records)
+        if hint.records:
+            self._offer(session, hint.epoch, hint.records)
         if hint.signal is not None:
             self._hub.publish(session, (hint.signal,))
         if hint.audience:
             self.on_audience(session)
 
-    def _offer(self, session: str, records: list[Record]) -> None:
-        if feed := self._feeds.get(session):
+    def _offer(self, session: str, epoch: str, records: list[Record]) -> None:
+        feed = self._feeds.get(session)
+        if feed is None:
+            if session in self._early:
+                self._early[session].append((epoch, records))
+        elif feed.epoch == epoch:
             self._take(feed, records)
-        elif session in self._early:
-            self._early[session].extend(records)
+        else:
+            # Which of the two is the newer one, Postgres knows.
+            self._check_soon.set()
 
     def _take(self, feed: Feed, records: Iterable[Record], healed_by: str = "hint") -> None:
         documents = feed.offer(records)
@@ -172,7 +186,9 @@ class Feeds:
                 records = await self._log.after(feed.id, feed.head, self._settings.ring_events)
                 if not records:
                     break
+                before = feed.head
                 self._take(feed, records, healed_by="read")
+                metrics.HINTS_LOST.inc(feed.head - before)
         except StorageError as exc:
             log.warning("catch-up failed", session=feed.id, reason=str(exc))
         if feed.hole:
@@ -182,24 +198,45 @@ class Feeds:
     async def check_heads(self) -> None:
         """Compare all feeds with Postgres, for ever."""
         while True:
-            await asyncio.sleep(self._settings.head_check_ms / 1000)
+            await self._pause()
             await self._close_unused()
             if not self._feeds:
                 continue
+            asked = {feed.id: feed.head for feed in self}
             try:
-                heads = await self._log.heads(list(self._feeds))
+                heads = await self._log.heads(list(asked))
             except StorageError as exc:
                 log.warning("heads unknown", reason=str(exc))
             else:
-                self._compare(heads)
+                await self._compare(asked, heads)
 
-    def _compare(self, heads: dict[str, Head]) -> None:
-        for feed in self:
-            head = heads.get(feed.id)
-            if head is not None and head.epoch == feed.epoch:
-                feed.expect(head.seq)
-                if feed.hole:
-                    self._notice(feed)
+    async def _pause(self) -> None:
+        """Wait for the next check: not for long while the heads are all that tells of other nodes' events."""
+        settings = self._settings
+        wait = settings.head_check_ms if self.hints.connected else settings.head_check_alone_ms
+        self._check_soon.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait / 1000):
+                await self._check_soon.wait()
+
+    async def _compare(self, asked: dict[str, int], heads: dict[str, Head]) -> None:
+        """Compare each feed with its log; `asked` is where the feeds were before that was read."""
+        for session, reached in asked.items():
+            feed, head = self._feeds.get(session), heads.get(session)
+            if feed is None:
+                continue
+            if head is None or head.epoch != feed.epoch or head.seq < reached:
+                await self._give_up(feed, head)
+                continue
+            feed.expect(head.seq)
+            if feed.hole:
+                self._notice(feed)
+
+    async def _give_up(self, feed: Feed, head: Head | None) -> None:
+        log.error("log began anew", session=feed.id, held=feed.head, epoch=head.epoch if head else None)
+        for connection in list(self._hub.group(feed.id)):
+            connection.close(Close.UNAVAILABLE, "a log began anew: join again")
+        await self._close(feed)
 
     async def _close_unused(self) -> None:
         now = monotonic()
@@ -209,8 +246,11 @@ class Feeds:
             elif feed.idle_since is None:
                 feed.idle_since = now
             elif now - feed.idle_since > self._settings.linger:
-                del self._feeds[feed.id]
-                await self.hints.unfollow(feed.id)
+                await self._close(feed)
+
+    async def _close(self, feed: Feed) -> None:
+        del self._feeds[feed.id]
+        await self.hints.unfollow(feed.id)
 
 
 def _ignore(session: str) -> None:

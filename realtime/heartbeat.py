@@ -5,11 +5,12 @@ Those of a spoke who follow the same sessions share one encoded ping.
 """
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from time import time_ns
 from typing import Final
 
-from realtime.protocol.codec import Format
+from realtime.peer import Pinged
+from realtime.protocol.codec import Codec, Format
 from realtime.protocol.codes import Close
 from realtime.protocol.events import Ping
 from realtime.protocol.types import Position
@@ -18,16 +19,14 @@ from realtime.transport import Connection, to_frame
 
 SPOKES: Final = 20
 
-# The sessions that a connection follows, and the head of one.
-Follows = Callable[[Connection], Collection[str]]
+# Gives the head of a session.
 HeadOf = Callable[[str], Position]
 
 
 class Heartbeat:
     """The wheel. Its clock is the event loop's, as the connections' is."""
 
-    def __init__(self, follows: Follows, head_of: HeadOf, settings: Settings) -> None:
-        self._follows = follows
+    def __init__(self, head_of: HeadOf, settings: Settings) -> None:
         self._head_of = head_of
         self._settings = settings
         self._spokes: list[set[Connection]] = [set() for _ in range(SPOKES)]
@@ -80,15 +79,17 @@ class Heartbeat:
             connection.close(Close.NO_HELLO, "no hello in time")
 
     def _ping(self, spoke: set[Connection]) -> None:
-        pings: dict[tuple[Format, frozenset[str]], bytes] = {}
+        pings: dict[tuple[Format, frozenset[str]], tuple[bytes, Pinged]] = {}
+        now = int(asyncio.get_running_loop().time() * 1000)
         for connection in spoke:
-            key = (connection.codec.name, frozenset(self._follows(connection)))
-            frame = pings.get(key)
-            if frame is None:
-                frame = pings[key] = self._encode(connection, key[1])
+            key = (connection.codec.name, frozenset(connection.peer.joined))
+            ping = pings.get(key)
+            if ping is None:
+                heads = {session: self._head_of(session) for session in key[1]}
+                ping = pings[key] = (_encode(connection.codec, heads), Pinged(now, heads))
+            frame, connection.peer.pinged = ping
             connection.write(frame)
 
-    def _encode(self, connection: Connection, sessions: frozenset[str]) -> bytes:
-        heads = {session: self._head_of(session) for session in sessions}
-        ping = Ping(now=time_ns() // 1_000_000, heads=heads)
-        return to_frame(connection.codec.encode(ping), binary=connection.codec.binary)
+
+def _encode(codec: Codec, heads: dict[str, Position]) -> bytes:
+    return to_frame(codec.encode(Ping(now=time_ns() // 1_000_000, heads=heads)), binary=codec.binary)

@@ -5,10 +5,13 @@ from typing import Any
 
 from persistence.log import Log
 from realtime.domain.replay import Span, span
-from realtime.feed import Feed, encode
+from realtime.domain.timeline import Step, story
+from realtime.feed import Feed, encode, event_of
 from realtime.node import Node
 from realtime.protocol.codec import Codec
+from realtime.protocol.codes import Code, Refusal
 from realtime.protocol.commands import History
+from realtime.protocol.events import Kind
 from realtime.protocol.replies import Page
 
 
@@ -29,6 +32,19 @@ async def read(log: Log, session: str, wanted: Span) -> list[bytes]:
     count = wanted.last - wanted.first + 1
     records = await log.after(session, wanted.first - 1, count) if count > 0 else []
     return [encode(session, record) for record in records]
+
+
+async def edits(log: Log, session: str, seq: int) -> list[Step]:
+    """Give how a message became what it is.
+
+    Raises:
+        Refusal: `not_found`, `seq` is no message.
+    """
+    post = await log.original(session, seq)
+    if post is None or post.kind != Kind.CHAT_POSTED:
+        raise Refusal(Code.NOT_FOUND, "no such message")
+    changes = await log.changes(session, seq)
+    return story(event_of(session, post), [event_of(session, change) for change in changes])
 
 
 def _page(codec: Codec, command: History, wanted: Span, documents: list[bytes]) -> Page:

@@ -59,8 +59,8 @@ class Lifecycle:
             state = State(found.state)
             access.check(May.RUN, access.role_in(found.host, who.user, who.role), state)
             step = decide(state, action)
-            record = await self._sessions.move(session, found.version, step.to, step.kind, who.user)
-            if record is not None:
-                self._feeds.committed(session, [record])
-                return record
+            moved = await self._sessions.move(session, found.version, step.to, step.kind, who.user)
+            if moved is not None:
+                self._feeds.committed(session, moved.epoch, [moved.event])
+                return moved.event
         raise Refusal(Code.UNAVAILABLE, "the session is being changed by others", retry_after_ms=100)

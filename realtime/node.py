@@ -1,7 +1,5 @@
 """One server process: everything that a command may need, and how connections enter and leave sessions."""
 
-from collections.abc import Collection
-
 from msgspec import Struct
 
 from persistence.log import Log
@@ -13,6 +11,7 @@ from realtime.heartbeat import Heartbeat
 from realtime.hub import Hub
 from realtime.lifecycle import Lifecycle
 from realtime.peer import Membership, Peer
+from realtime.places import Places
 from realtime.protocol.codes import Code, Refusal
 from realtime.protocol.types import Position
 from realtime.settings import Settings
@@ -32,6 +31,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     writer: Writer
     attendance: Attendance
     lifecycle: Lifecycle
+    places: Places
 
 
 class Node:
@@ -46,7 +46,8 @@ class Node:
         self.writer = parts.writer
         self.attendance = parts.attendance
         self.lifecycle = parts.lifecycle
-        self.heartbeat = Heartbeat(_follows, self._head_of, parts.settings)
+        self.places = parts.places
+        self.heartbeat = Heartbeat(self._head_of, parts.settings)
         self.draining = False
 
     def enter(self, connection: Connection, peer: Peer, feed: Feed, role: Role) -> None:
@@ -67,7 +68,9 @@ class Node:
 
     def leave(self, connection: Connection, peer: Peer, session: str) -> None:
         """Let a connection follow a session no more."""
-        del peer.joined[session]
+        feed = peer.joined.pop(session).feed
+        # How far the user has got by now is not known; that the user was there until now, is.
+        self.places.confirm(session, peer.identity.user, Position(feed.epoch, 0), connection.last_heard)
         self.hub.detach(session, connection)
         if not peer.identity.synthetic:
             self.attendance.leave(session, peer.identity.user)
@@ -78,8 +81,3 @@ class Node:
         # A heartbeat must not tell of events that are still to be written.
         self.hub.write_now(session)
         return feed.position
-
-
-def _follows(connection: Connection) -> Collection[str]:
-    joined: Collection[str] = connection.peer.joined
-    return joined

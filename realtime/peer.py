@@ -1,9 +1,14 @@
 """Who is at the other end of a connection, once they have said hello."""
 
+from collections.abc import Mapping
+
 from msgspec import Struct
 
 from realtime.domain.access import Role
+from realtime.domain.clock import Absence, Offset
 from realtime.feed import Feed
+from realtime.protocol.codes import Code, Refusal
+from realtime.protocol.types import Position
 from tokens.access import Identity
 
 
@@ -14,13 +19,41 @@ class Membership(Struct, frozen=True):
     role: Role
 
 
+class Pinged(Struct, frozen=True):
+    """A heartbeat that was sent: when, and the heads that it told."""
+
+    at: int
+    heads: Mapping[str, Position]
+
+
 class Peer:
-    """An identified user on one connection."""
+    """An identified user on one connection, which began at `since`. All times are the loop's, in milliseconds."""
 
-    __slots__ = ("client", "connection_id", "identity", "joined")
+    __slots__ = ("absences", "client", "connection_id", "identity", "joined", "offset", "pinged", "since")
 
-    def __init__(self, connection_id: str, identity: Identity, client: str | None) -> None:
+    def __init__(self, connection_id: str, identity: Identity, client: str | None, since: int) -> None:
         self.connection_id = connection_id
         self.identity = identity
         self.client = client
+        self.since = since
+        # What is known of the client's clock, and of the times before when the user was away.
+        self.offset: Offset | None = None
+        self.absences: dict[str, Absence] = {}
+        self.pinged: Pinged | None = None
         self.joined: dict[str, Membership] = {}
+
+    def was_away(self, written_at: int | None) -> bool:
+        """Tell whether something was written before this connection, by the client's own account."""
+        return written_at is not None and self.offset is not None and written_at + self.offset.ms < self.since
+
+
+def membership_of(peer: Peer, session: str) -> Membership:
+    """Give the membership that a command needs.
+
+    Raises:
+        Refusal: `forbidden`, the session was not joined.
+    """
+    membership = peer.joined.get(session)
+    if membership is None:
+        raise Refusal(Code.FORBIDDEN, "join the session first")
+    return membership

@@ -3,16 +3,14 @@
 import asyncio
 from collections.abc import Coroutine
 from http import HTTPStatus
-from secrets import token_hex
-from typing import Any, Final
+from typing import Final
 
 import structlog
 
 from realtime.answers import answer, refusal_for, refuse, refuse_unread
-from realtime.handlers import HANDLERS, close_for, identify, welcome
+from realtime.handlers import HANDLERS, Later, close_for, identify, welcome
 from realtime.node import Node
 from realtime.peer import Peer
-from realtime.protocol import replies
 from realtime.protocol.codec import Rejected
 from realtime.protocol.codes import Close, Code, Refusal
 from realtime.protocol.commands import Command, Hello, type_of
@@ -95,7 +93,7 @@ class Server:
             connection.close(Close.NOT_AUTHENTICATED, "say hello first")
             return
         try:
-            peer = identify(self._node, token_hex(8), command)
+            peer = identify(self._node, connection, command)
         except AccessDenied as exc:
             refuse(connection, command, Refusal(Code.UNAUTHENTICATED, f"token {exc.reason}"))
             connection.close(close_for(exc), f"token {exc.reason}")
@@ -117,9 +115,11 @@ class Server:
             elif outcome is not None:
                 answer(connection, command, outcome)
 
-    async def _await(self, connection: Connection, command: Command, later: Coroutine[Any, Any, replies.Reply]) -> None:
+    async def _await(self, connection: Connection, command: Command, later: Later) -> None:
         try:
-            answer(connection, command, await later)
+            reply = await later
+            if reply is not None:
+                answer(connection, command, reply)
         except Exception as exc:  # noqa: BLE001 - likewise
             refuse(connection, command, refusal_for(exc, type_of(command)))
         finally:

@@ -88,6 +88,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Milliseconds, about("Milliseconds for a missing hint to come late before Postgres is asked.")
     ] = 100
     head_check_ms: Annotated[Milliseconds, about("Milliseconds between checks of the active sessions' heads.")] = 1000
+    head_check_alone_ms: Annotated[Milliseconds, about("The same while Redis can't bring hints.")] = 200
+    positions_ms: Annotated[Milliseconds, about("Milliseconds between writes of the users' positions to Redis.")] = 1000
+    positions_days: Annotated[Count, about("Days for which the positions in a session are kept.")] = 7
     linger: Annotated[Seconds, about("Seconds that a session stays in memory after its last connection.")] = 30.0
 
     lease_ms: Annotated[Milliseconds, about("Milliseconds for which a node's part of an audience counts.")] = 12_000
@@ -100,6 +103,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     redis_timeout: Annotated[Seconds, about("Seconds to wait for Redis.")] = 2.0
     hint_backlog: Annotated[Count, about("Hints that may wait to be published.")] = 10_000
     partition_days: Annotated[Count, about("Days of sessions in one partition of the log.")] = 7
+    searches: Annotated[Count, about("Searches of one process that run at the same time.")] = 2
+    search_wait: Annotated[Seconds, about("Seconds that a search waits for its turn.")] = 2.0
     http_body: Annotated[int, Meta(ge=1024), about("Bytes of a request's body at most.")] = 65_536
     http_timeout: Annotated[Seconds, about("Seconds for a request's body to arrive.")] = 10.0
     shutdown_timeout: Annotated[Seconds, about("Seconds to finish what was begun when told to stop.")] = 10.0
@@ -143,6 +148,8 @@ def _check(values: dict[str, Any]) -> Settings:
         raise SettingsError("STAGEWIRE_SILENCE must be longer than STAGEWIRE_HEARTBEAT")
     if settings.linger <= 2 * settings.database_timeout:
         raise SettingsError("STAGEWIRE_LINGER must be longer than twice STAGEWIRE_DATABASE_TIMEOUT")
+    if settings.replay_limit > settings.ring_events:
+        raise SettingsError("STAGEWIRE_REPLAY_LIMIT must not be more than STAGEWIRE_RING_EVENTS")
     if settings.lease_ms < 2 * settings.lease_beat_ms:
         raise SettingsError("STAGEWIRE_LEASE_MS must be at least twice STAGEWIRE_LEASE_BEAT_MS")
     return settings

@@ -21,7 +21,7 @@ from realtime.settings import Settings
 from realtime.telemetry import metrics
 
 Answer: TypeAlias = Appended | Refusal
-Publish = Callable[[str, list[Record]], None]
+Publish = Callable[[str, str, list[Record]], None]
 
 # How long a client should wait before it sends again what the database didn't take.
 RETRY_MS = 1000
@@ -42,7 +42,7 @@ class Pending(Struct, frozen=True, gc=False):
 
 
 class Writer:
-    """Appends entries in batches. `publish(session, records)` is called with what is new and durable."""
+    """Appends entries in batches. `publish(session, epoch, records)` is called with what is new and durable."""
 
     def __init__(self, log: Log, publish: Publish, settings: Settings) -> None:
         self._limit = settings.batch_queue
@@ -143,13 +143,13 @@ class _Lane:
 
     def _settle(self, batch: list[Pending], results: Sequence[Appended]) -> None:
         """Answer each sender, and publish what is new: acknowledged first, so that acks are never late."""
-        new: dict[str, list[Record]] = {}
+        new: dict[tuple[str, str], list[Record]] = {}
         for pending, result in zip(batch, results, strict=True):
             if result.outcome is Outcome.NEW:
-                new.setdefault(pending.entry.session, []).append(_record(pending.entry, result))
+                new.setdefault((pending.entry.session, result.epoch), []).append(_record(pending.entry, result))
             _answer(pending, _REFUSALS.get(result.outcome, result))
-        for session, records in new.items():
-            _safely(self._publish, session, records)
+        for (session, epoch), records in new.items():
+            _safely(self._publish, session, epoch, records)
 
 
 def _record(entry: Entry, result: Appended) -> Record:

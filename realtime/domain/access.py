@@ -24,6 +24,7 @@ class May(StrEnum):
     JOIN = "join"
     READ = "read"
     CHAT = "chat"
+    MODERATE = "moderate"
     RUN = "run"
     VIDEO = "video"
 
@@ -42,6 +43,8 @@ RULES: Final[dict[May, Rule]] = {
     May.JOIN: Rule(_ANYONE, _ANY_TIME),
     May.READ: Rule(_ANYONE, _ANY_TIME),
     May.CHAT: Rule(_ANYONE, _ANY_TIME - {State.ENDED}),
+    # To delete what others have written, and to read what was deleted or changed.
+    May.MODERATE: Rule(frozenset([Role.HOST, Role.MODERATOR]), _ANY_TIME),
     # Which transition is legal in which state is for the transition table to say.
     May.RUN: Rule(frozenset([Role.HOST]), _ANY_TIME),
     May.VIDEO: Rule(_ANYONE, frozenset([State.LIVE, State.PAUSED])),
@@ -74,6 +77,26 @@ def check(may: May, role: Role, state: State) -> None:
     check_role(may, role)
     if state not in RULES[may].states:
         raise Refusal(Code.CONFLICT, f"the session is {state}", state=state)
+
+
+def check_edit(user: str, author: str) -> None:
+    """Let pass who may edit a message of `author`.
+
+    Raises:
+        Refusal: `forbidden`.
+    """
+    if user != author:
+        raise Refusal(Code.FORBIDDEN, "only its author may edit a message")
+
+
+def check_delete(role: Role, user: str, author: str) -> None:
+    """Let pass who may delete a message of `author`.
+
+    Raises:
+        Refusal: `forbidden`.
+    """
+    if user != author:
+        check_role(May.MODERATE, role)
 
 
 def check_create(standing: AccessRole) -> None:

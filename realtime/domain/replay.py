@@ -1,4 +1,4 @@
-"""What a joining reader must be given: nothing, events from memory, events from storage, or a reset."""
+"""What a joining reader must be given: nothing, events from memory, or a reset. And pages of a log."""
 
 from enum import StrEnum
 
@@ -13,7 +13,6 @@ class Source(StrEnum):
 
     NOTHING = "nothing"
     MEMORY = "memory"
-    STORAGE = "storage"
     RESET = "reset"
 
 
@@ -38,9 +37,10 @@ def plan(since: Position | None, window: Window, limit: int) -> Replay:
         return Replay(Source.NOTHING, window.head)
     if since.epoch != window.epoch or since.seq > window.head or window.head - since.seq > limit:
         return Replay(Source.RESET, window.head)
-    if since.seq >= window.oldest - 1:
-        return Replay(Source.MEMORY, since.seq)
-    return Replay(Source.STORAGE, since.seq)
+    # Too little in memory for a position within the limit means that the log itself has lost its beginning.
+    if since.seq < window.oldest - 1:
+        return Replay(Source.RESET, window.head)
+    return Replay(Source.MEMORY, since.seq)
 
 
 class Span(Struct, frozen=True):

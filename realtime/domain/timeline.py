@@ -4,15 +4,17 @@ Each message is a state that only grows: a post that is set once, the latest edi
 whether it was deleted. Merging takes the greater of each part, so it is commutative, associative and
 idempotent (a join-semilattice): any order of arrival with any repetition ends in the same timeline.
 
-A post may come with its latest edit or its deletion merged in already, as history gives it.
+A post or an edit may come with what became of its message merged in already, as it does wherever an
+event is told again. `persistence/migrations/0002_timeline.sql` has the same merge in SQL.
 """
 
 from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
+import msgspec
 from msgspec import Struct
 
-from realtime.protocol.events import ChangeBody, ChatBody, Kind, Stamp
+from realtime.protocol.events import ChangeBody, ChatBody, Event, Kind, Stamp
 
 
 class Post(Struct, frozen=True):
@@ -50,6 +52,15 @@ class Fact(Struct, frozen=True):
     says: Message
 
 
+def read(event: Event) -> Fact | None:
+    """Give what an event of a log says; nothing where it is not about a message."""
+    if event.kind == Kind.CHAT_POSTED:
+        return posted(event.seq, event.at, event.by, msgspec.json.decode(event.body, type=ChatBody))
+    if event.kind in (Kind.CHAT_EDITED, Kind.CHAT_DELETED):
+        return changed(event.kind, event.seq, event.at, msgspec.json.decode(event.body, type=ChangeBody))
+    return None
+
+
 def posted(seq: int, at: int, by: str, body: ChatBody) -> Fact:
     """Read a `chat.posted`."""
     edit = Edit(body.edited.at, body.edited.seq, body.text) if body.edited else None
@@ -61,7 +72,8 @@ def changed(kind: str, seq: int, at: int, body: ChangeBody) -> Fact:
     """Read a `chat.edited` or a `chat.deleted`."""
     if kind == Kind.CHAT_DELETED or body.deleted:
         return Fact(body.seq, Message(deleted=True))
-    return Fact(body.seq, Message(edit=Edit(at, seq, body.text)))
+    stamp = body.edited or Stamp(at, seq)
+    return Fact(body.seq, Message(edit=Edit(stamp.at, stamp.seq, body.text)))
 
 
 def merge(one: Message, other: Message) -> Message:
@@ -102,3 +114,43 @@ def body(post: Post, message: Message) -> ChatBody:
         stamp = Stamp(message.edit.at, message.edit.seq)
         return ChatBody(text=message.edit.text, reply_to=post.reply_to, edited=stamp)
     return ChatBody(text=post.text, reply_to=post.reply_to)
+
+
+class Step(Struct, frozen=True, omit_defaults=True):
+    """One change of a message: who made it, when, and the text before and after; no `after` for a deletion."""
+
+    seq: int
+    at: int
+    by: str
+    kind: str
+    before: str
+    after: str | None = None
+
+
+def story(post: Event, changes: Iterable[Event]) -> list[Step]:
+    """Give how a message became what it is: its edits by `(at, seq)`, and then its deletions. All as written."""
+    before = msgspec.json.decode(post.body, type=ChatBody).text
+    steps = []
+    for event in sorted(changes, key=lambda event: (event.kind == Kind.CHAT_DELETED, event.at, event.seq)):
+        deleted = event.kind == Kind.CHAT_DELETED
+        after = None if deleted else msgspec.json.decode(event.body, type=ChangeBody).text
+        steps.append(Step(event.seq, event.at, event.by, event.kind, before, after))
+        before = before if after is None else after
+    return steps
+
+
+def retell(event: Event, message: Message) -> Event:
+    """Give an event of a message with everything merged in that is known of the message."""
+    fact = read(event)
+    if fact is None or event.kind == Kind.CHAT_DELETED:
+        return event
+    known = merge(fact.says, message)
+    told = body(fact.says.post, known) if fact.says.post else _change(event, fact.seq, known)
+    return msgspec.structs.replace(event, body=msgspec.Raw(msgspec.json.encode(told)))
+
+
+def _change(event: Event, seq: int, message: Message) -> ChangeBody:
+    if message.deleted or message.edit is None:
+        return ChangeBody(seq, deleted=True)
+    stamp = Stamp(message.edit.at, message.edit.seq)
+    return ChangeBody(seq, message.edit.text, stamp if stamp.seq != event.seq else None)

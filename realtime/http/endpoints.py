@@ -11,14 +11,16 @@ from realtime.domain import access
 from realtime.domain.access import May
 from realtime.domain.replay import span
 from realtime.domain.session import Action, State
+from realtime.domain.timeline import Step
 from realtime.feed import view_of
-from realtime.history import read
+from realtime.history import edits, read
 from realtime.node import Node
 from realtime.protocol.codec import JSON
 from realtime.protocol.codes import Code, Refusal
 from realtime.protocol.commands import PageSize
 from realtime.protocol.replies import AgoraToken, SessionView
-from realtime.protocol.types import Millis, Seq, SessionId
+from realtime.protocol.types import MAX_INTEGER, Millis, Seq, SessionId
+from realtime.search import Search
 from realtime.video import Video
 from tokens.access import AccessDenied, AccessRole, Identity, mint
 
@@ -27,12 +29,18 @@ DEV_TOKEN_SECONDS: Final = 12 * 3600
 
 
 class Call(Struct, frozen=True, kw_only=True):
-    """One request, checked: who asks, about which session, with which query and body."""
+    """One request, checked: who asks, with which path parameters, query and body."""
 
     who: Identity | None
-    session: str
+    path: Any
     query: Any
     body: Any
+
+    @property
+    def session(self) -> str:
+        """Give the session that the path names."""
+        assert isinstance(self.path, SessionPath)
+        return self.path.id
 
     @property
     def user(self) -> Identity:
@@ -46,12 +54,19 @@ class Context(Struct, frozen=True):
 
     node: Node
     video: Video
+    search: Search
 
 
 class SessionPath(Struct, frozen=True):
     """The path parameters of a session's endpoints."""
 
     id: SessionId
+
+
+class EventPath(SessionPath, frozen=True):
+    """The path parameters of an event's endpoints."""
+
+    seq: Seq
 
 
 class NewSession(Struct, frozen=True, forbid_unknown_fields=True):
@@ -83,6 +98,27 @@ class EventsQuery(Struct, frozen=True, forbid_unknown_fields=True):
 
 class EventPage(Struct, frozen=True):
     """A page of a log, ascending; `more` says whether the log goes on in that direction."""
+
+    events: Raw
+    more: bool
+
+
+class Edits(Struct, frozen=True):
+    """How a message became what it is: its edits in the order in which they count, and its deletions."""
+
+    edits: list[Step]
+
+
+class SearchQuery(Struct, frozen=True, forbid_unknown_fields=True):
+    """What to find: words, "a phrase", or, -without. Below `before`, the newest first."""
+
+    q: Annotated[str, Meta(min_length=1, max_length=200)]
+    before: Annotated[int, Meta(ge=1, le=MAX_INTEGER)] | None = None
+    limit: PageSize = 50
+
+
+class Found(Struct, frozen=True):
+    """Messages that were found, the newest first; `more` says whether there may be others further back."""
 
     events: Raw
     more: bool
@@ -138,6 +174,21 @@ async def get_events(context: Context, call: Call) -> EventPage:
     return EventPage(JSON.array(await read(context.node.log, session.id, wanted)), wanted.more)
 
 
+async def get_edits(context: Context, call: Call) -> Edits:
+    """Give how a message became what it is, to those who moderate."""
+    session = await context.node.lifecycle.find(call.session)
+    role = access.role_in(session.host, call.user.user, call.user.role)
+    access.check(May.MODERATE, role, State(session.state))
+    return Edits(await edits(context.node.log, session.id, call.path.seq))
+
+
+async def search(context: Context, call: Call) -> Found:
+    """Find messages by their words."""
+    session, query = await _readable(context, call), call.query
+    found = await context.search.find(session.id, query.q, query.before, query.limit)
+    return Found(JSON.array(found), more=len(found) == query.limit)
+
+
 async def issue_agora_token(context: Context, call: Call) -> AgoraToken:
     """Issue an Agora token for the session's channel."""
     return await context.video.issue(call.user, call.session)
@@ -184,6 +235,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     body: type | None = None
     status: int = 200
     public: bool = False
+    parameters: type = SessionPath
 
 
 _SESSION: Final = "/v1/sessions/{id}"
@@ -224,6 +276,22 @@ ENDPOINTS: Final = [
         summary="Give a page of a session's log",
         query=EventsQuery,
         reply=EventPage,
+    ),
+    Endpoint(
+        method="GET",
+        path=f"{_SESSION}/events/{{seq}}/edits",
+        handle=get_edits,
+        summary="Give how a message became what it is (hosts and moderators)",
+        parameters=EventPath,
+        reply=Edits,
+    ),
+    Endpoint(
+        method="GET",
+        path=f"{_SESSION}/search",
+        handle=search,
+        summary="Find messages by their words",
+        query=SearchQuery,
+        reply=Found,
     ),
     Endpoint(
         method="POST",

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from realtime.http.endpoints import Endpoint, SessionPath
+from realtime.http.endpoints import Endpoint
 from realtime.http.serving import FailureBody
 
 _REF = "#/components/schemas/{name}"
@@ -55,7 +55,7 @@ def _content(description: str, schema: Any) -> dict[str, Any]:
 
 
 def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
-    path = SessionPath if "{" in endpoint.path else None
+    path = endpoint.parameters if "{" in endpoint.path else None
     return [
         {
             "name": field.encode_name,

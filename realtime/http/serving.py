@@ -9,7 +9,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from realtime.answers import refusal_for
-from realtime.http.endpoints import Call, Context, Endpoint, SessionPath
+from realtime.http.endpoints import Call, Context, Endpoint
 from realtime.protocol.codes import HTTP_STATUS, Code, Refusal
 from realtime.telemetry import metrics
 from tokens.access import AccessDenied, Identity, verify
@@ -58,7 +58,7 @@ class Serving:
         settings = self._context.node.settings
         return Call(
             who=who,
-            session=_convert(request.path_params, SessionPath).id if request.path_params else "",
+            path=_convert(request.path_params, endpoint.parameters) if request.path_params else None,
             query=_convert(_query(request), endpoint.query) if endpoint.query else None,
             body=await _body(request, endpoint.body, settings.http_body, settings.http_timeout)
             if endpoint.body

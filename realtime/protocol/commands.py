@@ -1,6 +1,6 @@
 """What a client may say. Each command is one type; unknown types and fields are refused."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from msgspec import Meta, Struct
@@ -43,9 +43,12 @@ class SessionCommand(Command, frozen=True, kw_only=True):
 
 
 class Join(SessionCommand, tag="join", frozen=True, kw_only=True):
-    """Begin to receive a session's events, from `since` on or from now on."""
+    """Begin to receive a session's events, from `since` on or from now on.
 
-    since: Position | None = None
+    "last" stands for the position that the server has kept for the user.
+    """
+
+    since: Position | Literal["last"] | None = None
 
 
 class Leave(SessionCommand, tag="leave", frozen=True, kw_only=True):
@@ -59,6 +62,22 @@ class ChatSend(SessionCommand, tag="chat.send", frozen=True, kw_only=True):
     text: str
     sent_at: Millis | None = None
     reply_to: Seq | None = None
+
+
+class ChatEdit(SessionCommand, tag="chat.edit", frozen=True, kw_only=True):
+    """Give one's own message `seq` another text. Of several edits the latest counts."""
+
+    seq: Seq
+    text: str
+    key: UUID
+    edited_at: Millis | None = None
+
+
+class ChatDelete(SessionCommand, tag="chat.delete", frozen=True, kw_only=True):
+    """Delete one's own message `seq`, for good. Hosts and moderators delete anyone's."""
+
+    seq: Seq
+    key: UUID
 
 
 class History(SessionCommand, tag="history", frozen=True, kw_only=True):
@@ -98,7 +117,8 @@ class SessionEnd(SessionCommand, tag="session.end", frozen=True, kw_only=True):
 
 
 Transition = SessionStart | SessionPause | SessionResume | SessionEnd
-AnyCommand = Hello | Pong | Join | Leave | ChatSend | History | Typing | SessionCreate | Transition
+Chat = ChatSend | ChatEdit | ChatDelete
+AnyCommand = Hello | Pong | Join | Leave | Chat | History | Typing | SessionCreate | Transition
 
 
 def type_of(command: Command) -> str:

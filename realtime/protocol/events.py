@@ -46,8 +46,8 @@ class Stamp(Struct, frozen=True):
 class ChatBody(Struct, frozen=True, omit_defaults=True):
     """The body of `chat.posted`.
 
-    As appended it has the text alone. As history gives it, what became of the message is merged in: the
-    latest text, with the stamp of that edit; or no text, where it was deleted.
+    As appended it has the text alone. What became of the message since is merged in wherever it is told
+    again: the latest text, with the stamp of that edit; or no text, where it was deleted.
     """
 
     text: str = ""
@@ -59,11 +59,13 @@ class ChatBody(Struct, frozen=True, omit_defaults=True):
 class ChangeBody(Struct, frozen=True, omit_defaults=True):
     """The body of `chat.edited` and `chat.deleted`: which message it changes, and its new text.
 
-    `deleted` marks an edit whose text is no longer told, because the message is gone.
+    What became of the message since is merged in here, too: a later text with its stamp, or none,
+    because the message was deleted.
     """
 
     seq: Seq
     text: str = ""
+    edited: Stamp | None = None
     deleted: bool = False
 
 

@@ -39,6 +39,7 @@ BYTES_OUT: Final = Counter("stagewire_sent_bytes", "Bytes of events and signals 
 BYTES_IN: Final = Counter("stagewire_received_bytes", "Bytes received from connections.")
 
 HINTS: Final = Counter("stagewire_hints", "Hints, sent, received or dropped.", ["direction"])
+HINTS_LOST: Final = Counter("stagewire_hints_lost_events", "Events that no hint brought, read from Postgres instead.")
 HOLES: Final = Counter("stagewire_holes", "Holes in a log's hints, by how they closed.", ["healed_by"])
 HEAL: Final = Histogram("stagewire_heal_seconds", "From noticing a hole to closing it.", buckets=_FAST)
 TOKENS: Final = Histogram("stagewire_agora_token_seconds", "To issue an Agora token.", buckets=_FAST)

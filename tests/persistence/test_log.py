@@ -98,8 +98,8 @@ async def test_every_outcome_in_one_batch(postgres: Postgres, session: str) -> N
         "new", "repeat", "conflict", "conflict", "repeat", "closed", "missing", "new",
     ]  # fmt: skip
     assert [answer.seq for answer in answers] == [3, 2, 2, 2, 2, 0, 0, 4]
-    assert answers[1] == Appended(Outcome.REPEAT, first.seq, first.at)
-    assert answers[4] == Appended(Outcome.REPEAT, last.seq, last.at)
+    assert answers[1] == Appended(Outcome.REPEAT, first.seq, first.at, first.epoch)
+    assert answers[4] == Appended(Outcome.REPEAT, last.seq, last.at, last.epoch)
     assert (answers[5].at, answers[6].at) == (0, 0)
     assert (await log.heads([session, ended]))[ended].seq == 3
 
@@ -154,7 +154,7 @@ async def test_time_never_goes_back_within_a_log(postgres: Postgres, session: st
     assert [answer.at for answer in await Log(postgres).append([chat(session), chat(session)])] == [ahead, ahead]
     moved = await Sessions(postgres).move(session, 1, "live", "session.started", "alice")
     assert moved is not None
-    assert moved.at == ahead
+    assert moved.event.at == ahead
 
 
 @pytest.mark.parametrize(

@@ -84,12 +84,14 @@ LIFE = [
 async def test_every_move_is_an_event_and_the_next_version(postgres: Postgres, session: str) -> None:
     sessions, times = Sessions(postgres), {}
     for version, (state, kind) in enumerate(LIFE, 1):
-        record = await sessions.move(session, version, state, kind, "alice")
-        assert record is not None
+        moved = await sessions.move(session, version, state, kind, "alice")
+        assert moved is not None
+        record = moved.event
         times[kind] = record.at
         assert (record.seq, record.kind, record.sender, record.key) == (version + 1, kind, "alice", None)
         assert json.loads(record.body) == {"state": state, "version": version + 1}
         stored = await found(postgres, session)
+        assert moved.epoch == stored.head.epoch
         assert (stored.state, stored.version, stored.head.seq) == (state, version + 1, version + 1)
         assert await Log(postgres).after(session, version, 10) == [record]
     ended = await found(postgres, session)
@@ -109,7 +111,7 @@ async def test_of_many_who_move_a_version_one_does(migrated: str, session: str) 
             Sessions(pool).move(session, 1, state, kind, f"user{n}")
             for n, (pool, (state, kind)) in enumerate(zip([one, two] * 4, LIFE * 2, strict=True))
         ]
-        records = [record for record in await asyncio.gather(*moves) if record]
+        records = [moved.event for moved in await asyncio.gather(*moves) if moved]
         assert len(records) == 1
         stored = await found(one, session)
         assert (stored.version, stored.head.seq) == (2, 2)
@@ -128,9 +130,9 @@ async def test_moves_and_messages_share_one_order(migrated: str, session: str) -
         seqs = []
         for version in range(1, 13):
             state, kind = LIFE[1:3][version % 2]
-            record = await Sessions(pool).move(session, version, state, kind, "alice")
-            assert record is not None
-            seqs.append(record.seq)
+            moved = await Sessions(pool).move(session, version, state, kind, "alice")
+            assert moved is not None
+            seqs.append(moved.event.seq)
         return seqs
 
     async with opened(migrated) as one, opened(migrated) as two:
@@ -151,10 +153,12 @@ async def test_nothing_follows_the_end(migrated: str, session: str) -> None:
             outcome = answer.outcome
         assert outcome is Outcome.CLOSED
 
-    async def end(pool: Postgres) -> Record | None:
+    async def end(pool: Postgres) -> Record:
         while (await found(pool, session)).head.seq < 10:  # noqa: ASYNC110 - the others write, and tell nobody
             await asyncio.sleep(0)
-        return await Sessions(pool).move(session, 1, "ended", "session.ended", "alice")
+        moved = await Sessions(pool).move(session, 1, "ended", "session.ended", "alice")
+        assert moved is not None
+        return moved.event
 
     async with opened(migrated) as one, opened(migrated) as two:
         _, _, ended = await asyncio.gather(talk(one), talk(two), end(one))

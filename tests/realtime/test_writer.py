@@ -63,7 +63,8 @@ class Desk:
         await self.writer.drain()
         return [self.answers[number] for number in numbers]
 
-    def _publish(self, session: str, records: list[Record]) -> None:
+    def _publish(self, session: str, epoch: str, records: list[Record]) -> None:
+        assert epoch
         self.published.setdefault(session, []).extend(records)
         self.happened.append("publish")
 
@@ -175,7 +176,7 @@ async def test_the_same_key_later_gets_the_first_answer_and_another_body_a_confl
     repeated, conflict, other_kind = await desk.ask(
         again, chat(session, "two", key), Entry(session, "bob", key, "chat.edited", again.body)
     )
-    assert repeated == Appended(Outcome.REPEAT, first.seq, first.at)
+    assert repeated == Appended(Outcome.REPEAT, first.seq, first.at, first.epoch)
     assert isinstance(conflict, Refusal)
     assert conflict.code is Code.CONFLICT
     assert isinstance(other_kind, Refusal)

@@ -2,7 +2,7 @@ from itertools import product
 
 import pytest
 
-from realtime.domain.access import May, Role, check, check_create, check_role, role_in
+from realtime.domain.access import May, Role, check, check_create, check_delete, check_edit, check_role, role_in
 from realtime.domain.session import State
 from realtime.protocol.codes import Code, Refusal
 from tokens.access import AccessRole
@@ -17,6 +17,7 @@ ALLOWED = {
     May.JOIN: (EVERYONE, ALWAYS),
     May.READ: (EVERYONE, ALWAYS),
     May.CHAT: (EVERYONE, [SCHEDULED, LIVE, PAUSED]),
+    May.MODERATE: ([HOST, MODERATOR], ALWAYS),
     May.RUN: ([HOST], ALWAYS),
     May.VIDEO: (EVERYONE, [LIVE, PAUSED]),
 }
@@ -73,4 +74,19 @@ def test_sellers_and_admins_create_sessions(standing: AccessRole) -> None:
         return
     with pytest.raises(Refusal) as refused:
         check_create(standing)
+    assert refused.value.code is Code.FORBIDDEN
+
+
+@pytest.mark.parametrize("role", Role)
+def test_a_message_is_changed_by_its_author_and_deleted_by_moderators_as_well(role: Role) -> None:
+    check_edit("bob", "bob")
+    check_delete(role, "bob", "bob")
+    with pytest.raises(Refusal) as refused:
+        check_edit("eve", "bob")
+    assert refused.value.code is Code.FORBIDDEN
+    if role is not VIEWER:
+        check_delete(role, "eve", "bob")
+        return
+    with pytest.raises(Refusal) as refused:
+        check_delete(role, "eve", "bob")
     assert refused.value.code is Code.FORBIDDEN

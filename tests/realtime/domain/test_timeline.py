@@ -40,7 +40,7 @@ def facts(draw: st.DrawFn) -> Fact:
     edit_at, edit_seq = draw(TIMES), draw(st.integers(5, 8))
     text = f"edit {edit_seq} at {edit_at}"
     silenced = kind == "silenced edit"
-    return changed(Kind.CHAT_EDITED, edit_seq, edit_at, ChangeBody(seq, "" if silenced else text, silenced))
+    return changed(Kind.CHAT_EDITED, edit_seq, edit_at, ChangeBody(seq, "" if silenced else text, None, silenced))
 
 
 @given(st.lists(facts()), st.randoms(use_true_random=False))

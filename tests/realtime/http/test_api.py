@@ -201,6 +201,8 @@ async def test_openapi_describes_every_endpoint(node: RunningNode) -> None:
         "/v1/sessions/{id}/resume",
         "/v1/sessions/{id}/end",
         "/v1/sessions/{id}/events",
+        "/v1/sessions/{id}/events/{seq}/edits",
+        "/v1/sessions/{id}/search",
         "/v1/sessions/{id}/agora-token",
         "/dev/token",
     }

@@ -19,6 +19,8 @@ WIRE: dict[str, tuple[type[Command], dict[str, Any], dict[str, Any]]] = {
     "join": (commands.Join, ABOUT, {"since": POSITION}),
     "leave": (commands.Leave, ABOUT, {}),
     "chat.send": (commands.ChatSend, {**ABOUT, "key": KEY, "text": ""}, {"sent_at": 1, "reply_to": 1}),
+    "chat.edit": (commands.ChatEdit, {**ABOUT, "seq": 1, "key": KEY, "text": ""}, {"edited_at": 1}),
+    "chat.delete": (commands.ChatDelete, {**ABOUT, "seq": 1, "key": KEY}, {}),
     "history": (commands.History, ABOUT, {"before": 2, "after": 1, "limit": 200}),
     "typing": (commands.Typing, {**ABOUT, "on": False}, {}),
     "session.create": (commands.SessionCreate, {"title": "A show"}, {}),
@@ -36,6 +38,8 @@ BAD: dict[str, list[Any]] = {
     "id": NO_INTEGERS,
     "now": NO_INTEGERS,
     "sent_at": NO_INTEGERS,
+    "edited_at": NO_INTEGERS,
+    "seq": NO_INTEGERS,
     "reply_to": NO_INTEGERS,
     "before": NO_INTEGERS,
     "after": NO_INTEGERS,
@@ -47,7 +51,17 @@ BAD: dict[str, list[Any]] = {
     "text": NO_TEXTS,
     "title": NO_TEXTS,
     "on": ["true", 0, 1, None, []],
-    "since": ["e", 1, [], {}, {"epoch": "e"}, {**POSITION, "x": 1}, *({**POSITION, "seq": n} for n in NO_INTEGERS)],
+    "since": [
+        "e",
+        "",
+        "LAST",
+        1,
+        [],
+        {},
+        {"epoch": "e"},
+        {**POSITION, "x": 1},
+        *({**POSITION, "seq": n} for n in NO_INTEGERS),
+    ],
 }
 
 

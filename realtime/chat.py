@@ -1,0 +1,128 @@
+"""Messages, edits and deletions: checked here, told to be appended, and answered when that is done.
+
+What was written while its author was away belongs to the time when it was written: its age is worked out
+here, and the database, whose clock alone counts, takes it off its own time.
+"""
+
+from collections.abc import Coroutine
+from functools import partial
+from typing import Any, TypeAlias
+
+import msgspec
+
+from persistence.log import Entry
+from realtime.answers import answer, refuse
+from realtime.domain import access
+from realtime.domain.access import May
+from realtime.domain.clock import age_of
+from realtime.node import Node
+from realtime.peer import Membership, Peer, membership_of
+from realtime.protocol import commands, replies
+from realtime.protocol.codes import Code, Refusal
+from realtime.protocol.events import ChangeBody, ChatBody, Kind
+from realtime.protocol.text import clean
+from realtime.transport import Connection
+from realtime.writer import Answer, Pending
+
+# Nothing to reply: the answer comes from the writer.
+Later: TypeAlias = Coroutine[Any, Any, None] | None
+
+
+class _Wish(msgspec.Struct, frozen=True):
+    """What a command wants to be appended, and when its author says that it was written."""
+
+    connection: Connection
+    peer: Peer
+    command: commands.Chat
+    kind: Kind
+    body: ChatBody | ChangeBody
+    written_at: int | None = None
+
+
+def send(node: Node, connection: Connection, peer: Peer, command: commands.ChatSend) -> Later:
+    """Append a message."""
+    _membership(peer, command)
+    body = ChatBody(text=_clean(node, command.text), reply_to=command.reply_to)
+    return _append(node, _Wish(connection, peer, command, Kind.CHAT_POSTED, body, command.sent_at))
+
+
+def edit(node: Node, connection: Connection, peer: Peer, command: commands.ChatEdit) -> Later:
+    """Append another text for a message."""
+    membership = _membership(peer, command)
+    body = ChangeBody(seq=command.seq, text=_clean(node, command.text))
+    return _change(node, membership, _Wish(connection, peer, command, Kind.CHAT_EDITED, body, command.edited_at))
+
+
+def delete(node: Node, connection: Connection, peer: Peer, command: commands.ChatDelete) -> Later:
+    """Append the deletion of a message."""
+    membership = _membership(peer, command)
+    body = ChangeBody(seq=command.seq)
+    return _change(node, membership, _Wish(connection, peer, command, Kind.CHAT_DELETED, body))
+
+
+def _membership(peer: Peer, command: commands.Chat) -> Membership:
+    membership = membership_of(peer, command.session)
+    # Whether the session is still open is for the log to say: it knows repeated commands, too.
+    access.check_role(May.CHAT, membership.role)
+    return membership
+
+
+def _clean(node: Node, text: str) -> str:
+    return clean(text, max_characters=node.settings.text_characters, max_bytes=node.settings.text_bytes)
+
+
+def _change(node: Node, membership: Membership, wish: _Wish) -> Later:
+    assert isinstance(wish.body, ChangeBody)
+    target = membership.feed.find(wish.body.seq)
+    if target is None and wish.body.seq <= membership.feed.head:
+        return _change_later(node, membership, wish, wish.body.seq)
+    # Of which kind an event is and whose never changes, so memory's word is as good as Postgres's.
+    _check(membership, wish, target.kind if target else None, target.by if target else "")
+    return _append(node, wish)
+
+
+async def _change_later(node: Node, membership: Membership, wish: _Wish, seq: int) -> None:
+    target = await node.log.event(membership.feed.id, seq)
+    _check(membership, wish, target.kind if target else None, target.sender if target else "")
+    if later := _append(node, wish):
+        await later
+
+
+def _check(membership: Membership, wish: _Wish, kind: str | None, by: str) -> None:
+    if kind != Kind.CHAT_POSTED:
+        raise Refusal(Code.NOT_FOUND, "no such message")
+    user = wish.peer.identity.user
+    if wish.kind is Kind.CHAT_EDITED:
+        access.check_edit(user, by)
+    else:
+        access.check_delete(membership.role, user, by)
+
+
+def _append(node: Node, wish: _Wish) -> Later:
+    if wish.peer.was_away(wish.written_at):
+        return _append_later(node, wish)
+    _submit(node, wish, 0)
+    return None
+
+
+async def _append_later(node: Node, wish: _Wish) -> None:
+    now = wish.connection.heard_ms
+    absence = await node.places.absence(wish.command.session, wish.peer)
+    _submit(node, wish, age_of(wish.written_at, wish.peer.offset, absence, now))
+
+
+def _submit(node: Node, wish: _Wish, age: int) -> None:
+    command = wish.command
+    body = msgspec.json.encode(wish.body).decode()
+    entry = Entry(command.session, wish.peer.identity.user, command.key, wish.kind, body, age)
+    node.writer.submit(Pending(entry, partial(_settle, wish.connection, command)))
+    wish.connection.begin()
+
+
+def _settle(connection: Connection, command: commands.Chat, result: Answer) -> None:
+    """Answer a command once it is known what became of it."""
+    if isinstance(result, Refusal):
+        refuse(connection, command, result)
+    else:
+        answer(connection, command, replies.Ack(re=command.id, key=str(command.key), seq=result.seq, at=result.at))
+    connection.finish()

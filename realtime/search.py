@@ -1,0 +1,42 @@
+"""The search of a session's chat: few at a time, so that none keeps Postgres from what is urgent."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from persistence.log import Log
+from realtime.feed import encode
+from realtime.protocol.codes import Code, Refusal
+from realtime.protocol.types import MAX_INTEGER
+from realtime.settings import Settings
+
+
+class Search:
+    """Finds messages by their words."""
+
+    def __init__(self, log: Log, settings: Settings) -> None:
+        self._log = log
+        self._turn = asyncio.Semaphore(settings.searches)
+        self._patience = settings.search_wait
+
+    async def find(self, session: str, words: str, before: int | None, limit: int) -> list[bytes]:
+        """Give the last `limit` messages that have the words now, below `before`, descending, as pushes in JSON.
+
+        Raises:
+            Refusal: `unavailable`, too many are searching.
+        """
+        async with self._one_of_few():
+            found = await self._log.search(session, words, before or MAX_INTEGER, limit)
+        return [encode(session, record) for record in found]
+
+    @asynccontextmanager
+    async def _one_of_few(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(self._patience):
+                await self._turn.acquire()
+        except TimeoutError:
+            raise Refusal(Code.UNAVAILABLE, "too many are searching", retry_after_ms=1000) from None
+        try:
+            yield
+        finally:
+            self._turn.release()
