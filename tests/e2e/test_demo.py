@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from uuid import uuid4
 
@@ -157,21 +158,44 @@ def test_older_messages_come_when_asked_for(server: DevServer, windows: Windows)
     expect(viewer.button("Load older messages")).to_be_hidden()
 
 
+def test_messages_change_for_those_who_are_there_and_for_those_who_come_later(
+    server: DevServer, windows: Windows
+) -> None:
+    session = a_long_talk(server, 3)
+    viewer = windows.open(f"{server.url}/#session={session}")
+    viewer.sign_in("bob", "Viewer")
+    viewer.sees("Message 0", "Message 1", "Message 2")
+    edit = {"type": "chat.edit", "seq": 2, "text": "Message 0, corrected"}
+    carry_out(server, dev_token(server, "alice", "seller"), session, edit, {"type": "chat.delete", "seq": 3})
+    changed = ["Message 0, corrected", "This message was deleted.", "Message 2"]
+    expect(viewer.messages).to_have_text(changed)
+    expect(viewer.pending).to_have_text(["Edited"])
+    viewer.page.reload()
+    expect(viewer.messages).to_have_text(changed)
+    expect(viewer.pending).to_have_text(["Edited"])
+
+
 def a_long_talk(server: DevServer, length: int) -> str:
     """Create a session with so many messages, and give its id."""
     token = dev_token(server, "alice", "seller")
     headers = {"Authorization": f"Bearer {token}"}
     session: str = httpx.post(f"{server.url}/v1/sessions", json={"title": "Long"}, headers=headers).json()["id"]
+    messages = [{"type": "chat.send", "text": f"Message {number}"} for number in range(length)]
+    carry_out(server, token, session, *messages)
+    return session
+
+
+def carry_out(server: DevServer, token: str, session: str, *wanted: Mapping[str, object]) -> None:
+    """Have commands carried out that change a session's log, on a connection of their own."""
     with connect(server.websocket, subprotocols=[Subprotocol("stagewire.v1.json")]) as socket:
         socket.send(json.dumps({"id": 1, "type": "hello", "token": token}))
         socket.send(json.dumps({"id": 2, "type": "join", "session": session}))
-        for number in range(length):
-            message = {"type": "chat.send", "session": session, "key": str(uuid4()), "text": f"Message {number}"}
-            socket.send(json.dumps({"id": 3 + number, **message}))
-        # Nothing may be left unread, which would hold up the close.
-        while f"Message {length - 1}" not in str(socket.recv(10)):
+        keys = [str(uuid4()) for _ in wanted]
+        for key, command in zip(keys, wanted, strict=True):
+            socket.send(json.dumps({"id": 3, "session": session, "key": key, **command}))
+        # Nothing may be left unread, which would hold up the close: the last event comes after all answers.
+        while not ((message := json.loads(socket.recv(10)))["type"] == "event" and message["key"] == keys[-1]):
             pass
-    return session
 
 
 def test_the_keyboard_is_enough(windows: Windows) -> None:

@@ -1,12 +1,20 @@
 /** The chat's messages, and what happened to the session in between. */
 
+import { changesOf } from "../changes.js";
 import { byId, clone, part, reconcile, setAvatar, setText, setTime } from "../dom.js";
 import { happened, sentence, typingWords } from "../words.js";
 
 const NEAR_END = 80;
 // Messages of one user within this time stand under one name.
 const TOGETHER_MS = 120_000;
-const STATUS = { waiting: "Waiting for the connection", sending: "Sending…", acked: "Sent", failed: "" };
+const STATUS = {
+  waiting: "Waiting for the connection",
+  sending: "Sending…",
+  acked: "Sent",
+  failed: "",
+  edited: "Edited",
+};
+const DELETED = "This message was deleted.";
 
 /** `act` has `older()`, `retry(key)` and `discard(key)`. */
 export function chatView(act) {
@@ -72,20 +80,28 @@ export function chatView(act) {
 
 /** Gives what the list shows, in order: the log's events, then what is on its way to it. */
 function itemsOf(timeline, user) {
-  const items = timeline.entries().map((event) => fromEvent(event, user)).filter(Boolean);
+  const events = timeline.entries();
+  const changes = changesOf(events);
+  const items = events.map((event) => fromEvent(event, changes.get(event.seq), user)).filter(Boolean);
   for (const message of timeline.pending()) items.push(fromPending(message, user));
   items.forEach((item, index) => (item.follows = follows(item, items[index - 1])));
   return items;
 }
 
-function fromEvent(event, user) {
+function fromEvent(event, change, user) {
   if (event.kind === "chat.posted") {
     // The key is what a message keeps from its writing to its place in the log: so does its element.
     const { by, key, at } = event;
-    return { id: `${by}/${key}`, by, at, text: event.body.text, mine: by === user, status: "posted" };
+    const text = change?.deleted ? DELETED : (change?.text ?? event.body.text);
+    return { id: `${by}/${key}`, by, at, text, mine: by === user, status: statusOf(change) };
   }
   const text = happened(event);
   return text && { id: `#${event.seq}`, note: true, text, at: event.at };
+}
+
+function statusOf(change) {
+  if (!change) return "posted";
+  return change.deleted ? "deleted" : "edited";
 }
 
 function fromPending({ key, text, sentAt, status, error }, user) {
