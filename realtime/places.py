@@ -47,7 +47,12 @@ class Places:
 
     def meet(self, session: str, peer: Peer, position: Position, heard: float) -> None:
         """Take note of a user who has just joined, and learn when the user was heard of before."""
-        self._note(session, peer.identity.user, position, heard).newcomers.append(peer)
+        user = peer.identity.user
+        earlier = self._notes.get(session, {}).get(user)
+        if earlier is not None:
+            # Not written yet, and nothing that is written can be newer.
+            _tell(session, [peer], int(earlier.heard * 1000))
+        self._note(session, user, position, heard).newcomers.append(peer)
 
     def _note(self, session: str, user: str, position: Position, heard: float) -> _Note:
         notes = self._notes.setdefault(session, {})
@@ -62,8 +67,8 @@ class Places:
 
     async def last(self, session: str, user: str) -> Position | None:
         """Give how far a user has got, if that is known."""
-        await self._write_now(session, user)
         try:
+            await self._write(session, [user])
             known = await self._positions.read(session, user)
         except StorageError as exc:
             log.warning("position unknown", reason=str(exc))
@@ -72,20 +77,28 @@ class Places:
 
     async def absence(self, session: str, peer: Peer) -> Absence | None:
         """Give the time between the user's last sign of life in this session and this connection, if it is known."""
-        await self._write_now(session, peer.identity.user)
+        try:
+            await self._write(session, [peer.identity.user])
+        except StorageError as exc:
+            log.warning("absence unknown", reason=str(exc))
         return peer.absences.get(session)
 
     async def run(self) -> None:
         """Write what was gathered, for ever."""
         while True:
             await asyncio.sleep(self._settings.positions_ms / 1000)
-            for session in list(self._notes):
-                users = list(self._notes.get(session, ()))
-                for first in range(0, len(users), CHUNK):
-                    await self._write(session, users[first : first + CHUNK])
+            try:
+                await self._write_all()
+            except StorageError as exc:
+                # Whoever is still there confirms again with the next pong.
+                log.warning("positions not written", sessions=len(self._notes), reason=str(exc))
+                self._notes.clear()
 
-    async def _write_now(self, session: str, user: str) -> None:
-        await self._write(session, [user])
+    async def _write_all(self) -> None:
+        for session in list(self._notes):
+            users = list(self._notes.get(session, ()))
+            for first in range(0, len(users), CHUNK):
+                await self._write(session, users[first : first + CHUNK])
 
     async def _write(self, session: str, users: Sequence[str]) -> None:
         async with self._writing:
@@ -97,17 +110,10 @@ class Places:
                 Place(user, note.position.epoch, note.position.seq, max(0, int((now - note.heard) * 1000)))
                 for user, note in notes.items()
             ]
-            try:
-                known = await self._positions.write(session, places)
-            except StorageError as exc:
-                # Whoever is still there confirms again with the next pong.
-                log.warning("positions not written", session=session, users=len(places), reason=str(exc))
-                return
+            known = await self._positions.write(session, places)
             for note, before in zip(notes.values(), known, strict=True):
-                for peer in note.newcomers if before else ():
-                    assert before is not None
-                    lost = int(now * 1000) - before.silent_ms
-                    peer.absences.setdefault(session, Absence(lost, max(lost, peer.since)))
+                if before is not None:
+                    _tell(session, note.newcomers, int(now * 1000) - before.silent_ms)
 
     def _take(self, session: str, users: Sequence[str]) -> dict[str, _Note]:
         notes = self._notes.get(session, {})
@@ -115,3 +121,8 @@ class Places:
         if not notes:
             self._notes.pop(session, None)
         return taken
+
+
+def _tell(session: str, newcomers: Sequence[Peer], lost: int) -> None:
+    for peer in newcomers:
+        peer.absences.setdefault(session, Absence(lost, max(lost, peer.since)))
