@@ -22,6 +22,7 @@ from persistence.presence import Presence
 from persistence.redis import Redis, connect
 from persistence.sessions import Sessions
 from realtime.attendance import Attendance
+from realtime.draining import drain
 from realtime.feeds import Feeds
 from realtime.http import site
 from realtime.http.endpoints import Context
@@ -30,7 +31,6 @@ from realtime.hub import Hub
 from realtime.lifecycle import Lifecycle
 from realtime.node import Node, Parts
 from realtime.places import Places
-from realtime.protocol.codes import Close
 from realtime.sampler import Sampler
 from realtime.search import Search
 from realtime.server import Server
@@ -250,11 +250,10 @@ async def _websocket(server: Server, node: Node, health: Health, listener: socke
 
 
 async def _wind_down(server: Server, node: Node) -> None:
-    """Keep every promise that was made, then say goodbye."""
+    """Say goodbye, and keep every promise that was made."""
+    await drain(server, node.settings)
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(node.settings.shutdown_timeout):
             await node.writer.drain()
-            for connection in list(server.connections):
-                connection.close(Close.DRAIN, "the server restarts")
             await node.attendance.write_all()
             await server.empty()

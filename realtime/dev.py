@@ -17,7 +17,11 @@ from realtime.settings import Settings, SettingsError, load
 from realtime.telemetry import logs
 
 FOLDER: Final = Path(".stagewire")
-_DEFAULTS: Final = {"STAGEWIRE_LOG_FORMAT": "console", "STAGEWIRE_SHUTDOWN_TIMEOUT": "1"}
+_DEFAULTS: Final = {
+    "STAGEWIRE_LOG_FORMAT": "console",
+    "STAGEWIRE_DRAIN_TIMEOUT": "1",
+    "STAGEWIRE_SHUTDOWN_TIMEOUT": "1",
+}
 
 
 def dev(folder: Path) -> None:

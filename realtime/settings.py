@@ -107,7 +107,13 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     search_wait: Annotated[Seconds, about("Seconds that a search waits for its turn.")] = 2.0
     http_body: Annotated[int, Meta(ge=1024), about("Bytes of a request's body at most.")] = 65_536
     http_timeout: Annotated[Seconds, about("Seconds for a request's body to arrive.")] = 10.0
-    shutdown_timeout: Annotated[Seconds, about("Seconds to finish what was begun when told to stop.")] = 10.0
+    drain_rate: Annotated[
+        float, Meta(ge=0.1), about("Connections that each process sends away in a second when told to stop.")
+    ] = 500.0
+    drain_timeout: Annotated[
+        Seconds, about("Seconds to send connections away when told to stop; the rest goes all at once then.")
+    ] = 20.0
+    shutdown_timeout: Annotated[Seconds, about("Seconds to finish after that what was begun.")] = 10.0
 
 
 def name_of(field: str) -> str:

@@ -86,7 +86,7 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "_behind", "_core", "_events", "_loop", "_lost", "_message", "_reading", "_settings", "_stopper", "_transport",
         "allowance", "bytes_in", "close_code", "codec", "held", "in_flight", "last_heard", "opened_at",
-        "peer", "service",
+        "peer", "retired", "service",
     )  # fmt: skip
 
     def __init__(self, service: Service, settings: Settings, origins: Sequence[Origin | None] | None) -> None:
@@ -99,6 +99,7 @@ class Connection(asyncio.Protocol):
         self.bytes_in = 0
         self.in_flight = 0
         self.held = False
+        self.retired = False
         self._settings = settings
         self._events: deque[Request | Frame] = deque()
         self._message: bytearray | None = None
@@ -221,6 +222,16 @@ class Connection(asyncio.Protocol):
         self.held = False
         self._resume()
 
+    def retire(self) -> None:
+        """Serve no further message at all. What is being carried out is still answered."""
+        self.retired = True
+        self._pause()
+
+    @property
+    def busy(self) -> bool:
+        """Tell whether something is still being carried out."""
+        return self.held or self.in_flight > 0
+
     def begin(self) -> None:
         """Count a command that will be answered later. Too many of them pause the reading."""
         self.in_flight += 1
@@ -241,6 +252,7 @@ class Connection(asyncio.Protocol):
             received, sent = self._core.close_rcvd, self._core.close_sent
             self.close_code = received.code if received else sent.code if sent else Close.ABNORMAL
         self.service.lose(self)
+        self._resume()
 
     @property
     def _handshaking(self) -> bool:
@@ -254,9 +266,13 @@ class Connection(asyncio.Protocol):
 
     @property
     def _full(self) -> bool:
-        return self.held or self._behind or self.in_flight >= self._settings.max_in_flight
+        paused = self.held or self.retired or self._behind or self.in_flight >= self._settings.max_in_flight
+        # Whoever is lost is not served, but must be read for its half of the closing handshake.
+        return paused and not self._lost
 
     def _serve(self) -> None:
+        if self._lost:
+            self._events.clear()
         while self._events:
             if self._full:
                 self._pause()

@@ -23,6 +23,8 @@ from realtime.app import reserve
 from realtime.settings import Settings, name_of
 
 POLL_SECONDS: Final = 0.1
+# For a worker to get around to its goodbye, and to end after it.
+GRACE_SECONDS: Final = 5.0
 # A worker that lived this long may be started again at once; one that dies young waits, longer each time.
 STEADY_SECONDS: Final = 30.0
 BACKOFF_SECONDS: Final = (0.25, 10.0)
@@ -84,15 +86,15 @@ def supervise(settings: Settings, count: int) -> None:
             for worker in workers:
                 worker.keep(monotonic())
             stop.wait(POLL_SECONDS)
-        _end(workers, settings.shutdown_timeout)
+        _end(workers, settings.drain_timeout + settings.shutdown_timeout)
 
 
 def _end(workers: list[Worker], patience: float) -> None:
     running = [worker.process for worker in workers if worker.process is not None]
     for process in running:
         process.terminate()
-    # Each bounds its own goodbye by the same time; what is left after it and a little more is stuck.
-    deadline = monotonic() + 2 * patience
+    # Each bounds its own goodbye by the same time; what is left well after it is stuck.
+    deadline = monotonic() + patience + GRACE_SECONDS
     for process in running:
         with suppress(subprocess.TimeoutExpired):
             process.wait(max(0.0, deadline - monotonic()))

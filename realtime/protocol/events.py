@@ -100,6 +100,16 @@ class AudienceSignal(Push, tag="signal", omit_defaults=False, frozen=True, kw_on
     audience: Audience
 
 
+class Drain(Push, tag="drain", omit_defaults=False, frozen=True, kw_only=True):
+    """The server is about to stop. This connection will be closed after `reconnect_in_ms`: come back then.
+
+    By `deadline_ms` all connections are closed.
+    """
+
+    reconnect_in_ms: int
+    deadline_ms: int
+
+
 class Ping(Push, tag="ping", frozen=True, kw_only=True):
     """A heartbeat. `heads` lets a client prove that it has everything."""
 

@@ -144,6 +144,7 @@ async def serving(database_url: str, redis_url: str, **overrides: Any) -> AsyncI
             "jwt_secret": SECRET,
             "port": 0,
             "http_port": 0,
+            "drain_timeout": 2.0,
             "shutdown_timeout": 2.0,
             "dev": True,
             **overrides,
