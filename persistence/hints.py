@@ -1,43 +1,47 @@
-"""Hints: committed events on their way to the other nodes, over Redis pub/sub.
+"""Hints: committed events on their way to the other nodes, over sharded pub/sub of Redis.
 
 A hint may be lost, and is never waited for: whoever misses one finds out from the log's head.
+Each session has a channel. So may other things that nodes tell each other: `publish` takes any key, and
+`always` follows one for as long as the node runs.
 """
 
 import asyncio
-import random
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Final
+from typing import Final
 
 import structlog
 from msgspec import Struct
-from redis.asyncio.client import PubSub
 
 from persistence.errors import StorageError, Unavailable
-from persistence.redis import Redis, translated
+from persistence.redis import Redis, spread, translated
+from persistence.subscriptions import Pace, Subscriptions
 
 Receive = Callable[[str, bytes], None]
+_Hint = tuple[str, bytes]
 
 # Seconds that a cancelled task has to end before it is cancelled again.
 AGAIN: Final = 0.1
-_PREFIX: Final = "sw:hints:"
-# Everyone listens here, so that a connection always has something to stay subscribed to.
-_ALL: Final = _PREFIX + "all"
+# The braces put a session's channel into the slot of its keys.
+_BEFORE: Final = "sw:{"
+_AFTER: Final = "}:hints"
 log = structlog.get_logger("hints")
 
 
 class HintSettings(Struct, frozen=True):
     """The bounds of hints; times are in seconds.
 
-    `backlog` hints may wait to be published. A subscription is waited for `confirm`, silence is trusted
-    for `silence`, and a lost connection is tried again after about `retry`.
+    `backlog` hints may wait to be published at each server. A subscription is waited for `confirm`, silence
+    is trusted for `silence`, a lost connection is tried again after about `retry`, and a cluster is asked
+    every `survey` which of its servers holds what.
     """
 
     backlog: int = 10_000
     confirm: float = 1.0
     silence: float = 3.0
     retry: float = 0.5
+    survey: float = 5.0
 
 
 class Hints:
@@ -50,11 +54,14 @@ class Hints:
         self._redis = redis
         self._receive = receive
         self._settings = settings
-        self._outgoing: deque[tuple[str, bytes]] = deque()
+        pace = Pace(settings.silence, settings.retry, settings.survey)
+        self._subscriptions = Subscriptions(redis, self._on_message, pace)
+        self._receivers: dict[str, Callable[[bytes], None]] = {}
+        self._outgoing: deque[_Hint] = deque()
         self._wake = asyncio.Event()
-        self._syncing = asyncio.Lock()
-        self._followed: dict[str, asyncio.Future[None]] = {}
-        self._pubsub: PubSub | None = None
+        # What waits for each server, and who sends it: a silent server holds up no other.
+        self._lanes: dict[Redis, deque[_Hint]] = {}
+        self._sending: dict[Redis, asyncio.Task[None]] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self.dropped = 0
         self.sent = 0
@@ -62,126 +69,108 @@ class Hints:
 
     @property
     def connected(self) -> bool:
-        """Tell whether hints can be received now."""
-        return self._pubsub is not None
+        """Tell whether all that is followed can be received now."""
+        return self._subscriptions.complete
 
     def start(self) -> None:
         """Begin to publish and to listen."""
-        self._tasks = [asyncio.create_task(self._publish_all()), asyncio.create_task(self._listen_always())]
+        self._tasks = [asyncio.create_task(self._publish_always()), asyncio.create_task(self._subscriptions.run())]
 
     async def stop(self) -> None:
         """Stop both; what still waits to be published is dropped."""
-        running = set(self._tasks)
-        while running:
+        while running := [task for task in self._all_tasks() if not task.done()]:
             # Again and again: before Python 3.12 `wait_for`, which redis-py uses, may swallow a
             # cancellation (python/cpython#86296).
             for task in running:
                 task.cancel()
-            _, running = await asyncio.wait(running, timeout=AGAIN)
+            await asyncio.wait(running, timeout=AGAIN)
 
-    def publish(self, session: str, payload: bytes) -> None:
-        """Send a hint soon. The oldest gives way where too many wait."""
-        if len(self._outgoing) >= self._settings.backlog:
-            self._outgoing.popleft()
-            self.dropped += 1
-        self._outgoing.append((session, payload))
+    def _all_tasks(self) -> list[asyncio.Task[None]]:
+        return [*self._tasks, *self._sending.values(), *self._subscriptions.tasks]
+
+    def publish(self, key: str, payload: bytes) -> None:
+        """Send a hint soon, to all who follow the key: a session's, or one that is followed always.
+
+        The oldest gives way where too many wait.
+        """
+        self._keep(self._outgoing, (_BEFORE + key + _AFTER, payload))
         self._wake.set()
 
+    def _keep(self, queue: deque[_Hint], hint: _Hint) -> None:
+        if len(queue) >= self._settings.backlog:
+            queue.popleft()
+            self.dropped += 1
+        queue.append(hint)
+
     async def follow(self, session: str) -> None:
-        """Receive the session's hints. Returns when they flow, or when that took too long."""
-        confirmed = asyncio.get_running_loop().create_future()
-        self._followed[session] = confirmed
-        if await self._sync(session):
-            with suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.shield(confirmed), self._settings.confirm)
+        """Receive the session's hints. Returns when they flow, or when that would take too long."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.confirm):
+                await asyncio.shield(self._subscriptions.want(_BEFORE + session + _AFTER))
 
     async def unfollow(self, session: str) -> None:
         """Receive the session's hints no more."""
-        self._followed.pop(session, None)
-        await self._sync(session)
+        self._subscriptions.leave(_BEFORE + session + _AFTER)
 
-    async def _sync(self, session: str) -> bool:
-        """Have the subscription follow the wish; tell whether it was asked for.
+    def always(self, key: str, receive: Callable[[bytes], None]) -> None:
+        """Follow a key from now on: `receive(payload)` is called for each of its hints, on the event loop."""
+        self._receivers[key] = receive
+        self._subscriptions.want(_BEFORE + key + _AFTER)
 
-        One at a time: a session that is let go and wanted again at once must not end unsubscribed.
-        """
-        async with self._syncing:
-            wanted = session in self._followed
-            if self._pubsub is None:
-                return False
-            command = self._pubsub.subscribe if wanted else self._pubsub.unsubscribe
-            with suppress(StorageError), translated():
-                await command(_PREFIX + session)
-                return wanted
-        return False
+    def _on_message(self, channel: str, payload: bytes) -> None:
+        key = channel.removeprefix(_BEFORE).removesuffix(_AFTER)
+        self.received += 1
+        if receive := self._receivers.get(key):
+            receive(payload)
+        else:
+            self._receive(key, payload)
 
-    async def _publish_all(self) -> None:
+    async def _publish_always(self) -> None:
         while True:
             await self._wake.wait()
             self._wake.clear()
             batch, self._outgoing = self._outgoing, deque()
             try:
-                await self._publish(batch)
-                self.sent += len(batch)
+                places = await spread(self._redis, {channel for channel, _ in batch})
             except StorageError as exc:
-                self.dropped += len(batch)
-                log.warning("hints lost", count=len(batch), reason=str(exc))
+                self._drop(len(batch), exc)
+            else:
+                self._distribute(batch, places)
 
-    async def _publish(self, batch: deque[tuple[str, bytes]]) -> None:
+    def _distribute(self, batch: deque[_Hint], places: dict[Redis, list[str]]) -> None:
+        servers = {channel: server for server, channels in places.items() for channel in channels}
+        homeless = 0
+        for hint in batch:
+            if server := servers.get(hint[0]):
+                self._keep(self._lanes.setdefault(server, deque()), hint)
+            else:
+                homeless += 1
+        if homeless:
+            self._drop(homeless, Unavailable("no server holds their channels"))
+        for server in self._lanes.keys() - self._sending.keys():
+            self._sending[server] = asyncio.create_task(self._empty_lane(server))
+
+    async def _empty_lane(self, server: Redis) -> None:
+        try:
+            while batch := self._lanes.pop(server, None):
+                try:
+                    await self._send(batch)
+                except StorageError as exc:
+                    self._drop(len(batch), exc)
+        finally:
+            del self._sending[server]
+
+    async def _send(self, batch: deque[_Hint]) -> None:
         with translated():
             async with self._redis.pipeline(transaction=False) as pipe:
-                for session, payload in batch:
-                    pipe.publish(_PREFIX + session, payload)
-                await pipe.execute()
+                for channel, payload in batch:
+                    pipe.spublish(channel, payload)
+                replies = await pipe.execute(raise_on_error=False)
+        failures = [reply for reply in replies if isinstance(reply, Exception)]
+        self.sent += len(batch) - len(failures)
+        if failures:
+            self._drop(len(failures), failures[0])
 
-    async def _listen_always(self) -> None:
-        while True:
-            try:
-                await self._listen()
-            except StorageError as exc:
-                log.warning("hints stopped", reason=str(exc))
-            except Exception:
-                # Whatever one hint has done to its receiver, the next ones must come.
-                log.exception("hints stopped")
-            # Jitter, so that nodes don't come back in step.
-            await asyncio.sleep(self._settings.retry * random.uniform(0.5, 1.5))  # noqa: S311 - not a secret
-
-    async def _listen(self) -> None:
-        pubsub = self._redis.pubsub()
-        try:
-            with translated():
-                await pubsub.subscribe(_ALL)
-                # From here on `follow` subscribes by itself, so no session falls between the two.
-                self._pubsub = pubsub
-                if self._followed:
-                    await pubsub.subscribe(*(_PREFIX + session for session in self._followed))
-                await self._read(pubsub)
-        finally:
-            self._pubsub = None
-            with suppress(StorageError), translated():
-                await pubsub.aclose()  # type: ignore[no-untyped-call] # redis-py leaves it untyped
-
-    async def _read(self, pubsub: PubSub) -> None:
-        patience = self._settings.silence / 3
-        silent = 0
-        while silent < 3:  # noqa: PLR2004 - thirds of the silence that is trusted
-            message = await pubsub.get_message(timeout=patience)
-            if message is None:
-                silent += 1
-                await pubsub.ping()
-            else:
-                silent = 0
-                self._on_message(message)
-        raise Unavailable("the subscription has gone silent")
-
-    def _on_message(self, message: dict[str, Any]) -> None:
-        if message["type"] == "pong":
-            return
-        session = message["channel"].decode().removeprefix(_PREFIX)
-        if message["type"] == "message":
-            self.received += 1
-            self._receive(session, message["data"])
-        elif message["type"] == "subscribe":
-            confirmed = self._followed.get(session)
-            if confirmed is not None and not confirmed.done():
-                confirmed.set_result(None)
+    def _drop(self, count: int, reason: Exception) -> None:
+        self.dropped += count
+        log.warning("hints lost", count=count, reason=str(reason))

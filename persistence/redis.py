@@ -1,31 +1,97 @@
-"""The client of the Redis-protocol server, and its errors in our words."""
+"""The client of what `REDIS_URL` names, and its errors in our words.
 
-from collections.abc import Iterator
+All three kinds, a server, the master that Sentinels name, and a cluster, are used as redis-py's client:
+
+    with translated():
+        await redis.hset(key, ...)
+        await redis.register_script(TEXT)(keys=[...], args=[...])
+        async with redis.pipeline(transaction=False) as pipe:
+            pipe.xadd(key, ...)
+            await script(keys=[...], args=[...], client=pipe)
+            replies = await pipe.execute()
+
+What a cluster needs of this code: `transaction=False`; commands that have their key first, and scripts;
+the keys of one script have one hash tag, as in `sw:{SESSION}:…`. One pipeline may have keys of any slots:
+it is one message and answer for each server, at the same time.
+"""
+
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import TypeAlias
+from functools import partial
+from typing import Any, TypeAlias
 
+from redis.asyncio import Connection, ConnectionPool, SSLConnection, UnixDomainSocketConnection
 from redis.asyncio import Redis as Client
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import AuthenticationError, RedisError
+from redis.exceptions import AuthenticationError, RedisClusterException, RedisError
 
+from persistence.cluster import Cluster
 from persistence.errors import Misconfigured, Unavailable
+from persistence.redis_url import Address, Kind, Target, parse
+from persistence.sentinel import MasterPool, Sentinels
 
 Redis: TypeAlias = Client
 
 
 def connect(url: str, *, connections: int, timeout: float) -> Redis:
-    """Give a client of the server at `url`. It connects when it is used; `timeout` is in seconds.
+    """Give a client of what `url` names, in a form of `persistence.redis_url`. It connects when it is used.
 
-    It never retries by itself: what Redis carries has a second way, and waiting is worse.
+    `connections` bounds those to each server, `timeout` each wait, in seconds. It never retries by itself:
+    what Redis carries has a second way, and waiting is worse.
+
+    Raises:
+        Misconfigured: the URL is wrong.
     """
-    return Client.from_url(
-        url,
-        max_connections=connections,
-        socket_timeout=timeout,
-        socket_connect_timeout=timeout,
-        retry=Retry(NoBackoff(), 0),
-    )
+    target = parse(url)
+    options = _options(target, timeout)
+    credentials = {"username": target.user or None, "password": target.password or None, "db": target.db}
+    pooled = {**options, **credentials, "max_connections": connections}
+    if target.kind is Kind.CLUSTER:
+        return Cluster(target.hosts, partial(_client, target, pooled), timeout)
+    if target.kind is Kind.SENTINEL:
+        return Client.from_pool(_master_pool(target, options, pooled))
+    if target.kind is Kind.SOCKET:
+        return Client.from_pool(ConnectionPool(connection_class=UnixDomainSocketConnection, path=target.path, **pooled))
+    return _client(target, pooled, target.hosts[0])
+
+
+def _options(target: Target, timeout: float) -> dict[str, Any]:
+    return {
+        "socket_timeout": timeout,
+        "socket_connect_timeout": timeout,
+        "retry": Retry(NoBackoff(), 0),
+        **(target.tls or {}),
+    }
+
+
+def _client(target: Target, options: dict[str, Any], address: Address) -> Client:
+    host, port = address
+    kind = Connection if target.tls is None else SSLConnection
+    return Client.from_pool(ConnectionPool(connection_class=kind, host=host, port=port, **options))
+
+
+def _master_pool(target: Target, options: dict[str, Any], pooled: dict[str, Any]) -> MasterPool:
+    secure = {} if target.tls is None else {"ssl": True}
+    credentials = {"username": target.sentinel_user or None, "password": target.sentinel_password or None}
+    sentinels = Sentinels(target.hosts, sentinel_kwargs={**options, **credentials, **secure})  # type: ignore[no-untyped-call] # redis-py's
+    return MasterPool(target.service, sentinels, **pooled, **secure)  # type: ignore[no-untyped-call] # redis-py's
+
+
+async def spread(redis: Redis, keys: Iterable[str], *, anew: bool = False) -> dict[Redis, list[str]]:
+    """Group keys, or channels, by the server that holds them; those that nobody holds at the moment are left out.
+
+    With `anew` a cluster is asked first who holds what.
+
+    Raises:
+        Unavailable, Misconfigured
+    """
+    if not isinstance(redis, Cluster):
+        return {redis: list(keys)}
+    if anew:
+        redis.doubt()
+    with translated():
+        return await redis.spread(keys)
 
 
 @contextmanager
@@ -34,15 +100,21 @@ def translated() -> Iterator[None]:
     try:
         yield
     # RuntimeError is what uvloop raises for a write to a socket that has just been closed.
-    except (RedisError, OSError, TimeoutError, RuntimeError) as exc:
-        # What is wrong with the password comes wrapped in a plain ConnectionError.
-        if isinstance(exc, AuthenticationError) or isinstance(exc.__cause__, AuthenticationError):
+    except (RedisError, RedisClusterException, OSError, TimeoutError, RuntimeError) as exc:
+        # What is wrong with the password comes wrapped in a plain ConnectionError, which may be wrapped again.
+        if any(isinstance(cause, (AuthenticationError, Misconfigured)) for cause in _causes(exc)):
             raise Misconfigured(str(exc)) from exc
         raise Unavailable(f"{type(exc).__name__}: {exc}") from exc
 
 
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__
+
+
 async def ping(redis: Redis) -> None:
-    """Make sure that the server answers.
+    """Make sure that the server answers, or every master of a cluster.
 
     Raises:
         Unavailable, Misconfigured

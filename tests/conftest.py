@@ -6,6 +6,7 @@ import redis
 import uvloop
 
 from persistence.embedded import Servers, embedded
+from tests.support.clusters import Cluster, Deployment, Sentinels, Single, clustered, sentinelled
 from tests.support.databases import fresh_database, scratch
 
 
@@ -37,3 +38,27 @@ def redis_url(servers: Servers) -> str:
     with redis.Redis.from_url(servers.redis_url) as client:
         client.flushall()
     return servers.redis_url
+
+
+@pytest.fixture(scope="session")
+def sentinels() -> Iterator[Sentinels]:
+    """Give a master with Sentinels for the whole run. A test that kills servers starts its own."""
+    with sentinelled() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """Give a cluster of three for the whole run."""
+    with clustered() as running:
+        yield running
+
+
+@pytest.fixture(params=["single", "sentinels", "cluster"])
+def deployment(request: pytest.FixtureRequest, servers: Servers) -> Deployment:
+    """Give each kind of Redis, without keys, to each test."""
+    chosen: Deployment = Single([servers.valkey])
+    if request.param != "single":
+        chosen = request.getfixturevalue(request.param)
+    chosen.ask_all("FLUSHALL")
+    return chosen

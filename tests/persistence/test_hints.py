@@ -1,14 +1,17 @@
-"""Hints over a real Valkey, and over one that goes away."""
+"""Hints over every kind of Redis, and over one that goes away."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from operator import itemgetter
 
 import pytest
 
 from persistence.hints import Hints, HintSettings
 from persistence.redis import Redis, connect
 from tests.persistence.conftest import until
+from tests.support.clusters import Deployment, ask
 from tests.support.relay import relayed
 
 QUICK = HintSettings(retry=0.02, silence=0.3)
@@ -27,13 +30,14 @@ class Node:
         self.received.append((session, payload))
 
     async def until_received(self, *expected: tuple[str, bytes]) -> None:
-        """Wait for these hints; there must be no others."""
+        """Wait for these hints, each session's in this order; there must be no others."""
 
         async def enough() -> bool:
             return len(self.received) >= len(expected)
 
         await until(enough)
-        assert self.received == list(expected)
+        # Sorting keeps the order within a session.
+        assert sorted(self.received, key=itemgetter(0)) == sorted(expected, key=itemgetter(0))
 
     async def until_counted(self, *, sent: int, dropped: int) -> None:
         """Wait until so many are sent, which is known only after they have arrived."""
@@ -73,14 +77,17 @@ async def admin(redis_url: str) -> AsyncIterator[Redis]:
         yield client
 
 
-async def subscribers(admin: Redis, session: str) -> int:
-    """Count the connections that receive a session's hints."""
-    [(_, count)] = await admin.pubsub_numsub(f"sw:hints:{session}")
-    return int(count)
+async def until_subscribers(deployment: Deployment, count: int, *sessions: str) -> None:
+    """Wait until so many connections receive each session's hints."""
+
+    async def counted() -> bool:
+        return all(deployment.subscribers(f"sw:{{{session}}}:hints") == count for session in sessions)
+
+    await until(counted)
 
 
-async def test_hints_come_to_those_who_follow_in_their_order(redis_url: str) -> None:
-    async with noding(redis_url) as a, noding(redis_url) as b, noding(redis_url) as c:
+async def test_hints_come_to_those_who_follow_in_their_order(deployment: Deployment) -> None:
+    async with noding(deployment.url) as a, noding(deployment.url) as b, noding(deployment.url) as c:
         await b.hints.follow("s")
         await c.hints.follow("t")
         for n in range(20):
@@ -93,25 +100,21 @@ async def test_hints_come_to_those_who_follow_in_their_order(redis_url: str) -> 
         assert (b.hints.received, c.hints.received) == (20, 1)
 
 
-async def test_who_has_followed_misses_nothing_that_is_published_after(redis_url: str) -> None:
-    async with noding(redis_url) as a, noding(redis_url) as b:
+async def test_who_has_followed_misses_nothing_that_is_published_after(deployment: Deployment) -> None:
+    async with noding(deployment.url) as a, noding(deployment.url) as b:
         for n in range(50):
             await b.hints.follow(f"s{n}")
             a.hints.publish(f"s{n}", b"x")
         await b.until_received(*((f"s{n}", b"x") for n in range(50)))
 
 
-async def test_who_unfollows_hears_no_more(redis_url: str, admin: Redis) -> None:
-    async with noding(redis_url) as a, noding(redis_url) as b:
+async def test_who_unfollows_hears_no_more(deployment: Deployment) -> None:
+    async with noding(deployment.url) as a, noding(deployment.url) as b:
         await b.hints.follow("s")
         await b.hints.follow("t")
         await b.hints.unfollow("s")
         await b.hints.unfollow("never followed")
-
-        async def gone() -> bool:
-            return await subscribers(admin, "s") == 0
-
-        await until(gone)
+        await until_subscribers(deployment, 0, "s")
         a.hints.publish("s", b"unheard")
         a.hints.publish("t", b"heard")
         await b.until_received(("t", b"heard"))
@@ -120,35 +123,27 @@ async def test_who_unfollows_hears_no_more(redis_url: str, admin: Redis) -> None
         await b.until_received(("t", b"heard"), ("s", b"again"))
 
 
-async def test_a_session_that_is_let_go_and_wanted_again_at_once_is_followed(redis_url: str) -> None:
-    async with noding(redis_url) as a, noding(redis_url) as b:
+async def test_a_session_that_is_let_go_and_wanted_again_at_once_is_followed(deployment: Deployment) -> None:
+    async with noding(deployment.url) as a, noding(deployment.url) as b:
         await b.hints.follow("s")
         await asyncio.gather(b.hints.unfollow("s"), b.hints.follow("s"))
         a.hints.publish("s", b"x")
         await b.until_received(("s", b"x"))
 
 
-async def kill_subscriptions(admin: Redis) -> None:
-    await admin.client_kill_filter(_type="pubsub")
-
-
-async def test_a_subscription_that_is_cut_comes_back_with_all_its_sessions(redis_url: str, admin: Redis) -> None:
-    async with noding(redis_url) as a, noding(redis_url) as b:
+async def test_a_subscription_that_is_cut_comes_back_with_all_its_sessions(deployment: Deployment) -> None:
+    async with noding(deployment.url) as a, noding(deployment.url) as b:
         for n in range(10):
             await b.hints.follow(f"s{n}")
         await b.hints.unfollow("s0")
-        await kill_subscriptions(admin)
+        deployment.cut_subscriptions()
         await b.until_connected(connected=False)
         # What is wanted meanwhile does not wait, and is followed later.
         async with asyncio.timeout(0.9):
             await b.hints.follow("new")
             await b.hints.unfollow("s1")
         await b.until_connected()
-
-        async def back() -> bool:
-            return await subscribers(admin, "new") == await subscribers(admin, "s9") == 1
-
-        await until(back)
+        await until_subscribers(deployment, 1, "new", "s9")
         for session in ("s0", "s1", "s2", "new"):
             a.hints.publish(session, b"x")
         await b.until_received(("s2", b"x"), ("new", b"x"))
@@ -168,11 +163,18 @@ async def test_a_subscription_that_goes_silent_is_given_up(redis_url: str) -> No
         await b.until_received(("s", b"x"))
 
 
-async def test_an_idle_subscription_is_not_taken_for_a_silent_one(redis_url: str) -> None:
-    async with noding(redis_url, HintSettings(retry=0.02, silence=0.24)) as b:
-        pubsub = b.hints._pubsub
+async def test_an_idle_subscription_is_not_taken_for_a_silent_one(deployment: Deployment) -> None:
+    def connections() -> list[bytes]:
+        lists = deployment.ask_all("CLIENT", "LIST", "TYPE", "pubsub")
+        # Not the Sentinels' own subscriptions.
+        return [client for clients in lists for client in re.findall(rb"^id=(\d+) .* ssub=1", clients, re.MULTILINE)]
+
+    async with noding(deployment.url, HintSettings(retry=0.02, silence=0.24)) as b:
+        await b.hints.follow("s")
+        before = connections()
         await asyncio.sleep(0.8)
-        assert b.hints._pubsub is pubsub
+        assert len(before) == 1
+        assert connections() == before
 
 
 async def test_following_waits_for_no_confirmation_longer_than_it_should(redis_url: str) -> None:
@@ -219,8 +221,8 @@ async def test_hints_that_cannot_be_sent_are_dropped_and_counted(redis_url: str)
         await a.until_counted(sent=1, dropped=5)
 
 
-async def test_where_too_many_wait_the_oldest_give_way(redis_url: str) -> None:
-    async with noding(redis_url, HintSettings(backlog=3)) as a, noding(redis_url) as b:
+async def test_where_too_many_wait_the_oldest_give_way(deployment: Deployment) -> None:
+    async with noding(deployment.url, HintSettings(backlog=3)) as a, noding(deployment.url) as b:
         await b.hints.follow("s")
         for n in range(10):
             a.hints.publish("s", b"%d" % n)
@@ -262,8 +264,8 @@ async def test_a_password_that_is_put_right_later_is_enough(redis_url: str, admi
             await admin.acl_deluser("guest")
 
 
-async def test_a_hint_that_breaks_its_receiver_does_not_end_the_others(redis_url: str) -> None:
-    async with noding(redis_url) as a, noding(redis_url) as b:
+async def test_a_hint_that_breaks_its_receiver_does_not_end_the_others(deployment: Deployment) -> None:
+    async with noding(deployment.url) as a, noding(deployment.url) as b:
         await b.hints.follow("s")
         a.hints.publish("s", b"poison")
         await b.until_connected(connected=False)
@@ -273,22 +275,52 @@ async def test_a_hint_that_breaks_its_receiver_does_not_end_the_others(redis_url
         await b.until_received(("s", b"x"))
 
 
-async def test_stopping_ends_the_busiest_subscription(redis_url: str) -> None:
+async def test_stopping_ends_the_busiest_subscription(deployment: Deployment) -> None:
     # It pings all the time, and so stands where a cancellation may get lost.
     restless = HintSettings(retry=0.001, silence=0.003)
     async with asyncio.timeout(10):
         for _ in range(5):
-            async with noding(redis_url, restless):
+            async with noding(deployment.url, restless):
                 await asyncio.sleep(0.01)
 
 
-async def test_who_stops_leaves_no_subscription(redis_url: str, admin: Redis) -> None:
-    async with noding(redis_url) as b:
+async def test_who_stops_leaves_no_subscription(deployment: Deployment) -> None:
+    async with noding(deployment.url) as b:
         await b.hints.follow("s")
-        assert await subscribers(admin, "s") == await subscribers(admin, "all") == 1
+        await b.hints.follow("t")
+        await until_subscribers(deployment, 1, "s", "t")
     assert not b.hints.connected
+    await until_subscribers(deployment, 0, "s", "t")
 
-    async def gone() -> bool:
-        return await subscribers(admin, "s") == await subscribers(admin, "all") == 0
 
-    await until(gone)
+async def test_a_key_that_is_followed_always_has_its_own_receiver(deployment: Deployment) -> None:
+    heard: list[bytes] = []
+    async with noding(deployment.url) as a, noding(deployment.url) as b:
+        b.hints.always("everyone", heard.append)
+        await b.hints.follow("s")
+        await b.until_connected()
+        deployment.cut_subscriptions()
+        await b.until_connected(connected=False)
+        await b.until_connected()
+        a.hints.publish("everyone", b"x")
+        a.hints.publish("s", b"y")
+        await b.until_received(("s", b"y"))
+        await a.until_counted(sent=2, dropped=0)
+
+        async def came() -> bool:
+            return heard == [b"x"]
+
+        await until(came)
+
+
+async def test_connected_means_that_everything_flows(deployment: Deployment) -> None:
+    sessions = [f"s{n}" for n in range(20)]
+    async with noding(deployment.url, HintSettings(retry=0.2)) as b:
+        for session in sessions:
+            await b.hints.follow(session)
+            assert b.hints.connected
+        # In a cluster, those of the others go on.
+        ask(deployment.masters[0], "CLIENT", "KILL", "TYPE", "pubsub")
+        await b.until_connected(connected=False)
+        await b.until_connected()
+        await until_subscribers(deployment, 1, *sessions)
