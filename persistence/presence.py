@@ -6,7 +6,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from persistence.redis import Redis, translated
+from persistence.errors import StorageError
+from persistence.redis import DRIVER_ERRORS, Redis, in_our_words
 
 _SCRIPT: Final = files("persistence").joinpath("lua", "audience.lua").read_text("utf-8")
 
@@ -38,17 +39,19 @@ class Presence:
         self._lease_ms = lease_ms
         self._script = redis.register_script(_SCRIPT)
 
-    async def write(self, parts: Sequence[Part]) -> list[Whole]:
-        """Write the parts in one round trip, and give the whole of each session.
+    async def write(self, parts: Sequence[Part]) -> list[Whole | StorageError]:
+        """Write the parts, in one pipeline for each server that holds some, and give the whole of each session.
 
-        Raises:
-            Unavailable: nobody knows which parts were written.
+        An error stands for a session whose server could not be asked: nobody knows whether its part was written.
         """
-        with translated():
+        try:
             async with self._redis.pipeline(transaction=False) as pipe:
                 for part in parts:
                     await self._script(keys=_keys(part.session), args=self._arguments(part), client=pipe)
-                return [Whole(*counts) for counts in await pipe.execute()]
+                replies = await pipe.execute(raise_on_error=False)
+        except DRIVER_ERRORS as exc:
+            replies = [exc] * len(parts)
+        return [in_our_words(reply) if isinstance(reply, Exception) else Whole(*reply) for reply in replies]
 
     def _arguments(self, part: Part) -> list[str | int]:
         return [
@@ -63,5 +66,5 @@ class Presence:
 
 
 def _keys(session: str) -> list[str]:
-    # The braces keep a session's keys in one slot of a cluster.
+    # The braces keep a session's keys in one slot of a cluster: those too that the script makes of the last one.
     return [f"sw:{{{session}}}:leases", f"sw:{{{session}}}:connections", f"sw:{{{session}}}:users:"]

@@ -18,7 +18,7 @@ it is one message and answer for each server, at the same time.
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from redis.asyncio import Connection, ConnectionPool, SSLConnection, UnixDomainSocketConnection
 from redis.asyncio import Redis as Client
@@ -27,7 +27,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, RedisClusterException, RedisError
 
 from persistence.cluster import Cluster
-from persistence.errors import Misconfigured, Unavailable
+from persistence.errors import Misconfigured, StorageError, Unavailable
 from persistence.redis_url import Address, Kind, Target, parse
 from persistence.sentinel import MasterPool, Sentinels
 
@@ -94,17 +94,25 @@ async def spread(redis: Redis, keys: Iterable[str], *, anew: bool = False) -> di
         return await redis.spread(keys)
 
 
+# RuntimeError is what uvloop raises for a write to a socket that has just been closed.
+DRIVER_ERRORS: Final = (RedisError, RedisClusterException, OSError, TimeoutError, RuntimeError)
+
+
 @contextmanager
 def translated() -> Iterator[None]:
     """Turn redis-py's errors into this package's."""
     try:
         yield
-    # RuntimeError is what uvloop raises for a write to a socket that has just been closed.
-    except (RedisError, RedisClusterException, OSError, TimeoutError, RuntimeError) as exc:
-        # What is wrong with the password comes wrapped in a plain ConnectionError, which may be wrapped again.
-        if any(isinstance(cause, (AuthenticationError, Misconfigured)) for cause in _causes(exc)):
-            raise Misconfigured(str(exc)) from exc
-        raise Unavailable(f"{type(exc).__name__}: {exc}") from exc
+    except DRIVER_ERRORS as exc:
+        raise in_our_words(exc) from exc
+
+
+def in_our_words(error: Exception) -> StorageError:
+    """Give what one of redis-py's errors is to this package, such as one that stands for a reply of a pipeline."""
+    # What is wrong with the password comes wrapped in a plain ConnectionError, which may be wrapped again.
+    if any(isinstance(cause, (AuthenticationError, Misconfigured)) for cause in _causes(error)):
+        return Misconfigured(str(error))
+    return Unavailable(f"{type(error).__name__}: {error}")
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

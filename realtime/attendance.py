@@ -114,17 +114,17 @@ class Attendance:
             return
         self._dirty.difference_update(sessions)
         parts = [self._part(session, self._watches[session]) for session in sessions]
-        try:
-            wholes = await self._presence.write(parts)
-        except StorageError as exc:
-            log.warning("audience not written", sessions=len(sessions), reason=str(exc))
-            for session in sessions:
-                if watch := self._watches.get(session):
-                    self._stand_alone(session, watch)
-        else:
-            for part, whole in zip(parts, wholes, strict=True):
-                if watch := self._watches.get(part.session):
-                    self._settle(part, whole, watch)
+        wholes = await self._presence.write(parts)
+        if errors := [whole for whole in wholes if isinstance(whole, StorageError)]:
+            log.warning("audience not written", sessions=len(errors), reason=str(errors[0]))
+        for part, whole in zip(parts, wholes, strict=True):
+            watch = self._watches.get(part.session)
+            if watch is None:
+                continue
+            if isinstance(whole, StorageError):
+                self._stand_alone(part.session, watch)
+            else:
+                self._settle(part, whole, watch)
 
     def _part(self, session: str, watch: _Watch) -> Part:
         if watch.anew:

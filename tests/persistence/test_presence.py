@@ -1,9 +1,9 @@
-"""Presence on a real Valkey: several nodes, each with its own part."""
+"""Presence on every kind of Redis: several nodes, each with its own part."""
 
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import redis as blocking
@@ -15,6 +15,7 @@ from persistence.errors import Unavailable
 from persistence.presence import Part, Presence, Whole
 from persistence.redis import Redis, connect
 from tests.persistence.conftest import until
+from tests.support.clusters import Cluster, Deployment, clustered
 from tests.support.processes import free_port
 
 LONG = 60_000
@@ -22,14 +23,22 @@ SHORT = 150
 
 
 @pytest.fixture
-async def client(redis_url: str) -> AsyncIterator[Redis]:
-    async with connect(redis_url, connections=4, timeout=2) as made:
+def own_cluster() -> Iterator[Cluster]:
+    """Give a cluster that a test may break."""
+    with clustered() as running:
+        yield running
+
+
+@pytest.fixture
+async def client(deployment: Deployment) -> AsyncIterator[Redis]:
+    async with connect(deployment.url, connections=4, timeout=2) as made:
         yield made
 
 
 async def one(presence: Presence, **part: object) -> Whole:
     """Write one part of the session `s`."""
     [whole] = await presence.write([Part(**{"session": "s", **part})])  # type: ignore[arg-type] # as the caller says
+    assert isinstance(whole, Whole), whole
     return whole
 
 
@@ -58,13 +67,13 @@ async def test_users_that_look_like_numbers_and_commands(client: Redis) -> None:
     assert await one(a, connections=3, entered=["2"], left=["0", "1"]) == Whole(3, 3, 3)
 
 
-async def test_who_leaves_nothing_behind_is_gone_at_once(client: Redis) -> None:
+async def test_who_leaves_nothing_behind_is_gone_at_once(client: Redis, deployment: Deployment) -> None:
     a, b = Presence(client, "a", LONG), Presence(client, "b", LONG)
     await one(a, connections=1, entered=["alice"])
     await one(b, connections=1, entered=["bob"])
     assert await one(a, connections=0, left=["alice"]) == Whole(1, 1, 0)
     assert await one(b, connections=0, left=["bob"]) == Whole(0, 0, 0)
-    assert await client.keys() == []
+    assert deployment.keys() == set()
 
 
 async def until_users(presence: Presence, users: int, **part: object) -> Whole:
@@ -79,7 +88,7 @@ async def until_users(presence: Presence, users: int, **part: object) -> Whole:
     return wholes[-1]
 
 
-async def test_the_part_of_a_killed_node_is_gone_with_its_lease(client: Redis) -> None:
+async def test_the_part_of_a_killed_node_is_gone_with_its_lease(client: Redis, deployment: Deployment) -> None:
     killed, alive = Presence(client, "killed", SHORT), Presence(client, "alive", SHORT)
     await one(alive, connections=1, entered=["alice"])
     began = time.monotonic()
@@ -88,7 +97,7 @@ async def test_the_part_of_a_killed_node_is_gone_with_its_lease(client: Redis) -
     assert await until_users(alive, 1, connections=1) == Whole(1, 1, 1)
     # Redis counts in milliseconds.
     assert time.monotonic() - began >= SHORT / 1000 - 0.002
-    assert sorted(await client.keys()) == [b"sw:{s}:connections", b"sw:{s}:leases", b"sw:{s}:users:alive"]
+    assert deployment.keys() == {"sw:{s}:connections", "sw:{s}:leases", "sw:{s}:users:alive"}
 
 
 async def test_a_node_that_was_only_away_comes_back_with_all_its_users(client: Redis) -> None:
@@ -125,21 +134,43 @@ async def test_a_lost_script_is_loaded_again(client: Redis) -> None:
     assert await one(a, connections=1) == Whole(1, 1, 1)
 
 
-async def test_nothing_stays_of_a_session_that_nobody_writes_any_more(client: Redis) -> None:
+async def test_nothing_stays_of_a_session_that_nobody_writes_any_more(client: Redis, deployment: Deployment) -> None:
     a, b = Presence(client, "a", SHORT), Presence(client, "b", SHORT)
     await one(a, connections=1, entered=["alice"])
     await one(b, connections=1, entered=["bob"])
 
     async def empty() -> bool:
-        return not await client.keys()
+        return not deployment.keys()
 
     await until(empty)
 
 
 async def test_a_redis_that_is_not_there() -> None:
     async with connect(f"redis://127.0.0.1:{free_port()}", connections=2, timeout=1) as client:
-        with pytest.raises(Unavailable):
-            await one(Presence(client, "a", LONG), connections=1)
+        [error] = await Presence(client, "a", LONG).write([Part(session="s", connections=1)])
+        assert isinstance(error, Unavailable)
+
+
+async def test_a_server_that_is_not_there_takes_only_its_own_sessions_with_it(own_cluster: Cluster) -> None:
+    sessions = [f"s{n}" for n in range(12)]
+    gone = own_cluster.masters[0]
+    theirs = {session for session in sessions if own_cluster.master_of(f"{{{session}}}") is gone}
+    assert set() < theirs < set(sessions)
+    async with connect(own_cluster.url, connections=4, timeout=1) as client:
+        a = Presence(client, "a", LONG)
+        parts = [Part(session=session, connections=1, entered=["alice"]) for session in sessions]
+        assert await a.write(parts) == [Whole(1, 1, 1)] * 12
+        gone.kill()
+        for _ in range(2):
+            wholes = dict(zip(sessions, await a.write(parts), strict=True))
+            assert {session for session, whole in wholes.items() if isinstance(whole, Unavailable)} == theirs
+            assert {wholes[session] for session in set(sessions) - theirs} == {Whole(1, 1, 1)}
+        gone.start()
+
+        async def back() -> bool:
+            return await a.write(parts) == [Whole(1, 1, 1)] * 12
+
+        await until(back)
 
 
 NODES = ["a", "b", "c"]
