@@ -7,19 +7,19 @@ often than each `PAUSE`, by one caller for all.
 
 import asyncio
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from time import monotonic
 from typing import Any, Final
 
 from msgspec import Struct, structs
 from redis.asyncio import Redis as Client
 from redis.asyncio.client import Pipeline
+from redis.commands.core import Script
 from redis.exceptions import (
     AskError,
     ClusterDownError,
     MaxConnectionsError,
     MovedError,
-    NoScriptError,
     RedisError,
     ResponseError,
     SlotNotCoveredError,
@@ -36,7 +36,7 @@ from persistence.slots import Slots, slot_of
 PAUSE: Final = 0.2
 # How many servers are asked that at once.
 _ASKED: Final = 3
-# A command is sent again where a slot has moved, and once more where the script is not known there.
+# A command is sent where we think that it belongs, and twice where a server says that it does.
 _ROUNDS: Final = 3
 # What an attempt may raise: uvloop's RuntimeError is a write to a socket that has just been closed.
 _FAILURES: Final = (RedisError, OSError, TimeoutError, RuntimeError)
@@ -99,7 +99,7 @@ class Cluster(Client):
         """Send one command where it belongs."""
         if args[0] in _FOR_ALL:
             return await self._tell_all(args, options)
-        [reply] = await self.send([(args, options)], {})
+        [reply] = await self.send([(args, options)])
         if isinstance(reply, Exception):
             raise reply
         return reply
@@ -121,11 +121,12 @@ class Cluster(Client):
         await asyncio.gather(*(client.aclose() for client in clients))
 
     async def send(
-        self, commands: Sequence[tuple[tuple[Any, ...], Mapping[str, Any]]], scripts: Mapping[str, Any]
+        self, commands: Sequence[tuple[tuple[Any, ...], Mapping[str, Any]]], scripts: Collection[Script] = ()
     ) -> list[Any]:
         """Send commands, those of one server in one pipeline, all servers at once; give replies and exceptions.
 
-        `scripts` has the texts of scripts by their SHA-1, for servers that don't know them yet.
+        Commands of one key are carried out in their order. A server that does not know one of the `scripts`
+        is taught it first.
 
         Raises:
             redis.exceptions.ConnectionError: nobody knows who holds what.
@@ -140,17 +141,19 @@ class Cluster(Client):
             else:
                 self.doubt()
                 replies[at] = SlotNotCoveredError(f"nobody holds slot {slot}")
-        for _ in range(_ROUNDS):
-            await self._perform(steps, replies)
-            repeated = (self._again(step, replies[step.at], scripts) for step in steps)
-            steps = [step for step in repeated if step is not None]
+        rounds = 0
+        while steps and rounds < _ROUNDS:
+            rounds += 1
+            await self._perform(steps, scripts, replies)
+            redirected = (self._redirected(step, replies[step.at]) for step in steps)
+            steps = [step for step in redirected if step is not None]
         return replies
 
-    async def _perform(self, steps: list[_Step], replies: list[Any]) -> None:
+    async def _perform(self, steps: list[_Step], scripts: Collection[Script], replies: list[Any]) -> None:
         by_server: dict[Client, list[_Step]] = {}
         for step in steps:
             by_server.setdefault(step.server, []).append(step)
-        answers = await asyncio.gather(*(_talk(server, those) for server, those in by_server.items()))
+        answers = await asyncio.gather(*(_talk(server, those, scripts) for server, those in by_server.items()))
         for those, answered in zip(by_server.values(), answers, strict=True):
             for step, answer in zip(those, answered, strict=True):
                 replies[step.at] = answer
@@ -162,17 +165,16 @@ class Cluster(Client):
         if lost and not isinstance(answer, MaxConnectionsError):
             self.doubt()
 
-    def _again(self, step: _Step, reply: Any, scripts: Mapping[str, Any]) -> _Step | None:
-        """Say how a command is to be sent once more, if it is."""
-        if isinstance(reply, AskError) and reply.host not in ("", "?"):
-            to = (reply.host, reply.port)
-            asking = not isinstance(reply, MovedError)
-            if self._slots is not None and not asking:
-                self._slots.move(reply.slot_id, to)
-            return structs.replace(step, server=self._server(to), asking=asking)
-        if isinstance(reply, NoScriptError) and step.args[1] in scripts:
-            return structs.replace(step, args=("EVAL", scripts[step.args[1]], *step.args[2:]))
-        return None
+    def _redirected(self, step: _Step, reply: Any) -> _Step | None:
+        """Say where a command is to be sent instead, if a server has said so."""
+        if not isinstance(reply, AskError) or reply.host in ("", "?"):
+            return None
+        to = (reply.host, reply.port)
+        # Otherwise the slot is still on its way, and only this command is for the other server.
+        moved = isinstance(reply, MovedError)
+        if moved and self._slots is not None:
+            self._slots.move(reply.slot_id, to)
+        return structs.replace(step, server=self._server(to), asking=not moved)
 
     async def _tell_all(self, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         slots = await self._known()
@@ -195,7 +197,8 @@ class Cluster(Client):
         if self._doubtful:
             await self._ask_together(monotonic())
         if self._slots is None:
-            raise RedisConnectionError(f"no server of the cluster answers: {self._failure!r}") from self._failure
+            said = f"{type(self._failure).__name__}: {self._failure}"
+            raise RedisConnectionError(f"no server of the cluster answers: {said}") from self._failure
         return self._slots
 
     async def _ask_together(self, came: float) -> None:
@@ -256,18 +259,18 @@ class ClusterPipeline(Pipeline):
         place, that of a server which cannot be reached too.
         """
         commands, self.command_stack = self.command_stack, []
-        scripts = {script.sha: script.script for script in self.scripts}
-        replies = await self._cluster.send(commands, scripts) if commands else []
+        replies = await self._cluster.send(commands, self.scripts) if commands else []
         failures = [reply for reply in replies if isinstance(reply, Exception)]
         if raise_on_error and failures:
             raise failures[0]
         return replies
 
 
-async def _talk(server: Client, steps: list[_Step]) -> list[Any]:
+async def _talk(server: Client, steps: list[_Step], scripts: Collection[Script]) -> list[Any]:
     """Send the steps of one server in one pipeline, and give replies and exceptions."""
     try:
         async with server.pipeline(transaction=False) as pipe:
+            pipe.scripts.update(scripts)
             for step in steps:
                 if step.asking:
                     pipe.execute_command("ASKING")

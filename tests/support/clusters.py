@@ -149,16 +149,20 @@ class Cluster(Deployment):
         views = {str(sorted((low, high, master[1]) for low, high, master, *_ in _slots(server))) for server in running}
         return len(views) == 1 and all(b"cluster_state:ok" in ask(server, "CLUSTER", "INFO") for server in running)
 
-    def move(self, key: str, to: Valkey) -> None:
-        """Hand the slot of a key over, as resharding does."""
-        slot = ask(to, "CLUSTER", "KEYSLOT", key)
-        name, old = ask(to, "CLUSTER", "MYID"), self.master_of(key)
+    def begin_move(self, key: str, to: Valkey) -> None:
+        """Begin to hand the slot of a key over, as resharding does: what is new in it goes to the new server."""
+        slot, old = ask(to, "CLUSTER", "KEYSLOT", key), self.master_of(key)
         ask(to, "CLUSTER", "SETSLOT", slot, "IMPORTING", ask(old, "CLUSTER", "MYID"))
-        ask(old, "CLUSTER", "SETSLOT", slot, "MIGRATING", name)
+        ask(old, "CLUSTER", "SETSLOT", slot, "MIGRATING", ask(to, "CLUSTER", "MYID"))
+
+    def move(self, key: str, to: Valkey) -> None:
+        """Hand the slot of a key over, with all that is in it."""
+        slot, old = ask(to, "CLUSTER", "KEYSLOT", key), self.master_of(key)
+        self.begin_move(key, to)
         while keys := ask(old, "CLUSTER", "GETKEYSINSLOT", slot, 100):
             ask(old, "MIGRATE", "127.0.0.1", to.port, "", 0, 1000, "KEYS", *keys)
         for server in (to, old):
-            ask(server, "CLUSTER", "SETSLOT", slot, "NODE", name)
+            ask(server, "CLUSTER", "SETSLOT", slot, "NODE", ask(to, "CLUSTER", "MYID"))
 
     def _witness(self) -> Valkey:
         return next(server for server in self.servers if server.running)

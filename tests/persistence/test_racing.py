@@ -1,0 +1,52 @@
+import asyncio
+
+import pytest
+
+from persistence.racing import first
+
+
+async def after(seconds: float, answer: str | Exception, heard: list[str] | None = None) -> str:
+    """Give an answer, or fail, after some time."""
+    try:
+        await asyncio.sleep(seconds)
+    except asyncio.CancelledError:
+        if heard is not None:
+            heard.append("cancelled")
+        raise
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+async def test_the_first_success_counts_and_ends_the_others() -> None:
+    heard: list[str] = []
+    attempts = [after(60, "late", heard), after(0, KeyError("at once")), after(0.01, "soon"), after(60, "late", heard)]
+    async with asyncio.timeout(5):
+        assert await first(attempts) == "soon"
+        await asyncio.sleep(0)
+    assert heard == ["cancelled", "cancelled"]
+
+
+async def test_where_all_fail_the_last_failure_counts() -> None:
+    with pytest.raises(ValueError, match="late"):
+        await first([after(0.01, ValueError("late")), after(0, KeyError("early"))])
+
+
+async def test_two_at_the_same_time() -> None:
+    assert await first([after(0, "one"), after(0, "one")]) == "one"
+
+
+async def test_nobody_to_ask() -> None:
+    with pytest.raises(ValueError, match="nobody"):
+        await first([])
+
+
+async def test_who_asks_may_be_interrupted() -> None:
+    heard: list[str] = []
+    asking = asyncio.create_task(first([after(60, "late", heard)]))
+    await asyncio.sleep(0.01)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    await asyncio.sleep(0)
+    assert heard == ["cancelled"]
