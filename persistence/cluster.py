@@ -34,6 +34,9 @@ from persistence.slots import Slots, slot_of
 
 # Seconds between two questions who holds what.
 PAUSE: Final = 0.2
+# Seconds after which a server that the others don't name any more is let go. One that has not heard of a
+# failover yet may leave somebody out who is in use.
+GRACE: Final = 60.0
 # How many servers are asked that at once.
 _ASKED: Final = 3
 # A command is sent where we think that it belongs, and twice where a server says that it does.
@@ -69,7 +72,8 @@ class Cluster(Client):
         self._make = connect
         self._timeout = timeout
         self._servers: dict[Address, Client] = {}
-        self._retired: list[Client] = []
+        # When each of these was last a member, as far as we know.
+        self._seen: dict[Address, float] = {}
         self._slots: Slots | None = None
         self._doubtful = True
         self._asked = -PAUSE
@@ -116,9 +120,7 @@ class Cluster(Client):
 
     async def aclose(self, close_connection_pool: bool | None = None) -> None:  # noqa: ARG002 - redis-py's signature
         """Close all connections."""
-        clients = [*self._servers.values(), *self._retired]
-        self._servers, self._retired, self._slots, self._doubtful = {}, [], None, True
-        await asyncio.gather(*(client.aclose() for client in clients))
+        await self._let_go(set(self._servers))
 
     async def send(
         self, commands: Sequence[tuple[tuple[Any, ...], Mapping[str, Any]]], scripts: Collection[Script] = ()
@@ -191,6 +193,7 @@ class Cluster(Client):
     def _server(self, address: Address) -> Client:
         if address not in self._servers:
             self._servers[address] = self._make(address)
+            self._seen[address] = monotonic()
         return self._servers[address]
 
     async def _known(self) -> Slots:
@@ -238,11 +241,16 @@ class Cluster(Client):
             raise ClusterDownError("nobody holds any slot")
         return slots
 
-    async def _retire(self, needed: Iterable[Address]) -> None:
-        """Close who is not needed, one time later: something may still be on its way there."""
-        gone = set(self._servers) - set(needed)
-        old, self._retired = self._retired, [self._servers.pop(address) for address in gone]
-        await asyncio.gather(*(client.aclose() for client in old), return_exceptions=True)
+    async def _retire(self, members: Iterable[Address]) -> None:
+        now = monotonic()
+        self._seen.update(dict.fromkeys(self._servers.keys() & set(members), now))
+        await self._let_go({address for address, seen in self._seen.items() if now - seen > GRACE})
+
+    async def _let_go(self, addresses: Collection[Address]) -> None:
+        clients = [self._servers.pop(address) for address in addresses]
+        for address in addresses:
+            del self._seen[address]
+        await asyncio.gather(*(client.aclose() for client in clients), return_exceptions=True)
 
 
 class ClusterPipeline(Pipeline):

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+import persistence.cluster
 from persistence.cluster import PAUSE
 from persistence.errors import Misconfigured, Unavailable
 from persistence.redis import Redis, connect, ping, spread, translated
@@ -250,3 +251,20 @@ async def test_a_silent_master_costs_its_own_callers_alone(own: Cluster, theirs:
         assert time.monotonic() - began < 1.5
     finally:
         os.kill(silent.pid, signal.SIGCONT)
+
+
+async def test_a_server_that_has_left_is_let_go_after_a_while(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with connect(cluster.url, connections=2, timeout=1) as client:
+        assert isinstance(client, persistence.cluster.Cluster)
+        await ping(client)
+        left = ("127.0.0.1", free_port())
+        client._server(left)
+        for grace, kept in ((60.0, True), (0.0, False)):
+            monkeypatch.setattr(persistence.cluster, "GRACE", grace)
+            await asyncio.sleep(PAUSE)
+            client.doubt()
+            await ping(client)
+            assert (left in client._servers) is kept
+        assert len(client._servers) == 3

@@ -1,17 +1,21 @@
 """Hints over every kind of Redis, and over one that goes away."""
 
 import asyncio
+import os
 import re
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from operator import itemgetter
 
 import pytest
 
+from persistence.embedded import Valkey
 from persistence.hints import Hints, HintSettings
 from persistence.redis import Redis, connect
 from tests.persistence.conftest import until
-from tests.support.clusters import Deployment, ask
+from tests.support.clusters import Cluster, Deployment, ask
+from tests.support.processes import free_port
 from tests.support.relay import relayed
 
 QUICK = HintSettings(retry=0.02, silence=0.3)
@@ -77,11 +81,16 @@ async def admin(redis_url: str) -> AsyncIterator[Redis]:
         yield client
 
 
+def channel(session: str) -> str:
+    """Name a session's channel."""
+    return f"sw:{{{session}}}:hints"
+
+
 async def until_subscribers(deployment: Deployment, count: int, *sessions: str) -> None:
     """Wait until so many connections receive each session's hints."""
 
     async def counted() -> bool:
-        return all(deployment.subscribers(f"sw:{{{session}}}:hints") == count for session in sessions)
+        return all(deployment.subscribers(channel(session)) == count for session in sessions)
 
     await until(counted)
 
@@ -324,3 +333,113 @@ async def test_connected_means_that_everything_flows(deployment: Deployment) -> 
         await b.until_connected(connected=False)
         await b.until_connected()
         await until_subscribers(deployment, 1, *sessions)
+
+
+def other_master(cluster: Cluster, session: str) -> Valkey:
+    """Give a master that does not hold the session's channel."""
+    return next(master for master in cluster.masters if master is not cluster.master_of(channel(session)))
+
+
+async def test_a_channel_is_followed_where_its_slot_goes(cluster: Cluster) -> None:
+    async with noding(cluster.url) as a, noding(cluster.url) as b:
+        sessions = [f"s{n}" for n in range(12)]
+        for session in sessions:
+            await b.hints.follow(session)
+        for session in sessions[:4]:
+            cluster.move(channel(session), other_master(cluster, session))
+            # Its server has taken it from us, and nothing else.
+            await b.until_connected(connected=False)
+            await b.until_connected()
+        await until_subscribers(cluster, 1, *sessions)
+        for session in sessions:
+            a.hints.publish(session, b"x")
+        await b.until_received(*((session, b"x") for session in sessions))
+        await a.until_counted(sent=12, dropped=0)
+
+
+async def test_a_channel_is_found_although_its_slot_has_moved_unseen(cluster: Cluster) -> None:
+    async with noding(cluster.url) as a, noding(cluster.url) as b:
+        for node in (a, b):
+            await node.hints.follow("known")
+        for session in ("s0", "s1"):
+            cluster.move(channel(session), other_master(cluster, session))
+            # It answers at once that this will take longer, and sees to it.
+            async with asyncio.timeout(0.5):
+                await b.hints.follow(session)
+            await b.until_connected()
+        await b.hints.unfollow("s0")
+        await until_subscribers(cluster, 1, "s1")
+        await until_subscribers(cluster, 0, "s0")
+        a.hints.publish("s1", b"x")
+        await b.until_received(("s1", b"x"))
+
+
+async def test_who_leaves_what_has_just_moved_can_come_back(cluster: Cluster) -> None:
+    async with noding(cluster.url) as a, noding(cluster.url) as b:
+        for _ in range(3):
+            await b.hints.follow("s")
+            await until_subscribers(cluster, 1, "s")
+            cluster.move(channel("s"), other_master(cluster, "s"))
+            await b.hints.unfollow("s")
+        await b.hints.follow("s")
+        await b.until_connected()
+        await until_subscribers(cluster, 1, "s")
+        a.hints.publish("s", b"x")
+        await b.until_received(("s", b"x"))
+
+
+async def test_a_silent_server_holds_up_no_other(cluster: Cluster) -> None:
+    sessions = [f"s{n}" for n in range(12)]
+    async with noding(cluster.url) as a, noding(cluster.url) as b:
+        for session in sessions:
+            await b.hints.follow(session)
+        silent = cluster.master_of(channel("s0"))
+        spared = [session for session in sessions if cluster.master_of(channel(session)) is not silent]
+        a.hints.publish("s0", b"first")
+        await b.until_received(("s0", b"first"))
+        # For less than it takes to be given up.
+        os.kill(silent.pid, signal.SIGSTOP)
+        try:
+            a.hints.publish("s0", b"held up")
+            async with asyncio.timeout(0.25):
+                for session in spared:
+                    a.hints.publish(session, b"x")
+                await b.until_received(("s0", b"first"), *((session, b"x") for session in spared))
+        finally:
+            os.kill(silent.pid, signal.SIGCONT)
+
+
+async def test_hints_for_slots_that_nobody_holds_are_dropped(cluster: Cluster) -> None:
+    async with noding(cluster.url) as a, noding(cluster.url) as b:
+        holder = cluster.master_of(channel("s"))
+        slot = ask(holder, "CLUSTER", "KEYSLOT", channel("s"))
+        for master in cluster.masters:
+            ask(master, "CLUSTER", "DELSLOTS", slot)
+        try:
+            async with asyncio.timeout(0.5):
+                await b.hints.follow("s")
+            assert not b.hints.connected
+            a.hints.publish("s", b"lost")
+
+            async def dropped() -> bool:
+                return a.hints.dropped == 1
+
+            await until(dropped)
+        finally:
+            ask(holder, "CLUSTER", "ADDSLOTS", slot)
+        await b.until_connected()
+        await until_subscribers(cluster, 1, "s")
+
+
+async def test_a_cluster_that_is_not_there_holds_nobody_up() -> None:
+    async with noding(f"redis+cluster://127.0.0.1:{free_port()}", wait=False) as a:
+        async with asyncio.timeout(0.5):
+            for n in range(5):
+                await a.hints.follow(f"s{n}")
+        assert not a.hints.connected
+        a.hints.publish("s", b"lost")
+
+        async def dropped() -> bool:
+            return a.hints.dropped == 1
+
+        await until(dropped)
