@@ -28,9 +28,9 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from persistence.errors import Misconfigured
-from persistence.racing import first
 from persistence.redis_url import Address
 from persistence.slots import Slots, slot_of
+from persistence.tasks import first
 
 # Seconds between two questions who holds what.
 PAUSE: Final = 0.2

@@ -17,12 +17,11 @@ from msgspec import Struct
 from persistence.errors import StorageError, Unavailable
 from persistence.redis import Redis, spread, translated
 from persistence.subscriptions import Pace, Subscriptions
+from persistence.tasks import end
 
 Receive = Callable[[str, bytes], None]
 _Hint = tuple[str, bytes]
 
-# Seconds that a cancelled task has to end before it is cancelled again.
-AGAIN: Final = 0.1
 # The braces put a session's channel into the slot of its keys.
 _BEFORE: Final = "sw:{"
 _AFTER: Final = "}:hints"
@@ -78,15 +77,8 @@ class Hints:
 
     async def stop(self) -> None:
         """Stop both; what still waits to be published is dropped."""
-        while running := [task for task in self._all_tasks() if not task.done()]:
-            # Again and again: before Python 3.12 `wait_for`, which redis-py uses, may swallow a
-            # cancellation (python/cpython#86296).
-            for task in running:
-                task.cancel()
-            await asyncio.wait(running, timeout=AGAIN)
-
-    def _all_tasks(self) -> list[asyncio.Task[None]]:
-        return [*self._tasks, *self._sending.values(), *self._subscriptions.tasks]
+        await end(self._tasks)
+        await end([*self._sending.values(), *self._subscriptions.tasks])
 
     def publish(self, key: str, payload: bytes) -> None:
         """Send a hint soon, to all who follow the key: a session's, or one that is followed always.

@@ -4,8 +4,8 @@ from redis.asyncio import Redis as Client
 from redis.asyncio.sentinel import MasterNotFoundError, Sentinel, SentinelConnectionPool
 from redis.exceptions import AuthenticationError, RedisError
 
-from persistence.racing import first
 from persistence.redis_url import Address
+from persistence.tasks import first
 
 
 class Sentinels(Sentinel):

@@ -16,11 +16,12 @@ from typing import Any, Final
 import structlog
 from msgspec import Struct
 from redis.asyncio.connection import AbstractConnection
-from redis.exceptions import MovedError, RedisError
+from redis.exceptions import MovedError
 
 from persistence.errors import StorageError, Unavailable
-from persistence.redis import Redis, spread, translated
+from persistence.redis import DRIVER_ERRORS, Redis, spread, translated
 from persistence.slots import slot_of
+from persistence.tasks import end
 
 # So many times within the silence that is trusted, a connection is asked for a sign of life.
 _PINGS: Final = 3
@@ -119,21 +120,19 @@ class Link:
             await self._read(connection)
         finally:
             try:
-                await connection.disconnect(nowait=True)
+                await end([asking])
             finally:
-                asking.cancel()
-                await asyncio.wait([asking])
+                await connection.disconnect(nowait=True)
 
     async def _ask_always(self, connection: AbstractConnection) -> None:
         try:
-            # Before Python 3.12 sending may swallow a cancellation; then the connection tells that it is over.
-            while connection.is_connected:
+            while True:
                 await self._changed.wait()
                 self._changed.clear()
                 if changes := self._changes():
                     await connection.send_packed_command(connection.pack_commands(changes))
-        except (RedisError, OSError, RuntimeError):
-            # Whoever reads meets the end of the connection, and says why.
+        except (*DRIVER_ERRORS, AttributeError):
+            # The last is how redis-py meets a connection that has just been closed. Whoever reads says why it was.
             await connection.disconnect(nowait=True)
 
     def _changes(self) -> list[tuple[str, str]]:

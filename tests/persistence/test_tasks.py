@@ -1,8 +1,9 @@
 import asyncio
+import gc
 
 import pytest
 
-from persistence.racing import first
+from persistence.tasks import end, first
 
 
 async def after(seconds: float, answer: str | Exception, heard: list[str] | None = None) -> str:
@@ -50,3 +51,37 @@ async def test_who_asks_may_be_interrupted() -> None:
         await asking
     await asyncio.sleep(0)
     assert heard == ["cancelled"]
+
+
+async def test_what_fails_when_nobody_looks_any_more_is_not_complained_of(caplog: pytest.LogCaptureFixture) -> None:
+    async def stubborn() -> str:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            raise KeyError("too late") from None
+        return "never"
+
+    assert await first([stubborn(), after(0, "soon")]) == "soon"
+    await asyncio.sleep(0.01)
+    gc.collect()
+    assert caplog.records == []
+
+
+async def test_the_end_is_insisted_on() -> None:
+    cancelled = 0
+
+    async def deaf() -> None:
+        nonlocal cancelled
+        while cancelled < 2:
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                cancelled += 1
+
+    task = asyncio.create_task(deaf())
+    await asyncio.sleep(0)
+    async with asyncio.timeout(5):
+        await end([task])
+        await end([task])
+    assert task.done()
+    assert cancelled == 2
