@@ -24,7 +24,7 @@ from redis.asyncio import Connection, ConnectionPool, SSLConnection, UnixDomainS
 from redis.asyncio import Redis as Client
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import AuthenticationError, RedisClusterException, RedisError
+from redis.exceptions import AuthenticationError, NoPermissionError, RedisClusterException, RedisError
 
 from persistence.cluster import Cluster
 from persistence.errors import Misconfigured, StorageError, Unavailable
@@ -110,7 +110,7 @@ def translated() -> Iterator[None]:
 def in_our_words(error: Exception) -> StorageError:
     """Give what one of redis-py's errors is to this package, such as one that stands for a reply of a pipeline."""
     # What is wrong with the password comes wrapped in a plain ConnectionError, which may be wrapped again.
-    if any(isinstance(cause, (AuthenticationError, Misconfigured)) for cause in _causes(error)):
+    if any(isinstance(cause, (AuthenticationError, NoPermissionError, Misconfigured)) for cause in _causes(error)):
         return Misconfigured(str(error))
     return Unavailable(f"{type(error).__name__}: {error}")
 

@@ -35,7 +35,10 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The settings of one server process. `docs/operations.md` lists them from here."""
 
     database_url: Annotated[str, about("Postgres 18, as a `postgresql://` URL.")] = ""
-    redis_url: Annotated[str, about("A Redis-protocol server, as a `redis://`, `rediss://` or `unix://` URL.")] = ""
+    redis_url: Annotated[
+        str,
+        about("Valkey or Redis: one server, Sentinels or a cluster, as a URL ([its forms](#one-redis-or-several))."),
+    ] = ""
 
     host: Annotated[str, about("The address to listen on.")] = "127.0.0.1"
     port: Annotated[Port, about("The WebSocket port. 0 takes a free one.")] = 8000
@@ -99,9 +102,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     database_connections: Annotated[Count, about("Connections of one process to Postgres.")] = 8
     database_timeout: Annotated[Seconds, about("Seconds to wait for Postgres.")] = 5.0
-    redis_connections: Annotated[Count, about("Connections of one process to Redis at most.")] = 16
+    redis_connections: Annotated[Count, about("Connections of one process to each Redis server at most.")] = 16
     redis_timeout: Annotated[Seconds, about("Seconds to wait for Redis.")] = 2.0
-    hint_backlog: Annotated[Count, about("Hints that may wait to be published.")] = 10_000
+    hint_backlog: Annotated[Count, about("Hints that may wait to be published at each Redis server.")] = 10_000
     partition_days: Annotated[Count, about("Days of sessions in one partition of the log.")] = 7
     searches: Annotated[Count, about("Searches of one process that run at the same time.")] = 2
     search_wait: Annotated[Seconds, about("Seconds that a search waits for its turn.")] = 2.0

@@ -173,27 +173,18 @@ async def test_a_slot_on_its_way_is_asked_for_where_it_goes(own: Cluster, theirs
 
 async def test_a_slot_that_nobody_holds(own: Cluster, theirs: Redis) -> None:
     assert await theirs.set(KEYS[0], "x")
-    holder = own.master_of(KEYS[0])
-    slot = ask(holder, "CLUSTER", "KEYSLOT", KEYS[0])
-    for master in own.masters:
-        ask(master, "CLUSTER", "DELSLOTS", slot)
+    with own.vacant(KEYS[0]):
+        async with theirs.pipeline(transaction=False) as pipe:
+            pipe.get(KEYS[0])
+            pipe.get(KEYS[1])
+            lost, there = await pipe.execute(raise_on_error=False)
+        assert (isinstance(lost, Exception), there) == (True, None)
+        for _ in range(2):
+            await asyncio.sleep(PAUSE)
+            with pytest.raises(Unavailable, match="nobody holds slot"), translated():
+                await theirs.get(KEYS[0])
+        assert KEYS[0] not in [key for keys in (await spread(theirs, KEYS, anew=True)).values() for key in keys]
     await asyncio.sleep(PAUSE)
-    async with theirs.pipeline(transaction=False) as pipe:
-        pipe.get(KEYS[0])
-        pipe.get(KEYS[1])
-        lost, there = await pipe.execute(raise_on_error=False)
-    assert (isinstance(lost, Exception), there) == (True, None)
-    for _ in range(2):
-        await asyncio.sleep(PAUSE)
-        with pytest.raises(Unavailable, match="nobody holds slot"), translated():
-            await theirs.get(KEYS[0])
-    assert KEYS[0] not in [key for keys in (await spread(theirs, KEYS, anew=True)).values() for key in keys]
-    ask(holder, "CLUSTER", "ADDSLOTS", slot)
-
-    async def found() -> bool:
-        return own.settled() and len(await spread(theirs, KEYS[:1], anew=True)) == 1
-
-    await until(found)
     assert await theirs.get(KEYS[0]) == b"x"
 
 
@@ -210,7 +201,7 @@ async def test_a_dead_master_costs_no_storm(own: Cluster, theirs: Redis) -> None
     alive = next(key for key in KEYS if own.master_of(key) is not gone)
     gone.kill()
     before, began, tries = asked(), time.monotonic(), 0
-    while time.monotonic() - began < 5 * PAUSE:
+    while time.monotonic() - began < 5 * PAUSE or tries < 60:
         with pytest.raises(Unavailable), translated():
             await theirs.get(dead)
         with translated():
@@ -219,9 +210,8 @@ async def test_a_dead_master_costs_no_storm(own: Cluster, theirs: Redis) -> None
         await asyncio.sleep(0)
     with pytest.raises(Unavailable):
         await ping(theirs)
-    assert tries > 50
     # Two answer of the three that are asked each time.
-    assert asked() - before <= 2 * (5 + 1)
+    assert asked() - before <= 2 * ((time.monotonic() - began) / PAUSE + 1)
     gone.start()
 
     async def back() -> bool:

@@ -1,12 +1,28 @@
+import asyncio
+import re
 import time
+from pathlib import Path
 
 import pytest
-from redis.exceptions import AuthenticationError, BusyLoadingError, ReadOnlyError, ResponseError
+from redis.asyncio.sentinel import MasterNotFoundError
+from redis.exceptions import (
+    AuthenticationError,
+    BusyLoadingError,
+    ClusterDownError,
+    MovedError,
+    NoPermissionError,
+    ReadOnlyError,
+    ResponseError,
+    SlotNotCoveredError,
+)
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from persistence.errors import Misconfigured, Unavailable
+from persistence.hints import Hints, HintSettings
+from persistence.presence import Part, Presence, Whole
 from persistence.redis import connect, ping, translated
+from tests.support.clusters import Deployment, ask
 from tests.support.processes import free_port
 from tests.support.relay import relayed
 
@@ -63,6 +79,11 @@ async def test_connections_are_bounded(redis_url: str) -> None:
     ("error", "expected"),
     [
         (AuthenticationError("x"), Misconfigured),
+        (NoPermissionError("x"), Misconfigured),
+        (MovedError("1 x:1"), Unavailable),
+        (ClusterDownError("x"), Unavailable),
+        (SlotNotCoveredError("x"), Unavailable),
+        (MasterNotFoundError("x"), Unavailable),
         (RedisConnectionError("x"), Unavailable),
         (RedisTimeoutError("x"), Unavailable),
         (BusyLoadingError("x"), Unavailable),
@@ -78,3 +99,27 @@ async def test_connections_are_bounded(redis_url: str) -> None:
 def test_the_drivers_errors_are_mapped(error: Exception, expected: type[Exception]) -> None:
     with pytest.raises(expected, match="x"), translated():
         raise error
+
+
+MANUAL = (Path(__file__).parents[2] / "docs/operations.md").read_text("utf-8")
+
+
+async def test_the_rights_that_the_manual_asks_for_are_enough(deployment: Deployment) -> None:
+    [rights] = re.findall(r"^ACL SETUSER stagewire on >PASSWORD (.+)$", MANUAL, re.MULTILINE)
+    for server in deployment.servers:
+        ask(server, "ACL", "SETUSER", "stagewire", "reset", "on", ">right", *rights.split())
+    heard = asyncio.Queue[bytes]()
+    async with connect(deployment.url.replace("//", "//stagewire:right@"), connections=4, timeout=1) as client:
+        await ping(client)
+        assert await Presence(client, "a", 1000).write([Part(session="s", connections=1)]) == [Whole(1, 0, 0)]
+        hints = Hints(client, lambda _, payload: heard.put_nowait(payload), HintSettings())
+        hints.start()
+        try:
+            await hints.follow("s")
+            hints.publish("s", b"x")
+            async with asyncio.timeout(2):
+                assert await heard.get() == b"x"
+        finally:
+            await hints.stop()
+        with pytest.raises(Misconfigured, match="No permissions"), translated():
+            await client.set("other", "x")

@@ -42,7 +42,7 @@ async def test_a_silent_sentinel_costs_no_time(sentinels: Sentinels) -> None:
 
 async def test_the_sentinels_have_a_password_of_their_own(sentinels: Sentinels) -> None:
     for sentinel in sentinels.sentinels:
-        ask(sentinel, "ACL", "SETUSER", "watcher", "on", ">right", "+@all", "&*")
+        ask(sentinel, "ACL", "SETUSER", "watcher", "reset", "on", ">right", "+@connection", "+sentinel|masters")
     asked = f"{sentinels.url}?sentinel_user=watcher&sentinel_password="
     async with connect(asked + "right", connections=2, timeout=1) as client:
         await ping(client)

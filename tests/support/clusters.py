@@ -164,6 +164,23 @@ class Cluster(Deployment):
         for server in (to, old):
             ask(server, "CLUSTER", "SETSLOT", slot, "NODE", ask(to, "CLUSTER", "MYID"))
 
+    @contextmanager
+    def vacant(self, key: str) -> Iterator[None]:
+        """Have nobody hold the slot of a key for a while."""
+        holder = self.master_of(key)
+        slot = ask(holder, "CLUSTER", "KEYSLOT", key)
+        # News of before may still be on its way.
+        wait_until(lambda: not [ask(server, "CLUSTER", "DELSLOTS", slot) for server in self._who_names(slot, holder)])
+        try:
+            yield
+        finally:
+            ask(holder, "CLUSTER", "ADDSLOTS", slot)
+            wait_until(self.settled)
+
+    def _who_names(self, slot: int, first: Valkey) -> list[Valkey]:
+        servers = [first, *(server for server in self.servers if server is not first)]
+        return [server for server in servers if any(low <= slot <= high for low, high, *_ in _slots(server))]
+
     def _witness(self) -> Valkey:
         return next(server for server in self.servers if server.running)
 
