@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 
 import pytest
+from redis.asyncio import SSLConnection
 from redis.asyncio.sentinel import MasterNotFoundError
 from redis.exceptions import (
     AuthenticationError,
@@ -18,13 +19,18 @@ from redis.exceptions import (
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from persistence.embedded import Valkey
 from persistence.errors import Misconfigured, Unavailable
 from persistence.hints import Hints, HintSettings
 from persistence.presence import Part, Presence, Whole
-from persistence.redis import connect, ping, translated
-from tests.support.clusters import Deployment, ask
+from persistence.redis import Redis, connect, ping, translated
+from persistence.sentinel import MasterPool
+from tests.persistence.conftest import until
+from tests.support.certificates import self_signed
+from tests.support.clusters import MEMBER, Deployment, ask
+from tests.support.databases import scratch
 from tests.support.processes import free_port
-from tests.support.relay import relayed
+from tests.support.relay import Relay, relayed
 
 
 async def test_a_server_that_answers(redis_url: str) -> None:
@@ -123,3 +129,63 @@ async def test_the_rights_that_the_manual_asks_for_are_enough(deployment: Deploy
             await hints.stop()
         with pytest.raises(Misconfigured, match="No permissions"), translated():
             await client.set("other", "x")
+
+
+async def test_tls_to_a_server(redis_url: str, tmp_path: Path) -> None:
+    trusted, tls = self_signed(tmp_path)
+    async with relayed(redis_url, tls) as relay:
+        async with connect(f"{relay.url}?ssl_ca_certs={trusted}", connections=2, timeout=1) as client:
+            await ping(client)
+        async with connect(
+            f"{relay.url}?ssl_cert_reqs=none&ssl_check_hostname=false", connections=2, timeout=1
+        ) as client:
+            await ping(client)
+        for stranger in (relay.url, relay.url.replace("rediss", "redis")):
+            async with connect(stranger, connections=2, timeout=1) as client:
+                with pytest.raises(Unavailable):
+                    await ping(client)
+
+
+async def test_tls_to_a_cluster(tmp_path: Path) -> None:
+    trusted, tls = self_signed(tmp_path)
+    with scratch() as folder:
+        port = free_port(below=55_536)
+        member = Valkey(folder, port=free_port(below=55_536), extra={**MEMBER, "cluster-announce-port": str(port)})
+        member.start()
+        try:
+            ask(member, "CLUSTER", "ADDSLOTSRANGE", 0, 16_383)
+            relay = Relay(str(member._socket), f"rediss+cluster://127.0.0.1:{port}", port, tls)
+            await relay.listen()
+            async with connect(f"{relay.url}?ssl_ca_certs={trusted}", connections=2, timeout=1) as client:
+                await until_answers(client)
+                assert await client.set("k", "x")
+            await relay.cut()
+        finally:
+            member.stop()
+
+
+async def until_answers(client: Redis) -> None:
+    """Wait for a cluster that has just been made."""
+
+    async def answers() -> bool:
+        try:
+            with translated():
+                return bool(await client.set("k", "x"))
+        except Unavailable:
+            return False
+
+    await until(answers)
+
+
+@pytest.mark.parametrize("place", ["rediss://one", "rediss+sentinel://one/main", "rediss+cluster://one"])
+async def test_the_options_of_tls_are_understood(place: str) -> None:
+    options = "ssl_ca_certs=/a&ssl_certfile=/b&ssl_keyfile=/c&ssl_cert_reqs=optional&ssl_check_hostname=false"
+    async with connect(f"{place}?{options}", connections=2, timeout=1) as client:
+        pools = [client.connection_pool]
+        if isinstance(pools[0], MasterPool):
+            pools += [sentinel.connection_pool for sentinel in pools[0].sentinel_manager.sentinels]
+        for pool in pools:
+            connection = pool.make_connection()  # type: ignore[no-untyped-call] # redis-py's
+            assert isinstance(connection, SSLConnection)
+            assert (connection.certfile, connection.keyfile, connection.ca_certs) == ("/b", "/c", "/a")
+            assert connection.check_hostname is False

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
+from ssl import SSLContext
 from urllib.parse import parse_qs, urlsplit
 
 from tests.support.processes import free_port
@@ -11,8 +12,9 @@ from tests.support.processes import free_port
 class Relay:
     """Passes bytes on, both ways, while it flows."""
 
-    def __init__(self, path: str, url: str, port: int) -> None:
+    def __init__(self, path: str, url: str, port: int, tls: SSLContext | None = None) -> None:
         self.url = url
+        self._tls = tls
         self._path = path
         self._port = port
         self._flows = asyncio.Event()
@@ -30,7 +32,7 @@ class Relay:
 
     async def listen(self) -> None:
         """Take connections."""
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._port)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._port, ssl=self._tls)
 
     async def cut(self) -> None:
         """End all connections, and refuse new ones."""
@@ -80,11 +82,11 @@ class Relay:
 
 
 @asynccontextmanager
-async def relayed(url: str) -> AsyncIterator[Relay]:
-    """Put a relay before the Postgres or Redis at `url`, which listens on a Unix socket."""
+async def relayed(url: str, tls: SSLContext | None = None) -> AsyncIterator[Relay]:
+    """Put a relay before the Postgres or Redis at `url`, which listens on a Unix socket. `tls` is for Redis alone."""
     parts, port = urlsplit(url), free_port()
     if parts.scheme == "unix":
-        relay = Relay(parts.path, f"redis://127.0.0.1:{port}", port)
+        relay = Relay(parts.path, f"{'rediss' if tls else 'redis'}://127.0.0.1:{port}", port, tls)
     else:
         options = parse_qs(parts.query)
         path = f"{options['host'][0]}/.s.PGSQL.{options['port'][0]}"
