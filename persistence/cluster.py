@@ -37,7 +37,7 @@ PAUSE: Final = 0.2
 # Seconds after which a server that the others don't name any more is let go. One that has not heard of a
 # failover yet may leave somebody out who is in use.
 GRACE: Final = 60.0
-# How many servers are asked that at once.
+# How many servers are asked at once who holds what.
 _ASKED: Final = 3
 # A command is sent where we think that it belongs, and twice where a server says that it does.
 _ROUNDS: Final = 3

@@ -12,7 +12,7 @@ All three kinds, a server, the master that Sentinels name, and a cluster, are us
 
 What a cluster needs of this code: `transaction=False`; commands that have their key first, and scripts;
 the keys of one script have one hash tag, as in `sw:{SESSION}:…`. One pipeline may have keys of any slots:
-it is one message and answer for each server, at the same time.
+it becomes one for each server, all at the same time. With scripts in it redis-py asks first whether they are known.
 """
 
 from collections.abc import Iterable, Iterator

@@ -102,7 +102,7 @@ def parse(url: str) -> Target:
 
 
 def _wrong(what: str) -> Misconfigured:
-    return Misconfigured(f"the URL of Redis {what}")
+    return Misconfigured(f"the URL of Redis {what} (are names and passwords percent-encoded?)")
 
 
 def _options(kind: Kind, secure: bool, written: str) -> dict[str, str]:

@@ -176,9 +176,12 @@ class Link:
 
     def _left(self, channel: str) -> bool:
         """Tell whether a leave was asked for; each answer counts for one."""
-        asked_for = self._leaving[channel] > 0
-        self._leaving -= Counter([channel])
-        return asked_for
+        if not self._leaving[channel]:
+            return False
+        self._leaving[channel] -= 1
+        if not self._leaving[channel]:
+            del self._leaving[channel]
+        return True
 
     def _lose(self, channels: set[str]) -> None:
         """Take note that this server does not hold these any more."""
@@ -249,6 +252,9 @@ class Subscriptions:
                 except TimeoutError:
                     self._doubtful = True
                 self._changed.clear()
+                for task in self._ending:
+                    # Once is not always enough, see persistence.tasks.
+                    task.cancel()
                 await self._arrange()
         finally:
             self._running = False

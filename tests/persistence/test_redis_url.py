@@ -89,8 +89,8 @@ def test_what_urls_say(url: str, expected: Target) -> None:
         ("redis://one/1/2", "path that is not the number of a database"),
         ("redis://one?db=", "database that is not a number"),
         ("redis://one?db=\N{ARABIC-INDIC DIGIT ONE}", "database that is not a number"),
-        ("redis://one?timeout=3", "option that it cannot have; it can have db$"),
-        ("redis://one?ssl_ca_certs=x", "it can have db$"),
+        ("redis://one?timeout=3", "option that it cannot have; it can have db \\("),
+        ("redis://one?ssl_ca_certs=x", "it can have db \\("),
         ("rediss://one?ssl_cert_reqs=maybe", "ssl_cert_reqs that is not"),
         ("rediss://one?ssl_check_hostname=0", "ssl_check_hostname that is not"),
         ("unix://run/valkey.sock", "must name a socket"),
@@ -99,10 +99,10 @@ def test_what_urls_say(url: str, expected: Target) -> None:
         ("redis+sentinel://one", "must name the service"),
         ("redis+sentinel://one/", "must name the service"),
         ("redis+sentinel://one/main/x", "database that is not a number"),
-        ("redis+sentinel://one/main?db=1", "it can have sentinel_password, sentinel_user$"),
+        ("redis+sentinel://one/main?db=1", "it can have sentinel_password, sentinel_user \\("),
         ("redis+cluster://one/1", "a cluster has only number 0"),
         ("redis+cluster://one/main", "database that is not a number"),
-        ("redis+cluster://one?db=0", "it can have none$"),
+        ("redis+cluster://one?db=0", "it can have none \\("),
     ],
 )
 def test_what_is_wrong_with_urls(url: str, complaint: str) -> None:
