@@ -50,18 +50,19 @@ class Presence:
                     await self._script(keys=_keys(part.session), args=self._arguments(part), client=pipe)
                 return [Whole(*counts) for counts in await pipe.execute()]
 
-    async def present(self, session: str, users: Sequence[str]) -> set[str]:
-        """Give those of the users who are written for the session by any node.
+    async def elsewhere(self, session: str, users: Sequence[str]) -> set[str]:
+        """Give those of the users who are written for the session by other nodes.
 
         Raises:
             Unavailable
         """
         leases, _, prefix = _keys(session)
         with translated():
+            nodes: list[bytes] = await self._redis.zrange(leases, 0, -1)  # type: ignore[assignment] # decodes nothing
             async with self._redis.pipeline(transaction=False) as pipe:
-                nodes: list[bytes] = await self._redis.zrange(leases, 0, -1)  # type: ignore[assignment] # decodes nothing
                 for node in nodes:
-                    pipe.smismember(prefix + node.decode(), list(users))
+                    if node.decode() != self._node:
+                        pipe.smismember(prefix + node.decode(), list(users))
                 found = await pipe.execute()
         return {user for node in found for user, there in zip(users, node, strict=True) if there}
 

@@ -175,10 +175,14 @@ class Mailroom:
         box.known = max(box.known, records[-1].seq)
         for connection, given in box.given.items():
             new = [record for record in records if record.seq > given]
-            if new and follows(given, [record.seq for record in new]) and _can_take(connection):
+            if self._fits(given, new) and _can_take(connection):
                 self._give(box, connection, new, records[-1].seq)
         if box.wanting:
             self._want(user)
+
+    def _fits(self, given: int, new: list[Record]) -> bool:
+        seqs = [record.seq for record in new]
+        return 0 < len(seqs) <= self._settings.inbox_page and follows(given, seqs)
 
     def _give(self, box: _Box, connection: Connection, records: Sequence[Record], upto: int, lost: int = 0) -> None:
         box.given[connection] = upto
@@ -247,9 +251,13 @@ class Mailroom:
             await asyncio.sleep(beat / 1000)
             if self._boxes:
                 await self._check()
-            for user in self._late:
-                self._want(user)
-            self._late.clear()
+            self._retry()
+
+    def _retry(self) -> None:
+        """Read again what could not be read."""
+        for user in self._late:
+            self._want(user)
+        self._late.clear()
 
     async def _check(self) -> None:
         # An append may take as long as the database's timeout from its time to its commit.

@@ -104,7 +104,7 @@ class Mentions:
         if not away:
             return []
         try:
-            there = await self._sources.presence.present(found.session, away)
+            there = await self._sources.presence.elsewhere(found.session, away)
         except StorageError:
             # Then this node's own part is all that is known: better told twice than not at all.
             there = set()

@@ -13,8 +13,9 @@ from msgspec import Struct
 # What a connection has been given that has not been told anything yet.
 NOTHING: Final = -1
 MAX_MENTIONS: Final = 5
-# A name that goes on beyond 64 characters is nobody's; what has a character of a name before it is an address.
-_MENTION: Final = re.compile(r"(?<![\w@])@([A-Za-z0-9_-]{1,64})(?![A-Za-z0-9_-])")
+# A name that goes on beyond 64 characters is nobody's; what has a letter before its `@` is an address. Not so
+# letters beyond ASCII: not every script has spaces.
+_MENTION: Final = re.compile(r"(?<![A-Za-z0-9_@])@([A-Za-z0-9_-]{1,64})(?![A-Za-z0-9_-])")
 
 
 class Share(Struct, frozen=True):
