@@ -53,6 +53,8 @@ class Mentions:
         self._limit = settings.mention_queue
         self._waiting: deque[tuple[str, Record]] = deque()
         self._wake = asyncio.Event()
+        self._done = asyncio.Event()
+        self._done.set()
 
     def take(self, session: str, records: Sequence[Record]) -> None:
         """Search committed events soon. The oldest give way where too many wait."""
@@ -62,6 +64,7 @@ class Mentions:
                     self._waiting.popleft()
                     metrics.MENTIONS_LOST.inc()
                 self._waiting.append((session, record))
+                self._done.clear()
                 self._wake.set()
 
     async def run(self) -> None:
@@ -71,6 +74,11 @@ class Mentions:
             self._wake.clear()
             while self._waiting:
                 await self._search(*self._waiting.popleft())
+            self._done.set()
+
+    async def drain(self) -> None:
+        """Wait until everything that was taken is searched."""
+        await self._done.wait()
 
     async def _search(self, session: str, record: Record) -> None:
         text = json.decode(record.body, type=ChatBody).text
