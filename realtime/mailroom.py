@@ -21,7 +21,7 @@ from persistence.inbox import Inboxes, InboxHead, Page
 from persistence.inbox_streams import Change
 from persistence.log import Record
 from realtime.backlog import Backlog
-from realtime.domain.inbox import NOTHING, follows, share
+from realtime.domain.inbox import NOTHING, follows, serves, share
 from realtime.protocol.events import Inbox, InboxEntry
 from realtime.settings import Settings
 from realtime.tasks import Tasks
@@ -227,7 +227,7 @@ class Mailroom:
         box.known = max(box.known, page.head.seq, page.end)
         box.sure = box.sure or page.sure
         for connection, given in box.given.items():
-            if given < page.end and _can_take(connection):
+            if serves(given, page.head.gone, page.after, page.end) and _can_take(connection):
                 self._serve(box, connection, given, page)
         if wanting := box.wanting:
             # What this page could not give, the next one may: but not at once, if it gave nothing.

@@ -29,8 +29,16 @@ class Share(Struct, frozen=True):
     lost: int
 
 
+def serves(given: int, gone: int, after: int, end: int) -> bool:
+    """Tell whether a page from above `after` to `end` takes a connection further, and leaves nothing out.
+
+    It was asked for those who were there then. Who has come since may need what lies before it.
+    """
+    return given < end and max(given, gone) >= after
+
+
 def share(given: int, acked: int, dropped: int, after: int, end: int) -> Share:
-    """Give what a connection that was given everything to `given` gets of the page from above `after` to `end`.
+    """Give what a connection that was given everything to `given` gets of a page that serves it.
 
     `acked` and `dropped` are the inbox's at the moment of the page, which has nothing that is gone.
     """

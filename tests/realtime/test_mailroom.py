@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 import redis.asyncio
 
+from persistence.inbox import Page
 from persistence.log import Entry
 from realtime.protocol.codec import Format
 from realtime.server import Server
@@ -458,6 +459,33 @@ async def test_a_node_that_stops_stores_what_it_took(migrated: str, redis_url: s
     async with serving(migrated, redis_url) as node, node.client(bob) as client:
         await until_id(client, 20)
         assert [entry["body"]["text"] for entry in entries(client)] == [f"{n}" for n in range(20)]
+
+
+async def test_a_device_that_comes_in_the_middle_of_a_read_misses_nothing(
+    migrated: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bob = fresh()
+    async with serving(migrated, redis_url, inbox_page=2) as node:
+        await fill(node, bob, 5)
+        backlog = node.node.mailroom._backlog
+        reading, go_on = asyncio.Event(), asyncio.Event()
+        read = backlog.read
+
+        async def late(after: dict[str, int]) -> dict[str, Page]:
+            pages = await read(after)
+            if after.get(bob) == 2:
+                reading.set()
+                await go_on.wait()
+            return pages
+
+        monkeypatch.setattr(backlog, "read", late)
+        async with node.client(bob) as first:
+            await reading.wait()
+            async with node.client(bob) as second:
+                go_on.set()
+                for device in (first, second):
+                    await until_id(device, 5)
+                    assert ids(device) == [1, 2, 3, 4, 5]
 
 
 async def test_nothing_is_kept_of_who_has_gone(node: RunningNode) -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from realtime.domain.inbox import MAX_MENTIONS, NOTHING, Share, follows, mentioned, share, whole
+from realtime.domain.inbox import MAX_MENTIONS, NOTHING, Share, follows, mentioned, serves, share, whole
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,26 @@ from realtime.domain.inbox import MAX_MENTIONS, NOTHING, Share, follows, mention
 )
 def test_shares(given_to: int, acked: int, dropped: int, after: int, end: int, expected: Share) -> None:
     assert share(given_to, acked, dropped, after, end) == expected
+
+
+@pytest.mark.parametrize(
+    ("given_to", "gone", "after", "end", "served"),
+    [
+        (NOTHING, 0, 0, 0, True),
+        (NOTHING, 3, 3, 5, True),
+        (3, 0, 3, 5, True),
+        (4, 0, 3, 5, True),
+        (1, 3, 3, 3, True),
+        # It has all of it already.
+        (5, 0, 3, 5, False),
+        (6, 0, 3, 5, False),
+        # It needs what lies before.
+        (NOTHING, 2, 3, 5, False),
+        (2, 0, 3, 5, False),
+    ],
+)
+def test_whom_a_page_serves(given_to: int, gone: int, after: int, end: int, *, served: bool) -> None:
+    assert serves(given_to, gone, after, end) is served
 
 
 @given(st.data())
