@@ -54,13 +54,12 @@ class Line:
 
     codec = JSON
 
-    def __init__(self, device: "Device", acked: int) -> None:
+    def __init__(self, device: "Device") -> None:
         self.open = True
         self.behind = False
         self.reached = 0
         self.got: list[int] = []
         self.lost = 0
-        self.acked_before = acked
         self._device = device
 
     def send(self, push: Any) -> None:
@@ -125,7 +124,7 @@ class Story:
     async def connect(self, device: Device, node: int) -> None:
         """Connect a device."""
         if device.line is None:
-            device.line, device.node = Line(device, self.acked), node
+            device.line, device.node = Line(device), node
             self.rooms[node].enter(cast("Connection", device.line), self.user)
 
     def cut(self, device: Device) -> None:
@@ -163,10 +162,15 @@ class Story:
             await self.connect(device, device.node)
         async with asyncio.timeout(5):
             for device in self.devices:
-                while cast("Line", device.line).reached < len(self.written):  # noqa: ASYNC110 - nobody is told
+                while self._given(device) < len(self.written):  # noqa: ASYNC110 - nobody is told
                     await asyncio.sleep(0.001)
         for device in self.devices:
             self._judge(cast("Line", device.line))
+
+    def _given(self, device: Device) -> int:
+        # What was acknowledged before it came is not pushed to a device, and so is not told by its line.
+        box = self.rooms[device.node]._boxes[self.user]
+        return box.given[cast("Connection", device.line)]
 
     def _judge(self, line: Line) -> None:
         # Everything is either given on this connection, or acknowledged, or said to be lost.
