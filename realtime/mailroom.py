@@ -222,6 +222,10 @@ class Mailroom:
         box = self._boxes.get(user)
         if box is None:
             return
+        if box.epoch and not page.head.epoch:
+            # Its first entry came while it was read, and was still empty.
+            self._late.add(user)
+            return
         if box.epoch != page.head.epoch:
             box.begin(page.head.epoch)
         box.known = max(box.known, page.head.seq, page.end)

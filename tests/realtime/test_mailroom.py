@@ -488,6 +488,31 @@ async def test_a_device_that_comes_in_the_middle_of_a_read_misses_nothing(
                     assert ids(device) == [1, 2, 3, 4, 5]
 
 
+async def test_a_first_entry_that_comes_in_the_middle_of_a_read_comes_at_once(
+    migrated: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bob = fresh()
+    # The beat would bring it, too.
+    async with serving(migrated, redis_url, head_check_ms=60_000) as node:
+        backlog = node.node.mailroom._backlog
+        reading, go_on = asyncio.Event(), asyncio.Event()
+        read = backlog.read
+
+        async def late(after: dict[str, int]) -> dict[str, Page]:
+            pages = await read(after)
+            reading.set()
+            await go_on.wait()
+            return pages
+
+        monkeypatch.setattr(backlog, "read", late)
+        async with node.client(bob) as client:
+            await reading.wait()
+            await fill(node, bob, 1)
+            go_on.set()
+            await until_id(client, 1)
+            assert ids(client) == [1]
+
+
 async def test_nothing_is_kept_of_who_has_gone(node: RunningNode) -> None:
     bob = fresh()
     async with node.client(bob), node.client(bob):
