@@ -493,7 +493,7 @@ async def test_a_first_entry_that_comes_in_the_middle_of_a_read_comes_at_once(
 ) -> None:
     bob = fresh()
     # The beat would bring it, too.
-    async with serving(migrated, redis_url, head_check_ms=60_000) as node:
+    async with serving(migrated, redis_url, head_check_ms=60_000, head_check_alone_ms=60_000) as node:
         backlog = node.node.mailroom._backlog
         reading, go_on = asyncio.Event(), asyncio.Event()
         read = backlog.read
