@@ -300,8 +300,8 @@ async def _wind_down(server: Server, node: Node) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(node.settings.shutdown_timeout):
             await node.writer.drain()
-            await node.mentions.drain()
             await node.mail.drain()
-            await node.mailroom.drain()
             await node.attendance.write_all()
+            await node.mentions.drain()
+            await node.mailroom.drain()
             await server.empty()

@@ -81,12 +81,10 @@ class Mentions:
         await self._done.wait()
 
     async def _search(self, session: str, record: Record) -> None:
-        text = json.decode(record.body, type=ChatBody).text
-        found = _Found(session, record, text, mentioned(text, record.sender))
-        if not found.users:
-            return
         try:
-            while not await self._tell(found):  # noqa: ASYNC110 - nobody tells when a store is back
+            text = json.decode(record.body, type=ChatBody).text
+            found = _Found(session, record, text, mentioned(text, record.sender))
+            while found.users and not await self._tell(found):  # noqa: ASYNC110 - nobody tells when a store is back
                 await asyncio.sleep(RETRY)
         except Exception:
             metrics.MENTIONS_LOST.inc()

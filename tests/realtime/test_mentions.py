@@ -162,11 +162,12 @@ async def test_what_goes_wrong_with_one_message_is_kept_from_the_next(node: Runn
     session = await node.session()
     await written(node, session, bob)
     before = metrics.MENTIONS_LOST._value.get()
-    broken = Record(7, 1, "chat.posted", "ann", None, '{"text":"@bob"}')
-    node.node.mentions.take("no session", [broken])
+    no_session = Record(7, 1, "chat.posted", "ann", None, '{"text":"@bob"}')
+    no_body = Record(7, 1, "chat.posted", "ann", None, "@")
+    node.node.mentions.take("no session", [no_session, no_body])
     async with node.client("ann") as ann:
         await ann.join(session)
         await ann.say(session, f"@{bob}")
         async with node.client(bob) as back:
             await until_id(back, 1)
-    assert metrics.MENTIONS_LOST._value.get() - before == 1
+    assert metrics.MENTIONS_LOST._value.get() - before == 2
