@@ -11,7 +11,10 @@ from persistence.postgres import Postgres
 
 
 class Entry(Struct, frozen=True, gc=False):
-    """An event to append. `body` is JSON; `age` says how many milliseconds ago it happened."""
+    """An event to append. `body` is JSON; `age` says how many milliseconds ago it happened.
+
+    An inbox takes the same; there `session` says whose it is: a user.
+    """
 
     session: str
     sender: str
@@ -143,6 +146,15 @@ class Log:
             "SELECT session, epoch, seq FROM log_heads WHERE session = ANY ($1::uuid[])", sessions
         )
         return {str(session): Head(epoch, seq) for session, epoch, seq in rows}
+
+    async def writers(self, session: str, users: Sequence[str]) -> set[str]:
+        """Give those of the users who have ever written in the session's log."""
+        rows = await self._postgres.rows(
+            "SELECT u FROM unnest($2::text[]) u WHERE EXISTS (SELECT FROM events WHERE session = $1 AND sender = u)",
+            session,
+            users,
+        )
+        return {str(user) for (user,) in rows}
 
     async def add_partitions(self, width_ms: int, ahead_ms: int) -> int:
         """Make the partitions from now to `ahead_ms` later, each `width_ms` wide; give how many were made."""

@@ -53,6 +53,22 @@ class Presence:
             replies = [exc] * len(parts)
         return [in_our_words(reply) if isinstance(reply, Exception) else Whole(*reply) for reply in replies]
 
+    async def elsewhere(self, session: str, users: Sequence[str]) -> set[str]:
+        """Give those of the users who are written for the session by other nodes.
+
+        Raises:
+            Unavailable
+        """
+        leases, _, prefix = _keys(session)
+        with translated():
+            nodes: list[bytes] = await self._redis.zrange(leases, 0, -1)  # type: ignore[assignment] # decodes nothing
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for node in nodes:
+                    if node.decode() != self._node:
+                        pipe.smismember(prefix + node.decode(), list(users))
+                found = await pipe.execute()
+        return {user for node in found for user, there in zip(users, node, strict=True) if there}
+
     def _arguments(self, part: Part) -> list[str | int]:
         return [
             self._node,

@@ -15,13 +15,16 @@ from starlette.types import ASGIApp
 
 from persistence import migrate
 from persistence.hints import Hints, HintSettings
-from persistence.log import Log
+from persistence.inbox import Inboxes
+from persistence.inbox_streams import InboxStreams
+from persistence.log import Log, Record
 from persistence.positions import Positions
 from persistence.postgres import PoolSettings, Postgres
 from persistence.presence import Presence
 from persistence.redis import Redis, connect
 from persistence.sessions import Sessions
 from realtime.attendance import Attendance
+from realtime.backlog import Backlog
 from realtime.draining import drain
 from realtime.feeds import Feeds
 from realtime.http import site
@@ -29,6 +32,9 @@ from realtime.http.endpoints import Context
 from realtime.http.health import Health
 from realtime.hub import Hub
 from realtime.lifecycle import Lifecycle
+from realtime.mail import Mail
+from realtime.mailroom import HINTS, Mailroom
+from realtime.mentions import Mentions, Sources
 from realtime.node import Node, Parts
 from realtime.places import Places
 from realtime.sampler import Sampler
@@ -39,7 +45,7 @@ from realtime.tasks import Tasks
 from realtime.telemetry import metrics
 from realtime.transport import Connection, parse_origins
 from realtime.video import Video
-from realtime.writer import Writer
+from realtime.writer import Publish, Writer
 from tokens.access import AccessSettings, SharedSecret
 
 DAY_MS: Final = 86_400_000
@@ -144,20 +150,46 @@ def _assemble(settings: Settings, postgres: Postgres, client: Redis, tasks: Task
     name = token_hex(8)
     storage, sessions, hub = Log(postgres), Sessions(postgres), Hub(settings)
     feeds = Feeds(name, storage, sessions, hub, tasks, settings)
-    feeds.hints = Hints(client, feeds.receive, HintSettings(backlog=settings.hint_backlog))
+    inboxes, mailroom = _inboxes(name, postgres, client, tasks, settings)
+    mail = Mail(inboxes, mailroom, settings)
+    hints = feeds.hints = mailroom.hints = Hints(client, feeds.receive, HintSettings(backlog=settings.hint_backlog))
+    hints.always(HINTS, mailroom.receive)
     lifecycle = Lifecycle(sessions, feeds, settings)
+    presence = Presence(client, name, settings.lease_ms)
+    attendance = Attendance(presence, feeds, hub, settings)
+    mentions = Mentions(Sources(storage, attendance, presence), mail, settings)
     parts = Parts(
         settings=settings,
         access=access_settings(settings),
         log=storage,
         feeds=feeds,
         hub=hub,
-        writer=Writer(storage, feeds.committed, settings),
-        attendance=Attendance(Presence(client, name, settings.lease_ms), feeds, hub, settings),
+        writer=Writer(storage, _published(feeds, mentions), settings),
+        attendance=attendance,
         lifecycle=lifecycle,
         places=Places(Positions(client, int(settings.positions_days * DAY_MS)), settings),
+        mail=mail,
+        mailroom=mailroom,
+        mentions=mentions,
     )
     return Node(parts), Video(sessions, lifecycle, settings)
+
+
+def _inboxes(
+    name: str, postgres: Postgres, client: Redis, tasks: Tasks, settings: Settings
+) -> tuple[Inboxes, Mailroom]:
+    inboxes = Inboxes(postgres, settings.inbox_entries)
+    streams = InboxStreams(client, settings.inbox_entries, settings.inbox_days * DAY_MS)
+    backlog = Backlog(inboxes, streams, settings)
+    return inboxes, Mailroom(name, inboxes, backlog, tasks, settings)
+
+
+def _published(feeds: Feeds, mentions: Mentions) -> Publish:
+    def publish(session: str, epoch: str, records: list[Record]) -> None:
+        feeds.committed(session, epoch, records)
+        mentions.take(session, records)
+
+    return publish
 
 
 def access_settings(settings: Settings) -> AccessSettings:
@@ -180,6 +212,8 @@ def _start(stack: AsyncExitStack, node: Node, server: Server, tasks: Tasks, sett
         node.heartbeat.run(),
         node.hub.watch(),
         node.places.run(),
+        *node.mailroom.works(),
+        node.mentions.run(),
         Sampler(node, server.connections).run(),
         _keep_partitions(storage, settings),
     ):
@@ -255,5 +289,8 @@ async def _wind_down(server: Server, node: Node) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(node.settings.shutdown_timeout):
             await node.writer.drain()
+            await node.mail.drain()
             await node.attendance.write_all()
+            await node.mentions.drain()
+            await node.mailroom.drain()
             await server.empty()

@@ -87,6 +87,11 @@ class Attendance:
         watch = self._watches.get(session)
         return watch.estimate if watch else Audience()
 
+    def has(self, session: str, user: str) -> bool:
+        """Tell whether the user is there on this node."""
+        watch = self._watches.get(session)
+        return watch is not None and user in watch.roster
+
     @property
     def connections(self) -> int:
         """Count this node's connections to sessions."""

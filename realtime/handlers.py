@@ -5,7 +5,7 @@ from secrets import token_hex
 from time import time, time_ns
 from typing import Any, Final, TypeAlias
 
-from realtime import chat
+from realtime import chat, direct
 from realtime.domain import access
 from realtime.domain.access import May
 from realtime.domain.clock import better, from_hello, from_pong
@@ -124,4 +124,6 @@ HANDLERS: Final[dict[type[commands.Command], Handler]] = {
     commands.SessionPause: _move,
     commands.SessionResume: _move,
     commands.SessionEnd: _move,
+    commands.DirectSend: direct.send,
+    commands.InboxAck: direct.ack,
 }

@@ -10,6 +10,9 @@ from realtime.feeds import Feeds
 from realtime.heartbeat import Heartbeat
 from realtime.hub import Hub
 from realtime.lifecycle import Lifecycle
+from realtime.mail import Mail
+from realtime.mailroom import Mailroom
+from realtime.mentions import Mentions
 from realtime.peer import Membership, Peer
 from realtime.places import Places
 from realtime.protocol.codes import Code, Refusal
@@ -32,6 +35,9 @@ class Parts(Struct, frozen=True, kw_only=True):
     attendance: Attendance
     lifecycle: Lifecycle
     places: Places
+    mail: Mail
+    mailroom: Mailroom
+    mentions: Mentions
 
 
 class Node:
@@ -47,6 +53,9 @@ class Node:
         self.attendance = parts.attendance
         self.lifecycle = parts.lifecycle
         self.places = parts.places
+        self.mail = parts.mail
+        self.mailroom = parts.mailroom
+        self.mentions = parts.mentions
         self.heartbeat = Heartbeat(self._head_of, parts.settings)
         self.draining = False
 

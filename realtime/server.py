@@ -65,6 +65,8 @@ class Server:
         for session in list(peer.joined) if peer else ():
             assert peer is not None
             self._node.leave(connection, peer, session)
+        if peer is not None:
+            self._node.mailroom.leave(connection, peer.identity.user)
         self._tell(connection, peer)
 
     def part(self, connection: Connection) -> None:
@@ -86,6 +88,8 @@ class Server:
     def catch_up(self, connection: Connection) -> None:
         """Have the hub watch it no more."""
         self._node.hub.catch_up(connection)
+        if connection.peer is not None:
+            self._node.mailroom.catch_up(connection.peer.identity.user)
 
     def _greet(self, connection: Connection, command: Command) -> None:
         if not isinstance(command, Hello):
@@ -101,6 +105,7 @@ class Server:
         connection.peer = peer
         self._node.heartbeat.add(connection)
         answer(connection, command, welcome(self._node, peer, command.id))
+        self._node.mailroom.enter(connection, peer.identity.user)
 
     def _carry_out(self, connection: Connection, peer: Peer, command: Command) -> None:
         try:

@@ -100,6 +100,17 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     lease_beat_ms: Annotated[Milliseconds, about("Milliseconds between renewals of the leases.")] = 3000
     audience_ms: Annotated[Milliseconds, about("Milliseconds between audience signals of one session.")] = 1000
 
+    inbox_entries: Annotated[
+        Count, about("Entries of a user's inbox that wait to be acknowledged; the oldest give way.")
+    ] = 1000
+    inbox_days: Annotated[Count, about("Days for which an entry of an inbox, and its key, is kept.")] = 7
+    inbox_page: Annotated[Count, about("Entries in one `inbox` push at most.")] = 50
+    inbox_lanes: Annotated[Count, about("Appends to inboxes by one process that run at the same time.")] = 2
+    inbox_backlog: Annotated[Count, about("Changes of inboxes that may wait to be copied to Redis.")] = 10_000
+    mention_queue: Annotated[
+        Count, about("Messages that may wait to be searched for mentions; the oldest give way.")
+    ] = 1000
+
     database_connections: Annotated[Count, about("Connections of one process to Postgres.")] = 8
     database_timeout: Annotated[Seconds, about("Seconds to wait for Postgres.")] = 5.0
     redis_connections: Annotated[Count, about("Connections of one process to each Redis server at most.")] = 16

@@ -9,18 +9,27 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from time import perf_counter
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import structlog
 from msgspec import Struct
 
 from persistence.errors import Rejected, StorageError
-from persistence.log import Appended, Entry, Log, Outcome, Record
+from persistence.log import Appended, Entry, Outcome, Record
 from realtime.protocol.codes import Code, Refusal
 from realtime.settings import Settings
 from realtime.telemetry import metrics
 
 Answer: TypeAlias = Appended | Refusal
+
+
+class Appends(Protocol):
+    """What appends entries: a log, or what takes them as a log does."""
+
+    async def append(self, entries: Sequence[Entry]) -> list[Appended]:
+        """Append a batch, as `persistence.log.Log` does."""
+
+
 Publish = Callable[[str, str, list[Record]], None]
 
 # How long a client should wait before it sends again what the database didn't take.
@@ -44,7 +53,7 @@ class Pending(Struct, frozen=True, gc=False):
 class Writer:
     """Appends entries in batches. `publish(session, epoch, records)` is called with what is new and durable."""
 
-    def __init__(self, log: Log, publish: Publish, settings: Settings) -> None:
+    def __init__(self, log: Appends, publish: Publish, settings: Settings) -> None:
         self._limit = settings.batch_queue
         self._lanes = [_Lane(log, publish, settings.batch_size) for _ in range(settings.batch_lanes)]
 
@@ -70,7 +79,7 @@ class Writer:
 
 
 class _Lane:
-    def __init__(self, log: Log, publish: Publish, batch_size: int) -> None:
+    def __init__(self, log: Appends, publish: Publish, batch_size: int) -> None:
         self._log = log
         self._publish = publish
         self._batch_size = batch_size

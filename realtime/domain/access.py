@@ -1,5 +1,6 @@
 """Who may do what: one table of actions, with the roles and the session states that allow each."""
 
+from collections.abc import Collection
 from enum import StrEnum
 from typing import Final
 
@@ -36,6 +37,8 @@ class Rule(Struct, frozen=True):
     states: frozenset[State]
 
 
+# Who may write directly to anyone.
+_OPENERS: Final = frozenset([AccessRole.SELLER, AccessRole.MODERATOR, AccessRole.ADMIN])
 _ANYONE: Final = frozenset(Role)
 _ANY_TIME: Final = frozenset(State)
 
@@ -107,3 +110,36 @@ def check_create(standing: AccessRole) -> None:
     """
     if standing not in (AccessRole.SELLER, AccessRole.ADMIN):
         raise Refusal(Code.FORBIDDEN, "only sellers may create sessions")
+
+
+def may_open(standing: AccessRole, user: str, to: str, hosts: Collection[str]) -> bool:
+    """Tell whether a user may write directly to another unasked; if not, then still in answer to one who wrote first.
+
+    `hosts` are those of the sessions that the user has joined.
+
+    Raises:
+        Refusal: `forbidden`, to oneself.
+    """
+    if user == to:
+        raise Refusal(Code.FORBIDDEN, "nobody writes to themselves")
+    return standing in _OPENERS or to in hosts
+
+
+def check_answer(written_to: bool) -> None:
+    """Let pass an answer to one who wrote first.
+
+    Raises:
+        Refusal: `forbidden`.
+    """
+    if not written_to:
+        raise Refusal(Code.FORBIDDEN, "only to the host of a session that you have joined, or to who wrote to you")
+
+
+def check_notice(standing: AccessRole) -> None:
+    """Let pass who may send notices.
+
+    Raises:
+        Refusal: `forbidden`.
+    """
+    if standing not in (AccessRole.MODERATOR, AccessRole.ADMIN):
+        raise Refusal(Code.FORBIDDEN, "only moderators may send notices")

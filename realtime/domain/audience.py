@@ -24,6 +24,9 @@ class Roster:
         self._written: set[str] = set()
         self._touched: set[str] = set()
 
+    def __contains__(self, user: str) -> bool:
+        return user in self._users
+
     def enter(self, user: str) -> None:
         """Count one more connection of `user`."""
         self._users[user] = self._users.get(user, 0) + 1

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from time import time
 from typing import Annotated, Any, Final
+from uuid import UUID
 
 from msgspec import Meta, Raw, Struct
 
@@ -19,7 +20,7 @@ from realtime.protocol.codec import JSON
 from realtime.protocol.codes import Code, Refusal
 from realtime.protocol.commands import PageSize
 from realtime.protocol.replies import AgoraToken, SessionView
-from realtime.protocol.types import MAX_INTEGER, Millis, Seq, SessionId
+from realtime.protocol.types import MAX_INTEGER, Millis, Seq, SessionId, UserId
 from realtime.search import Search
 from realtime.video import Video
 from tokens.access import AccessDenied, AccessRole, Identity, mint
@@ -67,6 +68,27 @@ class EventPath(SessionPath, frozen=True):
     """The path parameters of an event's endpoints."""
 
     seq: Seq
+
+
+class UserPath(Struct, frozen=True):
+    """The path parameters of a user's endpoints."""
+
+    id: UserId
+
+
+class NewNotice(Struct, frozen=True, forbid_unknown_fields=True):
+    """The body that puts a notice into a user's inbox. The same `key` again gets the first answer again."""
+
+    key: UUID
+    text: str
+    session: SessionId | None = None
+
+
+class Noticed(Struct, frozen=True):
+    """A notice that is durable, and since when."""
+
+    key: UUID
+    at: Millis
 
 
 class NewSession(Struct, frozen=True, forbid_unknown_fields=True):
@@ -194,6 +216,14 @@ async def issue_agora_token(context: Context, call: Call) -> AgoraToken:
     return await context.video.issue(call.user, call.session)
 
 
+async def send_notice(context: Context, call: Call) -> Noticed:
+    """Put a notice into a user's inbox."""
+    access.check_notice(call.user.role)
+    body = call.body
+    appended = await context.node.mail.notify(call.path.id, call.user.user, body.key, body.text, body.session)
+    return Noticed(body.key, appended.at)
+
+
 async def mint_dev_token(context: Context, call: Call) -> DevToken:
     """Mint an access token for anyone. Exists in dev mode only."""
     access_settings, now = context.node.access, int(time())
@@ -299,6 +329,15 @@ ENDPOINTS: Final = [
         handle=issue_agora_token,
         summary="Issue an Agora token",
         reply=AgoraToken,
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/users/{id}/notices",
+        handle=send_notice,
+        summary="Put a notice into a user's inbox",
+        parameters=UserPath,
+        body=NewNotice,
+        reply=Noticed,
     ),
     Endpoint(
         method="POST",

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
-from realtime.protocol.types import CommandId, Millis, Position, Seq, SessionId
+from realtime.protocol.types import CommandId, Millis, Position, Seq, SessionId, UserId
 
 MAX_PAGE = 200
 # Far above what any identity provider issues, far below what would be worth parsing.
@@ -116,9 +116,24 @@ class SessionEnd(SessionCommand, tag="session.end", frozen=True, kw_only=True):
     """End the session, for good."""
 
 
+class DirectSend(Command, tag="direct.send", frozen=True, kw_only=True):
+    """Put a message into a user's inbox. The same `key` again gets the first answer again."""
+
+    user: UserId
+    key: UUID
+    text: str
+
+
+class InboxAck(Command, tag="inbox.ack", frozen=True, kw_only=True):
+    """Take everything up to and including the entry `upto` out of one's own inbox."""
+
+    upto: Seq
+
+
 Transition = SessionStart | SessionPause | SessionResume | SessionEnd
 Chat = ChatSend | ChatEdit | ChatDelete
-AnyCommand = Hello | Pong | Join | Leave | Chat | History | Typing | SessionCreate | Transition
+Direct = DirectSend | InboxAck
+AnyCommand = Hello | Pong | Join | Leave | Chat | History | Typing | SessionCreate | Transition | Direct
 
 
 def type_of(command: Command) -> str:

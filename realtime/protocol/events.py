@@ -4,7 +4,7 @@ from enum import StrEnum
 
 from msgspec import Raw, Struct
 
-from realtime.protocol.types import Millis, Position, Seq, SessionId
+from realtime.protocol.types import Epoch, Millis, Position, Seq, SessionId
 
 
 class Kind(StrEnum):
@@ -18,6 +18,14 @@ class Kind(StrEnum):
     SESSION_PAUSED = "session.paused"
     SESSION_RESUMED = "session.resumed"
     SESSION_ENDED = "session.ended"
+
+
+class InboxKind(StrEnum):
+    """The kinds of entry that an inbox may hold."""
+
+    DIRECT = "direct"
+    MENTION = "mention"
+    NOTICE = "notice"
 
 
 class Push(Struct, kw_only=True, frozen=True, omit_defaults=True, tag_field="type"):
@@ -115,3 +123,47 @@ class Ping(Push, tag="ping", frozen=True, kw_only=True):
 
     now: Millis
     heads: dict[SessionId, Position]
+
+
+class InboxEntry(Struct, frozen=True):
+    """An entry of the user's inbox. `body` depends on `kind`; `key` is the sender's own."""
+
+    id: Seq
+    at: Millis
+    kind: str
+    by: str
+    key: str
+    body: Raw
+
+
+class DirectBody(Struct, frozen=True):
+    """The body of `direct`."""
+
+    text: str
+
+
+class MentionBody(Struct, frozen=True):
+    """The body of `mention`: which message it was."""
+
+    session: SessionId
+    seq: Seq
+    text: str
+
+
+class NoticeBody(Struct, frozen=True, omit_defaults=True):
+    """The body of `notice`, and the session that it is about."""
+
+    text: str
+    session: SessionId | None = None
+
+
+class Inbox(Push, tag="inbox", frozen=True, kw_only=True):
+    """Entries of the user's inbox, ascending: with them, everything up to `upto` has been given.
+
+    `lost` of those before them were taken out before anybody acknowledged them.
+    """
+
+    epoch: Epoch
+    upto: Seq
+    lost: int = 0
+    entries: Raw

@@ -25,7 +25,9 @@ COMMANDS: Final = Counter("stagewire_commands", "Commands, by type and outcome."
 REFUSALS: Final = Counter("stagewire_refusals", "Refused commands and requests, by code.", ["code"])
 CLOSES: Final = Counter("stagewire_closes", "Closed connections, by close code.", ["code"])
 
-APPENDED: Final = Counter("stagewire_events_appended", "Events appended to logs by this node.", ["outcome"])
+APPENDED: Final = Counter(
+    "stagewire_events_appended", "Events and entries appended to logs and inboxes by this node.", ["outcome"]
+)
 BATCH: Final = Histogram("stagewire_batch_events", "Events in one append.", buckets=_SIZES)
 COMMIT: Final = Histogram("stagewire_commit_seconds", "From sending a batch to its commit.", buckets=_FAST)
 QUEUED: Final = Gauge("stagewire_batch_queue_events", "Events that wait to be appended.", multiprocess_mode="livesum")
@@ -42,6 +44,12 @@ HINTS: Final = Counter("stagewire_hints", "Hints, sent, received or dropped.", [
 HINTS_LOST: Final = Counter("stagewire_hints_lost_events", "Events that no hint brought, read from Postgres instead.")
 HOLES: Final = Counter("stagewire_holes", "Holes in a log's hints, by how they closed.", ["healed_by"])
 HEAL: Final = Histogram("stagewire_heal_seconds", "From noticing a hole to closing it.", buckets=_FAST)
+INBOX_ENTRIES: Final = Counter("stagewire_inbox_entries", "Entries appended to inboxes by this node.", ["kind"])
+INBOX_DELIVERIES: Final = Counter("stagewire_inbox_deliveries", "Entries of inboxes written to connections.")
+INBOX_READS: Final = Counter("stagewire_inbox_reads", "Pages of inboxes read, by where from.", ["source"])
+INBOX_REBUILT: Final = Counter("stagewire_inbox_rebuilt", "Copies of inboxes written anew from Postgres.")
+INBOX_HEALED: Final = Counter("stagewire_inbox_healed", "Changes of inboxes that no hint brought, found in Postgres.")
+MENTIONS_LOST: Final = Counter("stagewire_mentions_lost", "Messages that were never searched for mentions.")
 TOKENS: Final = Histogram("stagewire_agora_token_seconds", "To issue an Agora token.", buckets=_FAST)
 POOL_WAIT: Final = Histogram("stagewire_postgres_pool_wait_seconds", "Waiting for a connection.", buckets=_FAST)
 REQUESTS: Final = Histogram("stagewire_http_request_seconds", "HTTP requests.", ["route", "status"], buckets=_FAST)

@@ -272,3 +272,11 @@ async def test_ids_that_the_database_makes_are_of_their_moment(postgres: Postgre
         " CROSS JOIN LATERAL (SELECT (extract(epoch FROM uuid_extract_timestamp(id)) * 1000)::bigint AS at)"
     )
     assert [row[0] for row in rows] == [True] * 100
+
+
+async def test_who_has_written_in_a_session(postgres: Postgres, session: str) -> None:
+    log, other = Log(postgres), (await Sessions(postgres).create("alice", "Another show")).id
+    await log.append([chat(session), chat(session, sender="eve"), chat(other, sender="zoe")])
+    assert await log.writers(session, ["alice", "bob", "zoe", "nobody"]) == {"alice", "bob"}
+    assert await log.writers(other, ["alice", "bob", "zoe"]) == {"alice", "zoe"}
+    assert await log.writers(session, []) == set()

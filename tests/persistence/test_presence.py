@@ -206,3 +206,13 @@ def test_the_whole_is_all_that_came_and_has_not_gone(redis_url: str, steps: list
         cleaner.flushall()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(play())
+
+
+async def test_who_is_written_by_other_nodes(client: Redis) -> None:
+    a, b = Presence(client, "a", LONG), Presence(client, "b", LONG)
+    assert await a.elsewhere("s", ["bob"]) == set()
+    await one(a, connections=1, entered=["bob"])
+    await one(b, connections=1, entered=["eve"])
+    await b.write([Part(session="other", connections=1, entered=["zoe"])])
+    assert await a.elsewhere("s", ["bob", "eve", "zoe", "*"]) == {"eve"}
+    assert await b.elsewhere("s", ["bob", "eve", "zoe", "*"]) == {"bob"}

@@ -2,7 +2,19 @@ from itertools import product
 
 import pytest
 
-from realtime.domain.access import May, Role, check, check_create, check_delete, check_edit, check_role, role_in
+from realtime.domain.access import (
+    May,
+    Role,
+    check,
+    check_answer,
+    check_create,
+    check_delete,
+    check_edit,
+    check_notice,
+    check_role,
+    may_open,
+    role_in,
+)
 from realtime.domain.session import State
 from realtime.protocol.codes import Code, Refusal
 from tokens.access import AccessRole
@@ -89,4 +101,35 @@ def test_a_message_is_changed_by_its_author_and_deleted_by_moderators_as_well(ro
         return
     with pytest.raises(Refusal) as refused:
         check_delete(role, "eve", "bob")
+    assert refused.value.code is Code.FORBIDDEN
+
+
+@pytest.mark.parametrize(("standing", "to"), list(product(AccessRole, ["host", "other"])))
+def test_who_writes_directly_to_whom_unasked(standing: AccessRole, to: str) -> None:
+    unasked = standing is not AccessRole.VIEWER or to == "host"
+    assert may_open(standing, "bob", to, {"host", "another host"}) is unasked
+    assert may_open(standing, "bob", to, ()) is (standing is not AccessRole.VIEWER)
+
+
+@pytest.mark.parametrize("standing", AccessRole)
+def test_nobody_writes_to_themselves(standing: AccessRole) -> None:
+    with pytest.raises(Refusal) as refused:
+        may_open(standing, "bob", "bob", {"bob"})
+    assert refused.value.code is Code.FORBIDDEN
+
+
+def test_who_was_written_to_may_answer() -> None:
+    check_answer(written_to=True)
+    with pytest.raises(Refusal) as refused:
+        check_answer(written_to=False)
+    assert refused.value.code is Code.FORBIDDEN
+
+
+@pytest.mark.parametrize("standing", AccessRole)
+def test_moderators_and_admins_send_notices(standing: AccessRole) -> None:
+    if standing in (AccessRole.MODERATOR, AccessRole.ADMIN):
+        check_notice(standing)
+        return
+    with pytest.raises(Refusal) as refused:
+        check_notice(standing)
     assert refused.value.code is Code.FORBIDDEN

@@ -15,6 +15,8 @@ from tokens.access import AccessRole
 APP = grants.App("970CA35de60c44645bbae8a215061b33", "5CFd2fd1755d40ecb72977518be15d3b")
 SELLER = token("ann", AccessRole.SELLER)
 VIEWER = token("bob")
+MODERATOR = token("mod", AccessRole.MODERATOR)
+NOTICE = {"key": "5f0c3b1e-9d7a-4e52-8a3c-2f1b6d9e0c4a", "text": "Mind your words."}
 UNKNOWN = "01890000-0000-7000-8000-000000000000"
 
 
@@ -86,6 +88,15 @@ async def test_lists_and_pages(node: RunningNode) -> None:
         ("GET", "/v1/sessions?limit=5&limit=6", "viewer", {}, 400, "bad_request"),
         ("GET", f"/v1/sessions/{UNKNOWN}/events?before=x", "viewer", {}, 400, "bad_request"),
         ("POST", f"/v1/sessions/{UNKNOWN}/agora-token", "viewer", {}, 503, "not_configured"),
+        ("POST", "/v1/users/bob/notices", "viewer", {"json": NOTICE}, 403, "forbidden"),
+        ("POST", "/v1/users/bob/notices", "seller", {"json": NOTICE}, 403, "forbidden"),
+        ("POST", "/v1/users/bob/notices", None, {"json": NOTICE}, 401, "unauthenticated"),
+        ("POST", "/v1/users/b%20b/notices", "moderator", {"json": NOTICE}, 400, "bad_request"),
+        ("POST", "/v1/users/bob%0A/notices", "moderator", {"json": NOTICE}, 400, "bad_request"),
+        ("POST", "/v1/users/bob/notices", "moderator", {"json": {"text": "x"}}, 400, "bad_request"),
+        ("POST", "/v1/users/bob/notices", "moderator", {"json": {**NOTICE, "text": " "}}, 400, "bad_request"),
+        ("POST", "/v1/users/bob/notices", "moderator", {"json": {**NOTICE, "session": "x"}}, 400, "bad_request"),
+        ("POST", "/v1/users/bob/notices", "moderator", {"json": {**NOTICE, "text": "x" * 1001}}, 413, "too_large"),
         ("DELETE", "/v1/sessions", "viewer", {}, 405, "bad_request"),
         ("GET", "/nowhere", None, {}, 404, "not_found"),
         ("GET", "//v1//sessions", "viewer", {}, 404, "not_found"),
@@ -97,12 +108,30 @@ async def test_lists_and_pages(node: RunningNode) -> None:
 async def test_refusals(
     node: RunningNode, method: str, path: str, who: str | None, options: dict[str, Any], status: int, code: str | None
 ) -> None:
-    tokens = {"viewer": VIEWER, "seller": SELLER, "forger": "x.y.z"}
+    tokens = {"viewer": VIEWER, "seller": SELLER, "moderator": MODERATOR, "forger": "x.y.z"}
     refused = await node.request(method, path, tokens.get(who or ""), **options)
     assert refused.status_code == status, refused.text
     error = refused.json()["error"]
     assert code in (error["code"], None)
     assert error["message"]
+
+
+async def test_a_notice_is_put_into_an_inbox_once(node: RunningNode) -> None:
+    session = await node.session()
+    notice = {**NOTICE, "session": session}
+    async with node.client("pat") as pat:
+        for who in (MODERATOR, MODERATOR):
+            sent = await node.request("POST", "/v1/users/pat/notices", who, json=notice)
+            assert (sent.status_code, sent.json()["key"]) == (200, NOTICE["key"])
+        again = await node.request("POST", "/v1/users/pat/notices", MODERATOR, json=NOTICE)
+        assert (again.status_code, again.json()["error"]["code"]) == (409, "conflict")
+        admin = token("root", AccessRole.ADMIN)
+        assert (await node.request("POST", "/v1/users/pat/notices", admin, json=NOTICE)).status_code == 200
+        [first] = (await pat.until(type="inbox", upto=1))["entries"]
+        [second] = (await pat.until(type="inbox", upto=2))["entries"]
+    assert (first["kind"], first["by"], first["key"]) == ("notice", "mod", NOTICE["key"])
+    assert first["body"] == {"text": NOTICE["text"], "session": session}
+    assert (second["by"], second["body"]) == ("root", {"text": NOTICE["text"]})
 
 
 async def test_dev_tokens_are_minted_in_dev_mode_only(node: RunningNode, migrated: str, redis_url: str) -> None:
@@ -204,6 +233,7 @@ async def test_openapi_describes_every_endpoint(node: RunningNode) -> None:
         "/v1/sessions/{id}/events/{seq}/edits",
         "/v1/sessions/{id}/search",
         "/v1/sessions/{id}/agora-token",
+        "/v1/users/{id}/notices",
         "/dev/token",
     }
     refs = set(document["components"]["schemas"])

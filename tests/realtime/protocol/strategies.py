@@ -33,6 +33,8 @@ FIELDS: Final[dict[str, st.SearchStrategy[Any]]] = {
     "limit": st.integers(1, commands.MAX_PAGE),
     "on": st.booleans(),
     "title": st.text(),
+    "user": st.from_regex("[A-Za-z0-9_-]{1,64}", fullmatch=True),
+    "upto": NUMBERS,
 }
 
 

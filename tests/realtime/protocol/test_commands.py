@@ -28,6 +28,8 @@ WIRE: dict[str, tuple[type[Command], dict[str, Any], dict[str, Any]]] = {
     "session.pause": (commands.SessionPause, ABOUT, {}),
     "session.resume": (commands.SessionResume, ABOUT, {}),
     "session.end": (commands.SessionEnd, ABOUT, {}),
+    "direct.send": (commands.DirectSend, {"user": "bob", "key": KEY, "text": ""}, {}),
+    "inbox.ack": (commands.InboxAck, {"upto": 1}, {}),
 }
 NAMES = list(WIRE)
 FULL = {name: {"type": name, "id": 7, **least, **more} for name, (_, least, more) in WIRE.items()}
@@ -50,6 +52,8 @@ BAD: dict[str, list[Any]] = {
     "client": ["x" * 65, 5, True, []],
     "text": NO_TEXTS,
     "title": NO_TEXTS,
+    "user": ["", "x" * 65, "bob\n", "b b", "b\x00", "bób", "*", "{bob}", "a:b", "../bob", *NO_TEXTS],
+    "upto": NO_INTEGERS,
     "on": ["true", 0, 1, None, []],
     "since": [
         "e",
@@ -113,7 +117,15 @@ def test_what_no_field_may_hold(name: str, field: str, value: Any) -> None:
 
 @pytest.mark.parametrize(
     ("name", "field", "value"),
-    [("hello", "token", "x" * 8192), ("hello", "client", "x" * 64), ("history", "limit", 1), ("history", "limit", 200)],
+    [
+        ("hello", "token", "x" * 8192),
+        ("hello", "client", "x" * 64),
+        ("history", "limit", 1),
+        ("history", "limit", 200),
+        ("direct.send", "user", "x" * 64),
+        ("direct.send", "user", "_-09AZaz"),
+        ("inbox.ack", "upto", 0),
+    ],
     ids=lambda value: str(value)[:40],
 )
 def test_the_bounds_themselves_are_within(name: str, field: str, value: Any) -> None:

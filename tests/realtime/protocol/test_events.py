@@ -9,8 +9,14 @@ from realtime.protocol.events import (
     AudienceSignal,
     ChangeBody,
     ChatBody,
+    DirectBody,
     Event,
+    Inbox,
+    InboxEntry,
+    InboxKind,
     Kind,
+    MentionBody,
+    NoticeBody,
     Ping,
     Push,
     SessionBody,
@@ -52,6 +58,14 @@ SESSION = "01932c07-3a6e-7cc0-8000-000000000001"
             AudienceSignal(session=SESSION, audience=Audience()),
             {"type": "signal", "session": SESSION, "kind": "audience", "audience": {"connections": 0, "users": 0}},
         ),
+        (
+            Inbox(epoch="e", upto=7, entries=Raw(b'[{"id":7}]')),
+            {"type": "inbox", "epoch": "e", "upto": 7, "entries": [{"id": 7}]},
+        ),
+        (
+            Inbox(epoch="e", upto=7, lost=2, entries=Raw(b"[]")),
+            {"type": "inbox", "epoch": "e", "upto": 7, "lost": 2, "entries": []},
+        ),
         (Ping(now=5, heads={}), {"type": "ping", "now": 5, "heads": {}}),
         (
             Ping(now=5, heads={SESSION: Position("e", 0)}),
@@ -77,6 +91,17 @@ def test_the_body_of_a_change() -> None:
     assert msgspec.json.encode(ChangeBody(seq=3, text="hi")) == b'{"seq":3,"text":"hi"}'
     assert msgspec.json.encode(ChangeBody(seq=3)) == b'{"seq":3}'
     assert msgspec.json.encode(ChangeBody(seq=3, deleted=True)) == b'{"seq":3,"deleted":true}'
+
+
+def test_entries_of_an_inbox_and_their_bodies() -> None:
+    entry = InboxEntry(id=7, at=9, kind=InboxKind.DIRECT, by="ann", key="k", body=Raw(b'{"text":"hi"}'))
+    wire = b'{"id":7,"at":9,"kind":"direct","by":"ann","key":"k","body":{"text":"hi"}}'
+    assert msgspec.json.encode(entry) == wire
+    assert msgspec.json.encode(DirectBody("hi")) == b'{"text":"hi"}'
+    assert msgspec.json.encode(NoticeBody("hi")) == b'{"text":"hi"}'
+    assert msgspec.json.encode(NoticeBody("hi", SESSION)) == b'{"text":"hi","session":"%s"}' % SESSION.encode()
+    mention = MentionBody(session=SESSION, seq=3, text="@bob")
+    assert msgspec.json.encode(mention) == b'{"session":"%s","seq":3,"text":"@bob"}' % SESSION.encode()
 
 
 def test_the_body_of_a_session_event_may_grow() -> None:

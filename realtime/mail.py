@@ -1,0 +1,86 @@
+"""What is put into inboxes: direct messages, mentions and notices. One way for all, in batches, as for a log."""
+
+import asyncio
+from functools import partial
+from uuid import UUID
+
+from msgspec import Struct, json, structs
+
+from persistence.inbox import Inboxes
+from persistence.log import Appended, Entry
+from realtime.mailroom import Mailroom
+from realtime.protocol.codes import Refusal
+from realtime.protocol.events import InboxKind, NoticeBody
+from realtime.protocol.text import clean
+from realtime.settings import Settings
+from realtime.writer import Answer, Pending, Writer
+
+
+class Mail:
+    """Appends to inboxes."""
+
+    def __init__(self, inboxes: Inboxes, mailroom: Mailroom, settings: Settings) -> None:
+        self._settings = settings
+        self._inboxes = inboxes
+        lanes = structs.replace(settings, batch_lanes=settings.inbox_lanes)
+        self._writer = Writer(inboxes, mailroom.committed, lanes)
+
+    def submit(self, pending: Pending) -> None:
+        """Append an entry soon.
+
+        Raises:
+            Refusal: `unavailable`, too many are waiting.
+        """
+        self._writer.submit(pending)
+
+    async def append(self, entry: Entry) -> Appended:
+        """Append an entry, and wait until it is durable. Whoever stops waiting does not stop it.
+
+        Raises:
+            Refusal: `conflict`, the key was used for something else; `unavailable`, nobody knows.
+        """
+        answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self.submit(Pending(entry, partial(_settle, answered)))
+        answer = await answered
+        if isinstance(answer, Refusal):
+            raise answer
+        return answer
+
+    async def notify(self, user: str, by: str, key: UUID, text: str, session: str | None = None) -> Appended:
+        """Put a notice into a user's inbox, once for each key, and wait until it is durable.
+
+        Raises:
+            Refusal: `bad_request` or `too_large` for the text, `conflict` for the key; `unavailable`.
+        """
+        cleaned = self.clean(text)
+        return await self.append(entry(user, by, key, InboxKind.NOTICE, NoticeBody(cleaned, session)))
+
+    def clean(self, text: str) -> str:
+        """Give a text as it will be stored.
+
+        Raises:
+            Refusal: `bad_request` or `too_large`.
+        """
+        return clean(text, max_characters=self._settings.text_characters, max_bytes=self._settings.text_bytes)
+
+    async def wrote(self, user: str, sender: str) -> bool:
+        """Tell whether the sender has written to the user, as far back as inboxes reach.
+
+        Raises:
+            Unavailable
+        """
+        return await self._inboxes.wrote(user, sender, InboxKind.DIRECT)
+
+    async def drain(self) -> None:
+        """Wait until everything that was submitted is answered."""
+        await self._writer.drain()
+
+
+def entry(user: str, by: str, key: UUID, kind: InboxKind, body: Struct) -> Entry:
+    """Give an entry for a user's inbox."""
+    return Entry(user, by, key, kind, json.encode(body).decode())
+
+
+def _settle(answered: asyncio.Future[Answer], answer: Answer) -> None:
+    if not answered.done():
+        answered.set_result(answer)
