@@ -16,6 +16,7 @@ from redis.asyncio.client import PubSub
 
 from persistence.errors import StorageError, Unavailable
 from persistence.redis import Redis, translated
+from persistence.seldom import Seldom
 
 Receive = Callable[[str, bytes], None]
 
@@ -25,6 +26,7 @@ _PREFIX: Final = "sw:hints:"
 # Everyone listens here, so that a connection always has something to stay subscribed to.
 _ALL: Final = _PREFIX + "all"
 log = structlog.get_logger("hints")
+seldom_log = Seldom(log)
 
 
 class HintSettings(Struct, frozen=True):
@@ -125,7 +127,7 @@ class Hints:
                 self.sent += len(batch)
             except StorageError as exc:
                 self.dropped += len(batch)
-                log.warning("hints lost", count=len(batch), reason=str(exc))
+                seldom_log.warning("hints lost", count=len(batch), reason=str(exc))
 
     async def _publish(self, batch: deque[tuple[str, bytes]]) -> None:
         with translated():
@@ -139,7 +141,7 @@ class Hints:
             try:
                 await self._listen()
             except StorageError as exc:
-                log.warning("hints stopped", reason=str(exc))
+                seldom_log.warning("hints stopped", reason=str(exc))
             except Exception:
                 # Whatever one hint has done to its receiver, the next ones must come.
                 log.exception("hints stopped")

@@ -36,7 +36,7 @@ from realtime.search import Search
 from realtime.server import Server
 from realtime.settings import Settings
 from realtime.tasks import Tasks
-from realtime.telemetry import metrics
+from realtime.telemetry.pool import Meter
 from realtime.transport import Connection, parse_origins
 from realtime.video import Video
 from realtime.writer import Writer
@@ -130,14 +130,25 @@ async def running(settings: Settings, sockets: Sockets) -> AsyncIterator[Node]:
 
 
 async def _postgres(stack: AsyncExitStack, settings: Settings) -> Postgres:
-    timeout = settings.database_timeout
-    pool = PoolSettings(settings.database_url, settings.database_connections, timeout, timeout)
-    postgres = Postgres(pool, metrics.POOL_WAIT.observe)
+    postgres = Postgres(pool_settings(settings), Meter())
     await postgres.open()
     stack.push_async_callback(postgres.close)
     await migrate.check(postgres)
     await _add_partitions(Log(postgres), settings)
     return postgres
+
+
+def pool_settings(settings: Settings) -> PoolSettings:
+    """Give how a process uses Postgres."""
+    return PoolSettings(
+        url=settings.database_url,
+        connections=settings.database_connections,
+        timeout=settings.database_timeout,
+        command_timeout=settings.database_timeout,
+        failures=settings.database_failures,
+        pause=settings.database_pause,
+        unsafe=settings.allow_unsafe_postgres,
+    )
 
 
 def _assemble(settings: Settings, postgres: Postgres, client: Redis, tasks: Tasks) -> tuple[Node, Video]:
@@ -252,8 +263,12 @@ async def _websocket(server: Server, node: Node, health: Health, listener: socke
 async def _wind_down(server: Server, node: Node) -> None:
     """Say goodbye, and keep every promise that was made."""
     await drain(server, node.settings)
+    within = node.settings.shutdown_timeout
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(node.settings.shutdown_timeout):
-            await node.writer.drain()
+        async with asyncio.timeout(within):
+            # A message that is not answered by then is simply not acknowledged.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(within / 2):
+                    await node.writer.drain()
             await node.attendance.write_all()
             await server.empty()

@@ -7,13 +7,14 @@ import structlog
 
 from persistence.errors import StorageError
 from persistence.presence import Part, Presence, Whole
+from persistence.seldom import Seldom
 from realtime.domain.audience import Roster
 from realtime.feeds import Feeds
 from realtime.hub import Hub
 from realtime.protocol.events import Audience, AudienceSignal
 from realtime.settings import Settings
 
-log = structlog.get_logger("attendance")
+seldom_log = Seldom(structlog.get_logger("attendance"))
 
 
 class _Watch:
@@ -117,7 +118,7 @@ class Attendance:
         try:
             wholes = await self._presence.write(parts)
         except StorageError as exc:
-            log.warning("audience not written", sessions=len(sessions), reason=str(exc))
+            seldom_log.warning("audience not written", sessions=len(sessions), reason=str(exc))
             for session in sessions:
                 if watch := self._watches.get(session):
                     self._stand_alone(session, watch)

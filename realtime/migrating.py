@@ -17,7 +17,14 @@ def bring_up(settings: Settings) -> list[str]:
 
 
 async def _bring_up(settings: Settings) -> list[str]:
-    postgres = Postgres(PoolSettings(settings.database_url, 1, settings.database_timeout, command_timeout=None))
+    pool = PoolSettings(
+        url=settings.database_url,
+        connections=1,
+        timeout=settings.database_timeout,
+        command_timeout=None,
+        unsafe=settings.allow_unsafe_postgres,
+    )
+    postgres = Postgres(pool)
     await postgres.open()
     try:
         return await migrate.migrate(postgres)

@@ -44,6 +44,11 @@ HOLES: Final = Counter("stagewire_holes", "Holes in a log's hints, by how they c
 HEAL: Final = Histogram("stagewire_heal_seconds", "From noticing a hole to closing it.", buckets=_FAST)
 TOKENS: Final = Histogram("stagewire_agora_token_seconds", "To issue an Agora token.", buckets=_FAST)
 POOL_WAIT: Final = Histogram("stagewire_postgres_pool_wait_seconds", "Waiting for a connection.", buckets=_FAST)
+AWAY: Final = Gauge(
+    "stagewire_postgres_away", "Processes that leave Postgres alone because it failed.", multiprocess_mode="livesum"
+)
+SPARED: Final = Counter("stagewire_postgres_spared", "Uses of Postgres that were refused because it is away.")
+PARTITIONS: Final = Counter("stagewire_partitions", "Partitions of the log, added or dropped by this node.", ["change"])
 REQUESTS: Final = Histogram("stagewire_http_request_seconds", "HTTP requests.", ["route", "status"], buckets=_FAST)
 LOOP_LAG: Final = Histogram("stagewire_loop_lag_seconds", "How late the event loop runs a timer.", buckets=_FAST)
 

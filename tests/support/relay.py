@@ -14,7 +14,7 @@ class Relay:
     def __init__(self, path: str, url: str, port: int) -> None:
         self.url = url
         self._path = path
-        self._port = port
+        self.port = port
         self._flows = asyncio.Event()
         self._flows.set()
         self._server: asyncio.Server | None = None
@@ -30,7 +30,7 @@ class Relay:
 
     async def listen(self) -> None:
         """Take connections."""
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._port)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
 
     async def cut(self) -> None:
         """End all connections, and refuse new ones."""
