@@ -8,7 +8,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from secrets import token_hex
 from typing import Final
 
-import structlog
 import uvicorn
 from msgspec import Struct
 from starlette.types import ASGIApp
@@ -31,6 +30,7 @@ from realtime.hub import Hub
 from realtime.lifecycle import Lifecycle
 from realtime.node import Node, Parts
 from realtime.places import Places
+from realtime.retention import DAY_MS, Caretaker
 from realtime.sampler import Sampler
 from realtime.search import Search
 from realtime.server import Server
@@ -42,10 +42,8 @@ from realtime.video import Video
 from realtime.writer import Writer
 from tokens.access import AccessSettings, SharedSecret
 
-DAY_MS: Final = 86_400_000
 # Connections that the kernel may hold for us while the loop is busy.
 LISTEN_BACKLOG: Final = 4096
-log = structlog.get_logger("app")
 
 
 class ListenError(Exception):
@@ -134,7 +132,7 @@ async def _postgres(stack: AsyncExitStack, settings: Settings) -> Postgres:
     await postgres.open()
     stack.push_async_callback(postgres.close)
     await migrate.check(postgres)
-    await _add_partitions(Log(postgres), settings)
+    await Caretaker(Log(postgres), pool_settings(settings), settings).add()
     return postgres
 
 
@@ -192,25 +190,9 @@ def _start(stack: AsyncExitStack, node: Node, server: Server, tasks: Tasks, sett
         node.hub.watch(),
         node.places.run(),
         Sampler(node, server.connections).run(),
-        _keep_partitions(storage, settings),
+        Caretaker(storage, pool_settings(settings), settings).run(),
     ):
         tasks.start(work)
-
-
-async def _keep_partitions(storage: Log, settings: Settings) -> None:
-    while True:
-        await asyncio.sleep(3600)
-        try:
-            await _add_partitions(storage, settings)
-        except Exception:
-            log.exception("partitions not added")
-
-
-async def _add_partitions(storage: Log, settings: Settings) -> None:
-    width = settings.partition_days * DAY_MS
-    made = await storage.add_partitions(width, 2 * width)
-    if made:
-        log.debug("partitions added", count=made)
 
 
 class _Uvicorn(uvicorn.Server):

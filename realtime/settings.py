@@ -119,6 +119,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     retention_beat: Annotated[Seconds, about("Seconds between looks for partitions of the log to add or to drop.")] = (
         3600.0
     )
+    retention_timeout: Annotated[Seconds, about("Seconds that dropping a partition of the log may take.")] = 60.0
     http_body: Annotated[int, Meta(ge=1024), about("Bytes of a request's body at most.")] = 65_536
     http_timeout: Annotated[Seconds, about("Seconds for a request's body to arrive.")] = 10.0
     drain_rate: Annotated[

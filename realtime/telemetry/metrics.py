@@ -57,3 +57,5 @@ for _code in Code:
     REFUSALS.labels(_code)
 for _close in Close:
     CLOSES.labels(str(int(_close)))
+for _change in ("added", "dropped"):
+    PARTITIONS.labels(_change)
