@@ -191,7 +191,7 @@ class Postgres:
             yield connection
         except Exception as exc:
             if deadline.passed:
-                raise Unavailable(f"no answer within {patience:g} s") from exc
+                raise Unavailable(f"no answer within {patience:.3g} s") from exc
             raise
         except BaseException:
             # Something is still under way. To cancel it takes a second connection, and a server that answers.
@@ -209,7 +209,7 @@ class Postgres:
                 self._acquiring.add(waiting)
                 return await pool.acquire()
         except TimeoutError as exc:
-            raise Unavailable(f"no connection within {limit:g} s") from exc
+            raise Unavailable(f"no connection within {limit:.3g} s") from exc
         finally:
             self._acquiring.discard(waiting)
 

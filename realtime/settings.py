@@ -99,7 +99,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     audience_ms: Annotated[Milliseconds, about("Milliseconds between audience signals of one session.")] = 1000
 
     database_connections: Annotated[Count, about("Connections of one process to Postgres.")] = 8
-    database_timeout: Annotated[Seconds, about("Seconds to wait for Postgres.")] = 5.0
+    database_timeout: Annotated[
+        Seconds, about("Seconds to wait for Postgres, for a connection and its answer together.")
+    ] = 4.0
     database_failures: Annotated[
         Count, about("Failures of Postgres in a row after which it counts as away, and is left alone.")
     ] = 3

@@ -47,8 +47,9 @@ $$;
 -- To drop a partition is to lock all of `events` against everybody. It waits for what is under way, and all that
 -- comes meanwhile waits behind it: hence the limit, which makes this an error, to be tried again some other time.
 -- Everything that takes time is done before: a partition of 500,000 events of 50,000 sessions took 1.3 s, and the
--- slowest append of that time 60 ms, no more than at any other time. (DETACH PARTITION CONCURRENTLY waits for
--- nobody's turn, but can be left half done, cannot be undone with the epochs, and waits for the same readers.) Nothing is left half done, since this is one statement; and one that
+-- slowest append of that time 60 ms, no more than at any other time. (DETACH PARTITION CONCURRENTLY
+-- would hold up nobody, but takes no part in a transaction: it can be left half done, and can't go with the epochs.)
+-- Nothing is left half done, since this is one statement; and one that
 -- is sent alone can't leave locks with a client that has stopped in the middle.
 CREATE FUNCTION drop_partition(_after bigint, _before bigint)
 RETURNS TABLE (name text, until bigint, sessions bigint, unfinished bigint)
