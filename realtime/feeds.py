@@ -139,7 +139,7 @@ class Feeds:
         try:
             hint = _decode(payload)
         except DecodeError:
-            log.warning("hint not understood", session=session)
+            seldom_log.warning("hint not understood", session=session)
             return
         if hint.node == self._node:
             return

@@ -115,9 +115,16 @@ def _joins_while_away(node: ServedNode, warm: str, cold: str, within: float) -> 
     joined, seconds = asyncio.run(join(node, warm))
     assert joined["type"] == "joined"
     assert seconds < 0.5
+    assert asyncio.run(_page(node, warm))["type"] == "history"
     refused, seconds = asyncio.run(join(node, cold))
     assert (refused["type"], refused["code"]) == ("error", "unavailable")
     assert seconds < within
+
+
+async def _page(node: ServedNode, session: str) -> Message:
+    async with node.client("late") as client:
+        await client.join(session)
+        return await client.ask("history", session=session, limit=50)
 
 
 def _refused_at_once(load: Load) -> bool:
@@ -162,7 +169,8 @@ def test_a_node_stops_in_time_while_postgres_is_frozen(postgres: Postgres, serve
                 assert node.process.wait(5) == 0
             return int(bob.socket.close_code or 0)
 
-    with served(postgres.url, servers.redis_url, STAGEWIRE_SHUTDOWN_TIMEOUT="2") as node:
+    hurried = {"STAGEWIRE_DRAIN_TIMEOUT": "1", "STAGEWIRE_SHUTDOWN_TIMEOUT": "2"}
+    with served(postgres.url, servers.redis_url, **hurried) as node:
         session = asyncio.run(node.session())
         began = time.monotonic()
         assert asyncio.run(talk(node, session)) == Close.DRAIN

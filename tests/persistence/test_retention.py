@@ -262,6 +262,19 @@ async def test_an_added_partition_is_like_the_others(world: World) -> None:
     assert row[0] == 0
 
 
+async def test_sessions_may_be_deleted_once_their_logs_are_gone(world: World) -> None:
+    """As docs/operations.md says."""
+    await world.partition(10)
+    await world.partition(2)
+    gone, kept = await world.session(9.5, 9.4), await world.session(1.5, 1.4)
+    statement = "DELETE FROM sessions WHERE id < ALL (SELECT first FROM partitions())"
+    await world.postgres.rows(statement)
+    assert len(await world.log.heads([gone, kept])) == 2
+    await world.drop_all(keep_days=7)
+    await world.postgres.rows(statement)
+    assert (await world.log.heads([gone, kept])).keys() == {kept}
+
+
 async def test_new_epochs_are_for_the_logs_that_are_open(world: World) -> None:
     await world.partition(2)
     over, live = await world.session(1.5, 1.4), await world.session(1.5, None)
