@@ -6,7 +6,14 @@ class StorageError(Exception):
 
 
 class Unavailable(StorageError):
-    """The store cannot be reached, or did not answer in time. Trying again later makes sense."""
+    """The store cannot be reached, or did not answer in time. Trying again later makes sense.
+
+    `retry_after` says in how many seconds, where that is known.
+    """
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class Rejected(StorageError):

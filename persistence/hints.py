@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from persistence.errors import StorageError, Unavailable
 from persistence.redis import Redis, spread, translated
+from persistence.seldom import Seldom
 from persistence.subscriptions import Pace, Subscriptions
 from persistence.tasks import end
 
@@ -26,6 +27,7 @@ _Hint = tuple[str, bytes]
 _BEFORE: Final = "sw:{"
 _AFTER: Final = "}:hints"
 log = structlog.get_logger("hints")
+seldom_log = Seldom(log)
 
 
 class HintSettings(Struct, frozen=True):
@@ -165,4 +167,4 @@ class Hints:
 
     def _drop(self, count: int, reason: Exception) -> None:
         self.dropped += count
-        log.warning("hints lost", count=count, reason=str(reason))
+        seldom_log.warning("hints lost", count=count, reason=str(reason))

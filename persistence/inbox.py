@@ -79,8 +79,10 @@ class Inboxes:
         self._postgres = postgres
         self._limit = limit
 
-    async def append(self, entries: Sequence[Entry]) -> list[Appended]:
+    async def append(self, entries: Sequence[Entry], patience: float | None = None) -> list[Appended]:
         """Append a batch in one transaction, and answer each entry when it is durable.
+
+        That may take `patience` seconds at most.
 
         The entries say by `session` whose inbox they are for; they have no age. No two may have that,
         sender and key in common.
@@ -97,6 +99,7 @@ class Inboxes:
             [entry.kind for entry in entries],
             [entry.body for entry in entries],
             self._limit,
+            patience=patience,
         )
         return [Appended(_OUTCOMES[outcome], seq, at, epoch) for outcome, seq, at, epoch in rows]
 

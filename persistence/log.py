@@ -89,8 +89,10 @@ class Log:
     def __init__(self, postgres: Postgres) -> None:
         self._postgres = postgres
 
-    async def append(self, entries: Sequence[Entry]) -> list[Appended]:
+    async def append(self, entries: Sequence[Entry], patience: float | None = None) -> list[Appended]:
         """Append a batch in one transaction, and answer each entry when it is durable.
+
+        That may take `patience` seconds at most.
 
         No two entries may have session, sender and key in common.
 
@@ -106,6 +108,7 @@ class Log:
             [entry.kind for entry in entries],
             [entry.age for entry in entries],
             [entry.body for entry in entries],
+            patience=patience,
         )
         return [Appended(_OUTCOMES[outcome], seq or 0, at or 0, epoch or "") for outcome, seq, at, epoch in rows]
 

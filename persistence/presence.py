@@ -7,7 +7,7 @@ from typing import Final
 from msgspec import Struct
 
 from persistence.errors import StorageError
-from persistence.redis import DRIVER_ERRORS, Redis, in_our_words
+from persistence.redis import DRIVER_ERRORS, Redis, in_our_words, translated
 
 _SCRIPT: Final = files("persistence").joinpath("lua", "audience.lua").read_text("utf-8")
 

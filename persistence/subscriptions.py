@@ -20,6 +20,7 @@ from redis.exceptions import MovedError
 
 from persistence.errors import StorageError, Unavailable
 from persistence.redis import DRIVER_ERRORS, Redis, spread, translated
+from persistence.seldom import Seldom
 from persistence.slots import slot_of
 from persistence.tasks import end
 
@@ -28,6 +29,7 @@ _PINGS: Final = 3
 # A push has its kind, its channel, and what it says of that.
 _PUSH_PARTS: Final = 3
 log = structlog.get_logger("hints")
+seldom_log = Seldom(log)
 
 
 class Pace(Struct, frozen=True):
@@ -93,7 +95,7 @@ class Link:
             try:
                 await self._serve()
             except StorageError as exc:
-                log.warning("hints stopped", reason=str(exc))
+                seldom_log.warning("hints stopped", reason=str(exc))
             except Exception:
                 # Whatever one hint has done to its receiver, the next ones must come.
                 log.exception("hints stopped")
@@ -272,7 +274,7 @@ class Subscriptions:
             places = await spread(self._redis, sought, anew=anew)
             self._blind = False
         except StorageError as exc:
-            log.warning("hints stopped", reason=str(exc))
+            seldom_log.warning("hints stopped", reason=str(exc))
             places = {}
             self._blind = True
             self._lost(set(sought))

@@ -5,16 +5,17 @@ from typing import Final
 import structlog
 
 from persistence.errors import StorageError
+from persistence.seldom import Seldom
 from realtime.protocol import replies
 from realtime.protocol.codes import Code, Refusal
 from realtime.protocol.commands import Command, type_of
 from realtime.telemetry import metrics
 from realtime.transport import Connection
-from realtime.writer import RETRY_MS
+from realtime.writer import unavailable
 
 _INTERNAL: Final = Refusal(Code.INTERNAL, "that went wrong")
-_UNAVAILABLE: Final = Refusal(Code.UNAVAILABLE, "try again", retry_after_ms=RETRY_MS)
 log = structlog.get_logger("answers")
+seldom_log = Seldom(log)
 
 
 def refusal_for(exc: Exception, name: str) -> Refusal:
@@ -22,8 +23,8 @@ def refusal_for(exc: Exception, name: str) -> Refusal:
     if isinstance(exc, Refusal):
         return exc
     if isinstance(exc, StorageError):
-        log.warning("storage failed", name=name, reason=str(exc))
-        return _UNAVAILABLE
+        seldom_log.warning("storage failed", name=name, reason=str(exc))
+        return unavailable(exc)
     log.error("command failed", name=name, exc_info=exc)
     return _INTERNAL
 

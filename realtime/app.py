@@ -8,7 +8,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from secrets import token_hex
 from typing import Final
 
-import structlog
 import uvicorn
 from msgspec import Struct
 from starlette.types import ASGIApp
@@ -37,21 +36,20 @@ from realtime.mailroom import HINTS, Mailroom
 from realtime.mentions import Mentions, Sources
 from realtime.node import Node, Parts
 from realtime.places import Places
+from realtime.retention import DAY_MS, Caretaker
 from realtime.sampler import Sampler
 from realtime.search import Search
 from realtime.server import Server
 from realtime.settings import Settings
 from realtime.tasks import Tasks
-from realtime.telemetry import metrics
+from realtime.telemetry.pool import Meter
 from realtime.transport import Connection, parse_origins
 from realtime.video import Video
 from realtime.writer import Publish, Writer
 from tokens.access import AccessSettings, SharedSecret
 
-DAY_MS: Final = 86_400_000
 # Connections that the kernel may hold for us while the loop is busy.
 LISTEN_BACKLOG: Final = 4096
-log = structlog.get_logger("app")
 
 
 class ListenError(Exception):
@@ -136,14 +134,25 @@ async def running(settings: Settings, sockets: Sockets) -> AsyncIterator[Node]:
 
 
 async def _postgres(stack: AsyncExitStack, settings: Settings) -> Postgres:
-    timeout = settings.database_timeout
-    pool = PoolSettings(settings.database_url, settings.database_connections, timeout, timeout)
-    postgres = Postgres(pool, metrics.POOL_WAIT.observe)
+    postgres = Postgres(pool_settings(settings), Meter())
     await postgres.open()
     stack.push_async_callback(postgres.close)
     await migrate.check(postgres)
-    await _add_partitions(Log(postgres), settings)
+    await Caretaker(Log(postgres), pool_settings(settings), settings).add()
     return postgres
+
+
+def pool_settings(settings: Settings) -> PoolSettings:
+    """Give how a process uses Postgres."""
+    return PoolSettings(
+        url=settings.database_url,
+        connections=settings.database_connections,
+        timeout=settings.database_timeout,
+        command_timeout=settings.database_timeout,
+        failures=settings.database_failures,
+        pause=settings.database_pause,
+        unsafe=settings.allow_unsafe_postgres,
+    )
 
 
 def _assemble(settings: Settings, postgres: Postgres, client: Redis, tasks: Tasks) -> tuple[Node, Video]:
@@ -215,25 +224,9 @@ def _start(stack: AsyncExitStack, node: Node, server: Server, tasks: Tasks, sett
         *node.mailroom.works(),
         node.mentions.run(),
         Sampler(node, server.connections).run(),
-        _keep_partitions(storage, settings),
+        Caretaker(storage, pool_settings(settings), settings).run(),
     ):
         tasks.start(work)
-
-
-async def _keep_partitions(storage: Log, settings: Settings) -> None:
-    while True:
-        await asyncio.sleep(3600)
-        try:
-            await _add_partitions(storage, settings)
-        except Exception:
-            log.exception("partitions not added")
-
-
-async def _add_partitions(storage: Log, settings: Settings) -> None:
-    width = settings.partition_days * DAY_MS
-    made = await storage.add_partitions(width, 2 * width)
-    if made:
-        log.debug("partitions added", count=made)
 
 
 class _Uvicorn(uvicorn.Server):
@@ -286,10 +279,13 @@ async def _websocket(server: Server, node: Node, health: Health, listener: socke
 async def _wind_down(server: Server, node: Node) -> None:
     """Say goodbye, and keep every promise that was made."""
     await drain(server, node.settings)
+    within = node.settings.shutdown_timeout
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(node.settings.shutdown_timeout):
-            await node.writer.drain()
-            await node.mail.drain()
+        async with asyncio.timeout(within):
+            # A message that is not answered by then is simply not acknowledged.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(within / 2):
+                    await asyncio.gather(node.writer.drain(), node.mail.drain())
             await node.attendance.write_all()
             await node.mentions.drain()
             await node.mailroom.drain()

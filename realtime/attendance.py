@@ -7,13 +7,14 @@ import structlog
 
 from persistence.errors import StorageError
 from persistence.presence import Part, Presence, Whole
+from persistence.seldom import Seldom
 from realtime.domain.audience import Roster
 from realtime.feeds import Feeds
 from realtime.hub import Hub
 from realtime.protocol.events import Audience, AudienceSignal
 from realtime.settings import Settings
 
-log = structlog.get_logger("attendance")
+seldom_log = Seldom(structlog.get_logger("attendance"))
 
 
 class _Watch:
@@ -121,7 +122,7 @@ class Attendance:
         parts = [self._part(session, self._watches[session]) for session in sessions]
         wholes = await self._presence.write(parts)
         if errors := [whole for whole in wholes if isinstance(whole, StorageError)]:
-            log.warning("audience not written", sessions=len(errors), reason=str(errors[0]))
+            seldom_log.warning("audience not written", sessions=len(errors), reason=str(errors[0]))
         for part, whole in zip(parts, wholes, strict=True):
             watch = self._watches.get(part.session)
             if watch is None:

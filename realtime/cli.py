@@ -12,9 +12,9 @@ from persistence.embedded import EmbeddedError
 from persistence.errors import StorageError
 from realtime import dev, workers
 from realtime.app import ListenError, access_settings, listen
-from realtime.migrating import bring_up
+from realtime.migrating import begin_anew, bring_up
 from realtime.run import run
-from realtime.settings import SettingsError, load, require_stores
+from realtime.settings import Settings, SettingsError, load, require_stores
 from realtime.telemetry import logs
 from tokens.access import AccessDenied, AccessRole, AccessSettingsError, mint
 
@@ -50,11 +50,19 @@ def _serve(options: argparse.Namespace) -> None:
 
 
 def _migrate(_: argparse.Namespace) -> None:
+    applied = bring_up(_with_database())
+    print("\n".join(f"applied {name}" for name in applied) or "up to date")
+
+
+def _new_epochs(_: argparse.Namespace) -> None:
+    print(f"{begin_anew(_with_database())} logs begin anew")
+
+
+def _with_database() -> Settings:
     settings = load(os.environ)
     if not settings.database_url:
         raise SettingsError("DATABASE_URL is not set")
-    applied = bring_up(settings)
-    print("\n".join(f"applied {name}" for name in applied) or "up to date")
+    return settings
 
 
 def _token(options: argparse.Namespace) -> None:
@@ -99,6 +107,9 @@ def _parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("migrate", help="bring the schema of DATABASE_URL up to date")
     command.set_defaults(run=_migrate)
+
+    command = commands.add_parser("new-epochs", help="after a restore of DATABASE_URL: begin every open log anew")
+    command.set_defaults(run=_new_epochs)
     return parser
 
 

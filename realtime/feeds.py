@@ -19,6 +19,7 @@ from msgspec import DecodeError, Struct, msgpack
 from persistence.errors import StorageError
 from persistence.hints import Hints
 from persistence.log import Head, Log, Record
+from persistence.seldom import Seldom
 from persistence.sessions import Sessions
 from realtime.feed import Feed
 from realtime.hub import Hub
@@ -30,6 +31,7 @@ from realtime.tasks import Tasks
 from realtime.telemetry import metrics
 
 log = structlog.get_logger("feeds")
+seldom_log = Seldom(log)
 
 
 class Hint(Struct, frozen=True, array_like=True):
@@ -137,7 +139,7 @@ class Feeds:
         try:
             hint = _decode(payload)
         except DecodeError:
-            log.warning("hint not understood", session=session)
+            seldom_log.warning("hint not understood", session=session)
             return
         if hint.node == self._node:
             return
@@ -190,7 +192,7 @@ class Feeds:
                 self._take(feed, records, healed_by="read")
                 metrics.HINTS_LOST.inc(feed.head - before)
         except StorageError as exc:
-            log.warning("catch-up failed", session=feed.id, reason=str(exc))
+            seldom_log.warning("catch-up failed", session=feed.id, reason=str(exc))
         if feed.hole:
             # The next check of the heads notices it again.
             feed.hole_since = None
@@ -206,7 +208,7 @@ class Feeds:
             try:
                 heads = await self._log.heads(list(asked))
             except StorageError as exc:
-                log.warning("heads unknown", reason=str(exc))
+                seldom_log.warning("heads unknown", reason=str(exc))
             else:
                 await self._compare(asked, heads)
 

@@ -20,6 +20,7 @@ from persistence.hints import Hints
 from persistence.inbox import Inboxes, InboxHead, Page
 from persistence.inbox_streams import Change
 from persistence.log import Record
+from persistence.seldom import Seldom
 from realtime.backlog import Backlog
 from realtime.domain.inbox import NOTHING, follows, serves, share
 from realtime.protocol.events import Inbox, InboxEntry
@@ -37,6 +38,7 @@ SWEEP_SECONDS: Final = 600.0
 SWEEP_ENTRIES: Final = 5000
 DAY_MS: Final = 86_400_000
 log = structlog.get_logger("inbox")
+seldom_log = Seldom(log)
 
 
 class Hint(Struct, frozen=True, array_like=True):
@@ -269,7 +271,7 @@ class Mailroom:
         try:
             changes = await self._inboxes.changed(self._checked, margin)
         except StorageError as exc:
-            log.warning("inboxes unknown", reason=str(exc))
+            seldom_log.warning("inboxes unknown", reason=str(exc))
             return
         self._checked = changes.now
         for user, head in changes.heads.items():

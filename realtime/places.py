@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from persistence.errors import StorageError
 from persistence.positions import Place, Positions
+from persistence.seldom import Seldom
 from realtime.domain.clock import Absence
 from realtime.peer import Peer
 from realtime.protocol.types import Position
@@ -20,7 +21,7 @@ from realtime.settings import Settings
 
 # Users of one write, so that no write holds Redis up for long.
 CHUNK: Final = 500
-log = structlog.get_logger("places")
+seldom_log = Seldom(structlog.get_logger("places"))
 
 
 class _Note(Struct):
@@ -71,7 +72,7 @@ class Places:
             await self._write(session, [user])
             known = await self._positions.read(session, user)
         except StorageError as exc:
-            log.warning("position unknown", reason=str(exc))
+            seldom_log.warning("position unknown", reason=str(exc))
             return None
         return Position(*known) if known else None
 
@@ -80,7 +81,7 @@ class Places:
         try:
             await self._write(session, [peer.identity.user])
         except StorageError as exc:
-            log.warning("absence unknown", reason=str(exc))
+            seldom_log.warning("absence unknown", reason=str(exc))
         return peer.absences.get(session)
 
     async def run(self) -> None:
@@ -91,7 +92,7 @@ class Places:
                 await self._write_all()
             except StorageError as exc:
                 # Whoever is still there confirms again with the next pong.
-                log.warning("positions not written", sessions=len(self._notes), reason=str(exc))
+                seldom_log.warning("positions not written", sessions=len(self._notes), reason=str(exc))
                 self._notes.clear()
 
     async def _write_all(self) -> None:

@@ -84,6 +84,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     tick_ms: Annotated[Milliseconds, about("Milliseconds that a busy session's events may be gathered at most.")] = 80
     batch_size: Annotated[Count, about("Events of one append at most.")] = 256
     batch_queue: Annotated[Count, about("Events of one process that may wait to be appended.")] = 20_000
+    send_timeout: Annotated[Seconds, about("Seconds from a message's arrival to its answer at most.")] = 4.0
     batch_lanes: Annotated[Count, about("Appends of one process that run at the same time.")] = 4
     ring_events: Annotated[Count, about("Newest events of a session kept in memory.")] = 1000
     replay_limit: Annotated[Count, about("Events that a join gives at most; beyond, it starts anew.")] = 1000
@@ -112,13 +113,29 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = 1000
 
     database_connections: Annotated[Count, about("Connections of one process to Postgres.")] = 8
-    database_timeout: Annotated[Seconds, about("Seconds to wait for Postgres.")] = 5.0
+    database_timeout: Annotated[
+        Seconds, about("Seconds to wait for Postgres, for a connection and its answer together.")
+    ] = 4.0
+    database_failures: Annotated[
+        Count, about("Failures of Postgres in a row after which it counts as away, and is left alone.")
+    ] = 3
+    database_pause: Annotated[Seconds, about("Seconds between attempts to reach a Postgres that is away.")] = 1.0
+    allow_unsafe_postgres: Annotated[
+        bool, about("Use a Postgres that may lose what it has acknowledged, and warn of it.")
+    ] = False
     redis_connections: Annotated[Count, about("Connections of one process to each Redis server at most.")] = 16
     redis_timeout: Annotated[Seconds, about("Seconds to wait for Redis.")] = 2.0
     hint_backlog: Annotated[Count, about("Hints that may wait to be published at each Redis server.")] = 10_000
     partition_days: Annotated[Count, about("Days of sessions in one partition of the log.")] = 7
     searches: Annotated[Count, about("Searches of one process that run at the same time.")] = 2
     search_wait: Annotated[Seconds, about("Seconds that a search waits for its turn.")] = 2.0
+    retention_days: Annotated[
+        int, Meta(ge=0), about("Days after a session's end for which its log is kept. 0 keeps it for ever.")
+    ] = 0
+    retention_beat: Annotated[Seconds, about("Seconds between looks for partitions of the log to add or to drop.")] = (
+        3600.0
+    )
+    retention_timeout: Annotated[Seconds, about("Seconds that dropping a partition of the log may take.")] = 60.0
     http_body: Annotated[int, Meta(ge=1024), about("Bytes of a request's body at most.")] = 65_536
     http_timeout: Annotated[Seconds, about("Seconds for a request's body to arrive.")] = 10.0
     drain_rate: Annotated[

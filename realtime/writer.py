@@ -3,19 +3,25 @@
 Sessions are spread over lanes by their id. A lane has one batch on its way at a time, and what arrives
 meanwhile makes the next: an idle lane appends at once, a busy one in large batches. One session always
 takes the same lane, so this node's messages of a session are appended in the order of their arrival.
+
+When Postgres fails, all that waits in the lane is refused with the batch that failed: nobody knows what became
+of that one, and what came after it must not overtake it. Whoever sends it again with the same key gets the
+first outcome, or the first place, since both attempts need the same row of `log_heads`, one after the other.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
-from time import perf_counter
-from typing import Any, Protocol, TypeAlias
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
+from time import monotonic, perf_counter
+from typing import Any, Final, Protocol, TypeAlias
 
 import structlog
-from msgspec import Struct
+from msgspec import Struct, field
 
-from persistence.errors import Rejected, StorageError
+from persistence.errors import Rejected, StorageError, Unavailable
 from persistence.log import Appended, Entry, Outcome, Record
+from persistence.seldom import Seldom
 from realtime.protocol.codes import Code, Refusal
 from realtime.settings import Settings
 from realtime.telemetry import metrics
@@ -26,15 +32,18 @@ Answer: TypeAlias = Appended | Refusal
 class Appends(Protocol):
     """What appends entries: a log, or what takes them as a log does."""
 
-    async def append(self, entries: Sequence[Entry]) -> list[Appended]:
+    async def append(self, entries: Sequence[Entry], patience: float | None = None) -> list[Appended]:
         """Append a batch, as `persistence.log.Log` does."""
 
 
 Publish = Callable[[str, str, list[Record]], None]
 
-# How long a client should wait before it sends again what the database didn't take.
-RETRY_MS = 1000
+# How long a client should wait before it sends again what the database didn't take, where nothing better is known.
+RETRY_MS: Final = 1000
+# What a probe of the database may take: who comes back just when one is due would only meet it on its way.
+_PROBE_MS: Final = 100
 log = structlog.get_logger("writer")
+seldom_log = Seldom(log)
 
 _REFUSALS = {
     Outcome.CONFLICT: Refusal(Code.CONFLICT, "this key was used for another message"),
@@ -44,10 +53,18 @@ _REFUSALS = {
 
 
 class Pending(Struct, frozen=True, gc=False):
-    """An entry on its way, and who wants to know what became of it."""
+    """An entry on its way since a moment of the monotonic clock, and who wants to know what became of it."""
 
     entry: Entry
     answer: Callable[[Answer], None]
+    since: float = field(default_factory=monotonic)
+
+
+def unavailable(exc: StorageError) -> Refusal:
+    """Give what a client learns where storage fails it, and when trying again makes sense."""
+    wait = exc.retry_after if isinstance(exc, Unavailable) else None
+    again = RETRY_MS if wait is None else int(wait * 1000) + _PROBE_MS
+    return Refusal(Code.UNAVAILABLE, "try again", retry_after_ms=again)
 
 
 class Writer:
@@ -55,7 +72,7 @@ class Writer:
 
     def __init__(self, log: Appends, publish: Publish, settings: Settings) -> None:
         self._limit = settings.batch_queue
-        self._lanes = [_Lane(log, publish, settings.batch_size) for _ in range(settings.batch_lanes)]
+        self._lanes = [_Lane(log, publish, settings) for _ in range(settings.batch_lanes)]
 
     @property
     def queued(self) -> int:
@@ -70,7 +87,7 @@ class Writer:
         """
         lane = self._lanes[hash(pending.entry.session) % len(self._lanes)]
         if lane.queued * len(self._lanes) >= self._limit:
-            raise Refusal(Code.UNAVAILABLE, "too many messages are waiting", retry_after_ms=RETRY_MS)
+            raise _busy()
         lane.submit(pending)
 
     async def drain(self) -> None:
@@ -79,10 +96,11 @@ class Writer:
 
 
 class _Lane:
-    def __init__(self, log: Appends, publish: Publish, batch_size: int) -> None:
+    def __init__(self, log: Appends, publish: Publish, settings: Settings) -> None:
         self._log = log
         self._publish = publish
-        self._batch_size = batch_size
+        self._batch_size = settings.batch_size
+        self._timeout = settings.send_timeout
         self._waiting: deque[Pending] = deque()
         self._task: asyncio.Task[None] | None = None
 
@@ -97,15 +115,24 @@ class _Lane:
 
     async def idle(self) -> None:
         if self._task is not None:
-            await self._task
+            # Whoever is tired of waiting must not cancel the write.
+            await asyncio.wait([self._task])
 
     async def _run(self) -> None:
         # The task belongs to the lane, not to a connection: a client that leaves cancels no write.
         try:
             while self._waiting:
-                await self._append(self._take())
+                self._refuse_the_late()
+                if batch := self._take():
+                    await self._store(batch)
         finally:
             self._task = None
+
+    def _refuse_the_late(self) -> None:
+        """Keep half of each entry's time for its append; who has waited for longer is not tried at all."""
+        latest = monotonic() - self._timeout / 2
+        while self._waiting and self._waiting[0].since < latest:
+            _answer(self._waiting.popleft(), _busy())
 
     def _take(self) -> list[Pending]:
         """Give the next batch, with each key only once: its repetition must see the first as stored."""
@@ -123,32 +150,39 @@ class _Lane:
         self._waiting.extendleft(reversed(again))
         return batch
 
-    async def _append(self, batch: list[Pending]) -> None:
-        began = perf_counter()
-        try:
-            results = await self._log.append([pending.entry for pending in batch])
-        except Rejected as exc:
-            await self._isolate(batch, exc)
-        except StorageError as exc:
-            log.warning("append failed", events=len(batch), reason=str(exc))
-            _answer_all(batch, Refusal(Code.UNAVAILABLE, "try again", retry_after_ms=RETRY_MS))
-        except Exception:
-            log.exception("append failed", events=len(batch))
-            _answer_all(batch, Refusal(Code.INTERNAL, "that went wrong"))
-        else:
-            metrics.COMMIT.observe(perf_counter() - began)
-            metrics.BATCH.observe(len(batch))
-            self._settle(batch, results)
+    async def _store(self, batch: list[Pending]) -> None:
+        """Append a batch, or, where the database won't take it, its halves, until the culprit stands alone."""
+        deadline = batch[0].since + self._timeout
+        parts = [batch]
+        while parts:
+            part = parts.pop()
+            try:
+                await self._append(part, deadline)
+            except Rejected as exc:
+                parts.extend(_halves(part, exc))
+            except StorageError as exc:
+                self._give_up(chain(part, *reversed(parts)), exc)
+                return
+            except Exception:
+                log.exception("append failed", events=len(part))
+                _answer_all(part, Refusal(Code.INTERNAL, "that went wrong"))
 
-    async def _isolate(self, batch: list[Pending], exc: Rejected) -> None:
-        """Append the halves of a batch that the database won't take, until the culprit stands alone."""
-        if len(batch) == 1:
-            log.warning("event rejected", session=batch[0].entry.session, reason=str(exc))
-            _answer_all(batch, Refusal(Code.BAD_REQUEST, "this message cannot be stored"))
-            return
-        middle = len(batch) // 2
-        await self._append(batch[:middle])
-        await self._append(batch[middle:])
+    async def _append(self, batch: list[Pending], deadline: float) -> None:
+        patience = deadline - monotonic()
+        if patience <= 0:
+            raise Unavailable("the append took too long")
+        began = perf_counter()
+        results = await self._log.append([pending.entry for pending in batch], patience)
+        metrics.COMMIT.observe(perf_counter() - began)
+        metrics.BATCH.observe(len(batch))
+        self._settle(batch, results)
+
+    def _give_up(self, unanswered: Iterable[Pending], exc: StorageError) -> None:
+        """Refuse a batch, and all that waits behind it."""
+        refused = [*unanswered, *self._waiting]
+        self._waiting.clear()
+        seldom_log.warning("append failed", events=len(refused), reason=str(exc))
+        _answer_all(refused, unavailable(exc))
 
     def _settle(self, batch: list[Pending], results: Sequence[Appended]) -> None:
         """Answer each sender, and publish what is new: acknowledged first, so that acks are never late."""
@@ -159,6 +193,20 @@ class _Lane:
             _answer(pending, _REFUSALS.get(result.outcome, result))
         for (session, epoch), records in new.items():
             _safely(self._publish, session, epoch, records)
+
+
+def _busy() -> Refusal:
+    return Refusal(Code.UNAVAILABLE, "too many messages are waiting", retry_after_ms=RETRY_MS)
+
+
+def _halves(batch: list[Pending], exc: Rejected) -> list[list[Pending]]:
+    """Give what is left to be tried of a batch that the database won't take, the last one first."""
+    if len(batch) == 1:
+        log.warning("event rejected", session=batch[0].entry.session, reason=str(exc))
+        _answer_all(batch, Refusal(Code.BAD_REQUEST, "this message cannot be stored"))
+        return []
+    middle = len(batch) // 2
+    return [batch[middle:], batch[:middle]]
 
 
 def _record(entry: Entry, result: Appended) -> Record:

@@ -52,6 +52,11 @@ INBOX_HEALED: Final = Counter("stagewire_inbox_healed", "Changes of inboxes that
 MENTIONS_LOST: Final = Counter("stagewire_mentions_lost", "Messages that were never searched for mentions.")
 TOKENS: Final = Histogram("stagewire_agora_token_seconds", "To issue an Agora token.", buckets=_FAST)
 POOL_WAIT: Final = Histogram("stagewire_postgres_pool_wait_seconds", "Waiting for a connection.", buckets=_FAST)
+AWAY: Final = Gauge(
+    "stagewire_postgres_away", "Processes that leave Postgres alone because it failed.", multiprocess_mode="livesum"
+)
+SPARED: Final = Counter("stagewire_postgres_spared", "Uses of Postgres that were refused because it is away.")
+PARTITIONS: Final = Counter("stagewire_partitions", "Partitions of the log, added or dropped by this node.", ["change"])
 REQUESTS: Final = Histogram("stagewire_http_request_seconds", "HTTP requests.", ["route", "status"], buckets=_FAST)
 LOOP_LAG: Final = Histogram("stagewire_loop_lag_seconds", "How late the event loop runs a timer.", buckets=_FAST)
 
@@ -60,3 +65,5 @@ for _code in Code:
     REFUSALS.labels(_code)
 for _close in Close:
     CLOSES.labels(str(int(_close)))
+for _change in ("added", "dropped"):
+    PARTITIONS.labels(_change)

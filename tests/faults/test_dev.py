@@ -8,12 +8,13 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
 
 from persistence.embedded import Servers
-from tests.support.databases import fresh_database, scratch
+from tests.support.databases import fresh_database, query, scratch
 from tests.support.nodes import SECRET, Target
 from tests.support.processes import alive, family, free_port, wait_until
 from tests.support.servers import DevServer, dev_server
@@ -117,7 +118,7 @@ def test_a_token_is_minted_with_the_folders_secret(tmp_path: Path) -> None:
     assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
 
 
-@pytest.mark.parametrize("command", [[], ["dev"], ["serve"], ["token"], ["migrate"]], ids=str)
+@pytest.mark.parametrize("command", [[], ["dev"], ["serve"], ["token"], ["migrate"], ["new-epochs"]], ids=str)
 def test_every_command_has_help(command: list[str]) -> None:
     helped = run(*command, "--help")
     assert helped.returncode == 0
@@ -162,6 +163,28 @@ def test_workers_share_the_ports_and_are_replaced(worker_urls: dict[str, str]) -
         finally:
             supervisor.send_signal(signal.SIGTERM)
             assert supervisor.wait(20) == 0
+
+
+def test_logs_begin_anew_from_the_command_line(worker_urls: dict[str, str]) -> None:
+    unmigrated = run("new-epochs", **worker_urls)
+    assert (unmigrated.returncode, unmigrated.stderr.count("\n")) == (1, 1)
+    assert run("migrate", **worker_urls).returncode == 0
+    query(worker_urls["DATABASE_URL"], "SELECT add_partitions(86400000, 1), create_session('ann', 'A show')")
+    assert run("new-epochs", **worker_urls).stdout == "1 logs begin anew\n"
+
+
+def test_a_postgres_that_forgets_is_refused_in_one_line_unless_it_is_allowed(worker_urls: dict[str, str]) -> None:
+    url = worker_urls["DATABASE_URL"]
+    query(url, f"ALTER DATABASE {urlsplit(url).path[1:]} SET synchronous_commit = off")
+    secret = {"STAGEWIRE_JWT_SECRET": SECRET}
+    for command in ("migrate", "serve"):
+        refused = run(command, **worker_urls, **secret)
+        assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
+        assert "synchronous_commit off" in refused.stderr
+        assert "STAGEWIRE_ALLOW_UNSAFE_POSTGRES" in refused.stderr
+    allowed = run("migrate", **worker_urls, STAGEWIRE_ALLOW_UNSAFE_POSTGRES="true")
+    assert allowed.returncode == 0
+    assert "postgres unsafe" in allowed.stdout + allowed.stderr
 
 
 def _listeners(supervisor: int) -> int:

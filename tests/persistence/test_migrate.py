@@ -61,9 +61,9 @@ async def test_a_step_that_fails_leaves_nothing_of_itself(empty_url: str, monkey
             assert tuple(row) == (False, True)
             steps[1] = Migration(2, "mended.sql", "CREATE TABLE mended ()")
             assert await migrate.migrate(postgres) == ["mended.sql"]
-        # The lock was let go of, too.
-        async with opened(empty_url, connections=1, patience=1) as other:
-            assert await migrate.migrate(other) == NAMES[2:]
+            # The lock was let go of, too.
+            async with opened(empty_url, connections=1, patience=1) as other:
+                assert await migrate.migrate(other) == []
 
 
 async def test_an_empty_database_is_told_from_an_unreachable_one(empty_url: str) -> None:

@@ -5,7 +5,7 @@ import asyncpg
 import pytest
 
 from persistence.errors import Misconfigured, Rejected, StorageError, Unavailable
-from persistence.postgres import PoolSettings, Postgres, translated
+from persistence.postgres import Observer, PoolSettings, Postgres, translated
 from tests.persistence.conftest import opened
 from tests.support.processes import free_port
 from tests.support.relay import relayed
@@ -25,15 +25,37 @@ async def test_queries(postgres: Postgres) -> None:
         assert await connection.fetchval("SHOW application_name") == "stagewire"
 
 
+class Ear(Observer):
+    """Remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.waits: list[float] = []
+        self.refusals = 0
+        self.aways: list[bool] = []
+
+    def waited(self, seconds: float) -> None:
+        """Remember."""
+        self.waits.append(seconds)
+
+    def refused(self) -> None:
+        """Remember."""
+        self.refusals += 1
+
+    def away(self, is_away: bool) -> None:
+        """Remember."""
+        self.aways.append(is_away)
+
+
 async def test_the_waiting_for_a_connection_is_told(migrated: str) -> None:
-    waited: list[float] = []
-    postgres = Postgres(PoolSettings(migrated, connections=1), waited.append)
+    ear = Ear()
+    postgres = Postgres(PoolSettings(migrated, connections=1), ear)
     await postgres.open()
+    ear.waits.clear()
     async with asyncio.TaskGroup() as group:
         group.create_task(postgres.row("SELECT pg_sleep(0.1)"))
         group.create_task(postgres.row("SELECT 1"))
-    assert len(waited) == 2
-    assert waited[0] < 0.1 <= waited[1]
+    assert len(ear.waits) == 2
+    assert ear.waits[0] < 0.1 <= ear.waits[1]
     await postgres.close()
 
 

@@ -124,7 +124,7 @@ def test_overrides_win() -> None:
         ({"STAGEWIRE_SILENCE": "20"}, "SILENCE must be longer"),
         ({"STAGEWIRE_HEARTBEAT": "30"}, "SILENCE must be longer"),
         ({"STAGEWIRE_LEASE_MS": "5999"}, "at least twice"),
-        ({"STAGEWIRE_LINGER": "10"}, "LINGER must be longer"),
+        ({"STAGEWIRE_LINGER": "8"}, "LINGER must be longer"),
         ({"STAGEWIRE_DATABASE_TIMEOUT": "15"}, "LINGER must be longer"),
         ({"STAGEWIRE_JWT_SECRET": "x" * 31}, "must have 32 bytes"),
     ],

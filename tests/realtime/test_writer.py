@@ -1,10 +1,14 @@
 """The writer, on a real Postgres."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from random import Random
 from uuid import UUID, uuid4
 
 import asyncpg
+import psutil
 import pytest
 
 from persistence.log import Appended, Entry, Log, Outcome, Record
@@ -17,6 +21,7 @@ from tests.support.relay import relayed
 
 DAY_MS = 86_400_000
 ONE_LANE = Settings(batch_lanes=1, batch_size=8)
+IMPATIENT = Settings(batch_lanes=1, batch_size=8, send_timeout=0.3)
 
 
 class Watched(Log):
@@ -27,11 +32,11 @@ class Watched(Log):
         self.batches: list[int] = []
         self.begun = asyncio.Event()
 
-    async def append(self, entries: Sequence[Entry]) -> list[Appended]:
+    async def append(self, entries: Sequence[Entry], patience: float | None = None) -> list[Appended]:
         """Remember, and append."""
         self.batches.append(len(entries))
         self.begun.set()
-        return await super().append(entries)
+        return await super().append(entries, patience)
 
 
 class Desk:
@@ -67,6 +72,30 @@ class Desk:
         assert epoch
         self.published.setdefault(session, []).extend(records)
         self.happened.append("publish")
+
+
+@asynccontextmanager
+async def pooled(settings: PoolSettings) -> AsyncIterator[Postgres]:
+    """Open a pool, and close it."""
+    pool = Postgres(settings)
+    await pool.open()
+    try:
+        yield pool
+    finally:
+        await pool.close()
+
+
+@asynccontextmanager
+async def held(url: str, session: str) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+    """Hold a session's log, so that appends to it wait, until that is let go of."""
+    other = await asyncpg.connect(url)
+    transaction = other.transaction()
+    await transaction.start()
+    await other.execute("SELECT FROM log_heads WHERE session = $1 FOR UPDATE", session)
+    try:
+        yield transaction.commit
+    finally:
+        await other.close()
 
 
 @pytest.fixture
@@ -224,6 +253,14 @@ POISON: dict[str, Callable[[str], Entry]] = {
     "no JSON": lambda session: Entry(session, "bob", uuid4(), "chat.posted", "{"),
     "no session id": lambda _: chat("x"),
     "too large an age": lambda session: Entry(session, "bob", uuid4(), "chat.posted", "{}", age=2**63),
+    "too small an age": lambda session: Entry(session, "bob", uuid4(), "chat.posted", "{}", age=-(2**63)),
+    "a number without end": lambda session: Entry(
+        session, "bob", uuid4(), "chat.posted", '{"n":' + "9" * 200_000 + "}"
+    ),
+    "too deep a body": lambda session: Entry(session, "bob", uuid4(), "chat.posted", "[" * 50_000 + "]" * 50_000),
+    "a name too long for the index": lambda session: chat(session, sender=Random(7).randbytes(9000).hex()),
+    "no kind": lambda session: Entry(session, "bob", uuid4(), None, "{}"),  # type: ignore[arg-type] # that is the point
+    "a body that is no text": lambda session: Entry(session, "bob", uuid4(), "chat.posted", b"{}"),  # type: ignore[arg-type] # likewise
 }
 
 
@@ -305,31 +342,127 @@ async def test_a_database_that_goes_away_is_unavailable_until_it_is_back(migrate
 
 
 async def test_a_network_that_swallows_everything_is_not_waited_for_long(migrated: str, session: str) -> None:
-    async with relayed(migrated) as relay:
-        pool = Postgres(PoolSettings(relay.url, connections=1, timeout=0.3, command_timeout=0.3))
-        await pool.open()
-        desk, entry = Desk(pool), chat(session)
+    async with relayed(migrated) as relay, pooled(PoolSettings(relay.url, connections=1)) as pool:
+        desk, entry = Desk(pool, IMPATIENT), chat(session)
         relay.freeze()
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(1):
             assert unavailable(await desk.ask(entry))
         relay.thaw()
         # Nobody knows whether it was appended: the same key again tells.
         assert codes(await desk.ask(entry)) == [2]
-        await pool.close()
 
 
 async def test_a_log_that_somebody_holds_is_not_waited_for_long(migrated: str, session: str) -> None:
-    pool = Postgres(PoolSettings(migrated, connections=1, timeout=0.3, command_timeout=0.3))
-    await pool.open()
-    desk, entry = Desk(pool), chat(session)
-    other = await asyncpg.connect(migrated)
-    async with other.transaction():
-        await other.execute("SELECT FROM log_heads WHERE session = $1 FOR UPDATE", session)
-        async with asyncio.timeout(3):
-            assert unavailable(await desk.ask(entry))
-    assert codes(await desk.ask(entry)) == [2]
-    await other.close()
-    await pool.close()
+    async with pooled(PoolSettings(migrated, connections=1)) as pool, held(migrated, session) as release:
+        desk, entry = Desk(pool, IMPATIENT), chat(session)
+        began = time.monotonic()
+        assert unavailable(await desk.ask(entry))
+        assert time.monotonic() - began < 0.5
+        await release()
+        assert codes(await desk.ask(entry)) == [2]
+
+
+async def test_all_that_waits_is_refused_with_the_batch_that_failed(migrated: str, session: str) -> None:
+    async with relayed(migrated) as relay, pooled(PoolSettings(relay.url, failures=99)) as pool:
+        log = Watched(pool)
+        desk = Desk(pool, IMPATIENT, log)
+        entries = [chat(session, f"{n}") for n in range(30)]
+        relay.freeze()
+        began = time.monotonic()
+        assert unavailable(await desk.ask(*entries))
+        assert time.monotonic() - began < 0.5
+        assert log.batches == [8]
+        relay.thaw()
+        # Sent again in their order, they get their places in that order, whatever became of the first batch.
+        assert codes(await desk.ask(*entries)) == list(range(2, 32))
+        assert await texts(pool, session) == [entry.body.replace(":", ": ") for entry in entries]
+
+
+async def test_who_has_waited_for_long_is_refused_without_being_tried(migrated: str, session: str) -> None:
+    async with pooled(PoolSettings(migrated)) as pool, held(migrated, session) as release:
+        desk = Desk(pool, Settings(batch_lanes=1, batch_size=2, send_timeout=0.6))
+        for _ in range(5):
+            desk.submit(chat(session))
+        await asyncio.sleep(0.4)
+        desk.submit(chat(session))
+        await release()
+        await desk.writer.drain()
+        # The first batch was on its way; the last one has come only just now.
+        assert codes(list(desk.answers.values())) == [2, 3, "unavailable", "unavailable", "unavailable", 4]
+        assert len(await texts(pool, session)) == 3
+
+
+async def test_a_batch_that_must_be_taken_apart_has_no_more_time_than_another(migrated: str, session: str) -> None:
+    async with pooled(PoolSettings(migrated)) as pool:
+        desk = Desk(pool, Settings(batch_lanes=1, batch_size=64, send_timeout=0.05))
+        bad = POISON["a NUL in the body"]
+        began = time.monotonic()
+        answers = await desk.ask(*[bad(session) if n % 2 else chat(session) for n in range(64)])
+        assert time.monotonic() - began < 0.3
+        # Some may have been settled in time, in order; from some point on nothing is tried any more.
+        found = codes(answers)
+        first = found.index("unavailable") if "unavailable" in found else 64
+        assert set(found[first:]) <= {"unavailable"}
+        assert set(found[1:first:2]) <= {"bad_request"}
+
+
+async def test_refusals_say_when_the_database_is_tried_again(migrated: str, session: str) -> None:
+    async with relayed(migrated) as relay, pooled(PoolSettings(relay.url, failures=1, pause=30.0)) as pool:
+        desk = Desk(pool)
+        await relay.cut()
+        assert unavailable(await desk.ask(chat(session)))
+        began = time.monotonic()
+        [answer] = await desk.ask(chat(session))
+        assert time.monotonic() - began < 0.05
+        assert isinstance(answer, Refusal)
+        assert answer.retry_after_ms is not None
+        assert 29_000 < answer.retry_after_ms <= 30_100
+
+
+async def test_an_append_that_was_given_up_may_still_come_and_changes_nothing(migrated: str, session: str) -> None:
+    """The server has the first attempt in hand, stopped, while the client sends everything again."""
+    async with pooled(PoolSettings(migrated, connections=2)) as pool:
+        desk = Desk(pool, IMPATIENT)
+        first, second = chat(session, "first"), chat(session, "second")
+        await desk.ask(chat(session, "to warm up"))
+        row = await pool.row("SELECT pg_backend_pid()")
+        assert row is not None
+        backend = psutil.Process(row[0])
+        backend.suspend()
+        try:
+            assert unavailable(await desk.ask(first, second))
+            assert codes(await desk.ask(first, second)) == [3, 4]
+        finally:
+            backend.resume()
+        # It wakes, finds what it was sent, and only then that nobody is there.
+        await asyncio.to_thread(backend.wait, 5)
+        assert codes(await desk.ask(second, chat(session, "third"), first)) == [4, 5, 3]
+        assert await texts(pool, session) == [f'{{"text": "{t}"}}' for t in ("to warm up", "first", "second", "third")]
+
+
+async def test_an_append_that_was_given_up_may_also_come_first(migrated: str, session: str) -> None:
+    """The first attempt waits for the log, still, when the second one begins to."""
+    async with pooled(PoolSettings(migrated, connections=2)) as pool, held(migrated, session) as release:
+        impatient, desk = Desk(pool, IMPATIENT), Desk(pool)
+        first, second = chat(session, "first"), chat(session, "second")
+        assert unavailable(await impatient.ask(first))
+        again = asyncio.create_task(desk.ask(first, second))
+        await asyncio.sleep(0.05)
+        await release()
+        assert codes(await again) == [2, 3]
+        assert len(await texts(pool, session)) == 2
+
+
+async def test_who_is_tired_of_the_drain_cancels_no_write(migrated: str, session: str) -> None:
+    async with pooled(PoolSettings(migrated)) as pool, held(migrated, session) as release:
+        desk = Desk(pool)
+        number = desk.submit(chat(session))
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await desk.writer.drain()
+        await release()
+        await desk.writer.drain()
+        assert codes([desk.answers[number]]) == [2]
 
 
 async def test_whoever_cannot_take_an_answer_keeps_it_from_nobody_else(postgres: Postgres, session: str) -> None:
@@ -351,7 +484,7 @@ async def test_whoever_cannot_take_an_answer_keeps_it_from_nobody_else(postgres:
 class Broken(Log):
     """A log with a mistake in it."""
 
-    async def append(self, entries: Sequence[Entry]) -> list[Appended]:  # noqa: ARG002 - the log's interface
+    async def append(self, entries: Sequence[Entry], patience: float | None = None) -> list[Appended]:  # noqa: ARG002 - the log's interface
         """Fail as only a mistake of ours does."""
         raise ZeroDivisionError
 

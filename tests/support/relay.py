@@ -16,7 +16,7 @@ class Relay:
         self.url = url
         self._tls = tls
         self._path = path
-        self._port = port
+        self.port = port
         self._flows = asyncio.Event()
         self._flows.set()
         self._server: asyncio.Server | None = None
@@ -32,7 +32,7 @@ class Relay:
 
     async def listen(self) -> None:
         """Take connections."""
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._port, ssl=self._tls)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, ssl=self._tls)
 
     async def cut(self) -> None:
         """End all connections, and refuse new ones."""

@@ -1,0 +1,87 @@
+"""Partitions of the log: made before they are needed, and dropped when all that they hold is old.
+
+Every node looks after them on a beat. What one of them is doing, the others leave to it: an advisory lock in
+Postgres sees to that, statement by statement, so that a node which stops in the middle keeps nobody from it.
+"""
+
+import asyncio
+from typing import Final
+
+import structlog
+from msgspec import structs
+
+from persistence.errors import Unavailable
+from persistence.log import Log
+from persistence.postgres import PoolSettings, Postgres
+from persistence.retention import Retention
+from realtime.settings import Settings
+from realtime.telemetry import metrics
+
+DAY_MS: Final = 86_400_000
+log = structlog.get_logger("retention")
+
+
+class Caretaker:
+    """Adds and drops partitions."""
+
+    def __init__(self, storage: Log, pool: PoolSettings, settings: Settings) -> None:
+        self._log = storage
+        # Of its own: it may take longer than anything that somebody waits for.
+        self._pool = structs.replace(pool, connections=1, command_timeout=settings.retention_timeout)
+        self._settings = settings
+
+    async def run(self) -> None:
+        """Look after the partitions, for ever."""
+        while True:
+            await asyncio.sleep(self._settings.retention_beat)
+            await self.look()
+
+    async def look(self) -> None:
+        """Add what is needed and drop what is old, as far as that goes at the moment."""
+        try:
+            await self.add()
+        except Exception:
+            log.exception("partitions not added")
+        try:
+            await self.drop()
+        except Unavailable as exc:
+            log.warning("partition not dropped", reason=str(exc))
+        except Exception:
+            log.exception("partition not dropped")
+
+    async def add(self) -> None:
+        """Add the partitions of the present and of the time to come.
+
+        Raises:
+            StorageError
+        """
+        width = self._settings.partition_days * DAY_MS
+        made = await self._log.add_partitions(width, 2 * width)
+        if made:
+            metrics.PARTITIONS.labels("added").inc(made)
+            log.info("partitions added", count=made)
+
+    async def drop(self) -> None:
+        """Drop the partitions that are old; if nothing ever is, do nothing.
+
+        Raises:
+            StorageError
+        """
+        if not self._settings.retention_days:
+            return
+        postgres = Postgres(self._pool)
+        try:
+            await postgres.open()
+            await self._drop_all(Retention(postgres))
+        finally:
+            await postgres.close()
+
+    async def _drop_all(self, retention: Retention) -> None:
+        after = 0
+        while span := await retention.drop(after, self._settings.retention_days * DAY_MS):
+            after = span.until
+            if span.dropped:
+                metrics.PARTITIONS.labels("dropped").inc()
+                log.info("partition dropped", partition=span.name, sessions=span.sessions)
+            else:
+                log.info("partition kept", partition=span.name, sessions=span.sessions, unfinished=span.unfinished)
