@@ -60,6 +60,8 @@ class Head(Struct, frozen=True, gc=False):
 
 _APPEND = "SELECT outcome, seq, at, epoch FROM append_events($1::uuid[], $2, $3::uuid[], $4, $5, $6)"
 _TOLD = "SELECT seq, at, kind, sender, key, body FROM told_events WHERE session = $1"
+# In the snapshot of the same statement: what is read belongs to this life of the log, or there is nothing.
+_IN_EPOCH = "EXISTS (SELECT FROM log_heads WHERE session = $1 AND epoch = $4)"
 _WRITTEN = "SELECT seq, at, kind, sender, key, body FROM events WHERE session = $1 AND seq = $2"
 # The changes of a message as they were written: the last edits by (at, seq), and deletions. Apart, because each
 # has an index of its own.
@@ -127,6 +129,16 @@ class Log:
         """Give the last `limit` events below `seq`, ascending, as they are told again."""
         rows = await self._postgres.rows(f"{_TOLD} AND seq < $2 ORDER BY seq DESC LIMIT $3", session, seq, limit)
         return records(reversed(rows))
+
+    async def after_in(self, session: str, epoch: str, seq: int, limit: int) -> list[Record]:
+        """As `after`; but nothing where the log is of another epoch by now."""
+        query = f"{_TOLD} AND seq > $2 AND {_IN_EPOCH} ORDER BY seq LIMIT $3"
+        return records(await self._postgres.rows(query, session, seq, limit, epoch))
+
+    async def before_in(self, session: str, epoch: str, seq: int, limit: int) -> list[Record]:
+        """As `before`; but nothing where the log is of another epoch by now."""
+        query = f"{_TOLD} AND seq < $2 AND {_IN_EPOCH} ORDER BY seq DESC LIMIT $3"
+        return records(reversed(await self._postgres.rows(query, session, seq, limit, epoch)))
 
     async def event(self, session: str, seq: int) -> Record | None:
         """Give one event, as it is told again."""

@@ -256,4 +256,5 @@ async def _wind_down(server: Server, node: Node) -> None:
         async with asyncio.timeout(node.settings.shutdown_timeout):
             await node.writer.drain()
             await node.attendance.write_all()
+            await node.places.write_all()
             await server.empty()

@@ -12,7 +12,7 @@ from time import perf_counter
 from typing import Any, TypeAlias
 
 import structlog
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from persistence.errors import Rejected, StorageError
 from persistence.log import Appended, Entry, Log, Outcome, Record
@@ -35,10 +35,11 @@ _REFUSALS = {
 
 
 class Pending(Struct, frozen=True, gc=False):
-    """An entry on its way, and who wants to know what became of it."""
+    """An entry on its way, who wants to know what became of it, and when its age was right (loop time, ms)."""
 
     entry: Entry
     answer: Callable[[Answer], None]
+    since: int = 0
 
 
 class Writer:
@@ -117,7 +118,8 @@ class _Lane:
     async def _append(self, batch: list[Pending]) -> None:
         began = perf_counter()
         try:
-            results = await self._log.append([pending.entry for pending in batch])
+            now = int(asyncio.get_running_loop().time() * 1000)
+            results = await self._log.append([_aged(pending, now) for pending in batch])
         except Rejected as exc:
             await self._isolate(batch, exc)
         except StorageError as exc:
@@ -150,6 +152,12 @@ class _Lane:
             _answer(pending, _REFUSALS.get(result.outcome, result))
         for (session, epoch), records in new.items():
             _safely(self._publish, session, epoch, records)
+
+
+def _aged(pending: Pending, now: int) -> Entry:
+    """Add to an age the time that the entry has waited: what was written offline must keep its distances."""
+    entry = pending.entry
+    return structs.replace(entry, age=entry.age + now - pending.since) if entry.age else entry
 
 
 def _record(entry: Entry, result: Appended) -> Record:
