@@ -6,7 +6,7 @@ here, and the database, whose clock alone counts, takes it off its own time.
 
 from collections.abc import Coroutine
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
@@ -14,7 +14,7 @@ from persistence.log import Entry
 from realtime.answers import answer, refuse
 from realtime.domain import access
 from realtime.domain.access import May
-from realtime.domain.clock import age_of
+from realtime.domain.clock import Absence, age_of
 from realtime.node import Node
 from realtime.peer import Membership, Peer, membership_of
 from realtime.protocol import commands, replies
@@ -24,6 +24,7 @@ from realtime.protocol.text import clean
 from realtime.transport import Connection
 from realtime.writer import Answer, Pending
 
+DAY_MS: Final = 86_400_000
 # Nothing to reply: the answer comes from the writer.
 Later: TypeAlias = Coroutine[Any, Any, None] | None
 
@@ -112,10 +113,21 @@ def _check(membership: Membership, wish: _Wish, kind: str | None, by: str) -> No
 
 
 def _append(node: Node, wish: _Wish) -> Later:
-    if wish.peer.was_away(wish.written_at):
+    if not wish.peer.was_away(wish.written_at):
+        _submit(node, wish, 0)
+    elif wish.kind is Kind.CHAT_EDITED:
+        _submit(node, wish, _age_of_edit(node, wish))
+    else:
         return _append_later(node, wish)
-    _submit(node, wish, 0)
     return None
+
+
+def _age_of_edit(node: Node, wish: _Wish) -> int:
+    # Its author's word is enough: an edit that is said to be older only gives way to others of the same author. And
+    # of those, another device may have made one while this one was away.
+    since = wish.peer.since
+    anywhere = Absence(since - node.settings.positions_days * DAY_MS, since)
+    return age_of(wish.written_at, wish.peer.offset, anywhere, wish.heard)
 
 
 async def _append_later(node: Node, wish: _Wish) -> None:

@@ -37,12 +37,18 @@ class Target:
 
     @asynccontextmanager
     async def client(
-        self, user: str, role: AccessRole = AccessRole.VIEWER, *, fmt: Format = Format.JSON, synthetic: bool = False
+        self,
+        user: str,
+        role: AccessRole = AccessRole.VIEWER,
+        *,
+        fmt: Format = Format.JSON,
+        synthetic: bool = False,
+        **hello: Any,
     ) -> AsyncIterator["Client"]:
-        """Connect and say hello."""
+        """Connect and say hello, with more fields if they are given."""
         async with connect(self.websocket, subprotocols=[Subprotocol(fmt)], max_size=None, max_queue=None) as socket:
             client = Client(socket, user, binary=fmt is Format.MSGPACK)
-            welcome = await client.ask("hello", token=token(user, role, synthetic=synthetic))
+            welcome = await client.ask("hello", token=token(user, role, synthetic=synthetic), **hello)
             assert welcome["type"] == "welcome", welcome
             yield client
 
