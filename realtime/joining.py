@@ -58,7 +58,9 @@ def _enter(node: Node, connection: Connection, peer: Peer, command: Join, feed: 
     access.check(May.JOIN, role, State(feed.view.state))
     if connection.open:
         node.enter(connection, peer, feed, role)
-        node.places.meet(feed.id, peer, Position(feed.epoch, replay.after), connection.last_heard)
+        # Whoever begins anew must have been told so: until a pong confirms it, nothing is known of the position.
+        reached = 0 if replay.source is Source.RESET else replay.after
+        node.places.meet(feed.id, peer, Position(feed.epoch, reached), connection.last_heard)
     metrics.JOINS.labels(replay.source).inc()
     return Joined(
         re=command.id,

@@ -60,7 +60,7 @@ class Places:
         if note is None:
             note = notes[user] = _Note(position, heard, [])
         else:
-            if position.epoch != note.position.epoch or position.seq > note.position.seq:
+            if position.seq and (position.epoch != note.position.epoch or position.seq > note.position.seq):
                 note.position = position
             note.heard = max(note.heard, heard)
         return note

@@ -49,6 +49,10 @@ async def test_nothing_is_known_at_first(positions: Positions) -> None:
         ([("e", 7), ("e", 8)], ("e", 8)),
         ([("e", 7), ("e", 6)], ("e", 7)),
         ([("e", 7), ("e", 0)], ("e", 7)),
+        ([("e", 0)], None),
+        ([("e", 0), ("e", 1)], ("e", 1)),
+        ([("e", 0), ("f", 1)], ("f", 1)),
+        ([("e", 7), ("f", 0)], ("e", 7)),
         ([("e", 7), ("f", 3)], ("f", 3)),
         ([("e", 7), ("f", 9), ("f", 2)], ("f", 9)),
         ([("e", 7), ("f", 3), ("e", 1)], ("e", 1)),
@@ -57,7 +61,7 @@ async def test_nothing_is_known_at_first(positions: Positions) -> None:
     ],
 )
 async def test_a_position_only_moves_up_and_another_epoch_replaces_it(
-    positions: Positions, writes: list[tuple[str, int]], kept: tuple[str, int]
+    positions: Positions, writes: list[tuple[str, int]], kept: tuple[str, int] | None
 ) -> None:
     for epoch, seq in writes:
         await put(positions, seq, epoch)

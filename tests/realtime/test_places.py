@@ -90,6 +90,20 @@ async def test_a_user_of_whom_nothing_is_known_begins_anew(pair: tuple[RunningNo
         assert (await bob.until_event())["seq"] == 3
 
 
+async def test_who_was_not_told_that_it_begins_anew_is_told_again(pair: tuple[RunningNode, RunningNode]) -> None:
+    """The answer may have got lost: only a pong confirms it."""
+    one, two = pair
+    session = await one.session()
+    async with one.client("bob") as bob:
+        for _ in range(2):
+            joined = await bob.join(session, since="last")
+            assert (joined["complete"], joined["events"]) == (False, [])
+        await confirm(bob, session, 2)
+        await bob.say(session, "one")
+        await kept(two, session, "bob", 2)
+        assert seqs((await bob.join(session, since="last"))["events"]) == [3]
+
+
 async def test_who_left_gets_what_came_since_the_join(pair: tuple[RunningNode, RunningNode]) -> None:
     """Nothing was confirmed meanwhile: what came before the leave comes again."""
     one, two = pair
