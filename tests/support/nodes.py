@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
@@ -85,6 +85,8 @@ class Client:
         self.socket = socket
         self.user = user
         self.pushes: list[Message] = []
+        # Is told every message, in order of arrival.
+        self.listener: Callable[[Message], None] = lambda _: None
         self._binary = binary
         self._ids = itertools.count(1)
 
@@ -100,6 +102,7 @@ class Client:
         async with asyncio.timeout(within):
             data = await self.socket.recv()
         message: Message = msgspec.msgpack.decode(data) if isinstance(data, bytes) else msgspec.json.decode(data)
+        self.listener(message)
         if "re" not in message:
             self.pushes.append(message)
         return message
