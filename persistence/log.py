@@ -63,22 +63,36 @@ class Head(Struct, frozen=True, gc=False):
 
 _APPEND = "SELECT outcome, seq, at, epoch FROM append_events($1::uuid[], $2, $3::uuid[], $4, $5, $6)"
 _TOLD = "SELECT seq, at, kind, sender, key, body FROM told_events WHERE session = $1"
+# In the snapshot of the same statement: what is read belongs to this life of the log, or there is nothing.
+_IN_EPOCH = "EXISTS (SELECT FROM log_heads WHERE session = $1 AND epoch = $4)"
 _WRITTEN = "SELECT seq, at, kind, sender, key, body FROM events WHERE session = $1 AND seq = $2"
-# Each change of a message as it was written.
+# The changes of a message as they were written: the last edits by (at, seq), and deletions. Apart, because each
+# has an index of its own.
 _CHANGES = """
-    SELECT seq, at, kind, sender, key, body FROM events
-     WHERE session = $1 AND kind IN ('chat.edited', 'chat.deleted') AND (body->>'seq')::bigint = $2
-     ORDER BY seq
+    (SELECT seq, at, kind, sender, key, body FROM events
+      WHERE session = $1 AND kind = 'chat.edited' AND (body->>'seq')::bigint = $2
+      ORDER BY at DESC, seq DESC LIMIT $3)
+    UNION ALL
+    (SELECT seq, at, kind, sender, key, body FROM events
+      WHERE session = $1 AND kind = 'chat.deleted' AND (body->>'seq')::bigint = $2 LIMIT $3)
 """
-# A message may have had the words once: what counts is the text that it has now.
+# A message may have had the words once: what counts is the text that it has now. The newest are looked at first,
+# and OFFSET keeps it so: a word that everyone uses must not have every message merged that has it.
 _FOUND = """
-    WITH sought AS MATERIALIZED (SELECT websearch_to_tsquery('simple', $2) AS query)
-    SELECT seq, at, kind, sender, key, body FROM told_events, sought
-     WHERE session = $1 AND kind = 'chat.posted' AND seq < $3 AND words_of(body) @@ query
-       AND seq IN (SELECT CASE kind WHEN 'chat.posted' THEN seq ELSE (body->>'seq')::bigint END FROM events
-                    WHERE session = $1 AND kind IN ('chat.posted', 'chat.edited')
-                      AND words_of(body) @@ websearch_to_tsquery('simple', $2))
-     ORDER BY seq DESC LIMIT $4
+    WITH candidate AS MATERIALIZED (
+        SELECT DISTINCT CASE kind WHEN 'chat.posted' THEN seq ELSE (body->>'seq')::bigint END AS message FROM events
+         WHERE session = $1 AND kind IN ('chat.posted', 'chat.edited')
+           AND words_of(body) @@ websearch_to_tsquery('simple', $2)
+         ORDER BY message DESC
+    )
+    SELECT told.* FROM candidate
+     CROSS JOIN LATERAL (
+         SELECT seq, at, kind, sender, key, body FROM told_events
+          WHERE session = $1 AND seq = candidate.message OFFSET 0
+     ) told
+     WHERE candidate.message < $3 AND NOT told.body ? 'deleted'
+       AND words_of(told.body) @@ websearch_to_tsquery('simple', $2)
+     ORDER BY candidate.message DESC LIMIT $4
 """
 _OUTCOMES = {outcome.value: outcome for outcome in Outcome}
 
@@ -122,14 +136,24 @@ class Log:
         rows = await self._postgres.rows(f"{_TOLD} AND seq < $2 ORDER BY seq DESC LIMIT $3", session, seq, limit)
         return records(reversed(rows))
 
+    async def after_in(self, session: str, epoch: str, seq: int, limit: int) -> list[Record]:
+        """As `after`; but nothing where the log is of another epoch by now."""
+        query = f"{_TOLD} AND seq > $2 AND {_IN_EPOCH} ORDER BY seq LIMIT $3"
+        return records(await self._postgres.rows(query, session, seq, limit, epoch))
+
+    async def before_in(self, session: str, epoch: str, seq: int, limit: int) -> list[Record]:
+        """As `before`; but nothing where the log is of another epoch by now."""
+        query = f"{_TOLD} AND seq < $2 AND {_IN_EPOCH} ORDER BY seq DESC LIMIT $3"
+        return records(reversed(await self._postgres.rows(query, session, seq, limit, epoch)))
+
     async def event(self, session: str, seq: int) -> Record | None:
         """Give one event, as it is told again."""
         rows = await self._postgres.rows(f"{_TOLD} AND seq = $2", session, seq)
         return records(rows)[0] if rows else None
 
-    async def changes(self, session: str, seq: int) -> list[Record]:
-        """Give the edits and deletions of the message `seq` in their order, each as it was written."""
-        return records(await self._postgres.rows(_CHANGES, session, seq))
+    async def changes(self, session: str, seq: int, limit: int) -> list[Record]:
+        """Give the last `limit` edits of the message `seq` by `(at, seq)`, and as many deletions, as written."""
+        return records(await self._postgres.rows(_CHANGES, session, seq, limit))
 
     async def original(self, session: str, seq: int) -> Record | None:
         """Give one event as it was written."""
@@ -140,6 +164,9 @@ class Log:
         """Give the last `limit` messages below `before` whose text has the words, descending.
 
         `words` is what people type into a search box: words, "phrases", or, -without.
+
+        Raises:
+            Rejected: no text can have these words.
         """
         return records(await self._postgres.rows(_FOUND, session, words, before, limit))
 

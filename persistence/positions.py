@@ -12,7 +12,10 @@ _SCRIPT: Final = files("persistence").joinpath("lua", "positions.lua").read_text
 
 
 class Place(Struct, frozen=True, gc=False):
-    """A user's position in one log, and how many milliseconds ago the user was heard of."""
+    """A user's position in one log, and how many milliseconds ago the user was heard of.
+
+    A `seq` of 0 says nothing of the position: only that the user was heard of.
+    """
 
     user: str
     epoch: str
@@ -61,7 +64,7 @@ class Positions:
             return None
         assert isinstance(kept, bytes), "the client decodes nothing"
         seq, _, epoch = kept.decode().split(":", 2)
-        return epoch, int(seq)
+        return (epoch, int(seq)) if int(seq) else None
 
 
 def _key(session: str) -> str:

@@ -289,4 +289,5 @@ async def _wind_down(server: Server, node: Node) -> None:
             await node.attendance.write_all()
             await node.mentions.drain()
             await node.mailroom.drain()
+            await node.places.write_all()
             await server.empty()

@@ -6,7 +6,7 @@ here, and the database, whose clock alone counts, takes it off its own time.
 
 from collections.abc import Coroutine
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
@@ -14,7 +14,7 @@ from persistence.log import Entry
 from realtime.answers import answer, refuse
 from realtime.domain import access
 from realtime.domain.access import May
-from realtime.domain.clock import age_of
+from realtime.domain.clock import Absence, age_of
 from realtime.node import Node
 from realtime.peer import Membership, Peer, membership_of
 from realtime.protocol import commands, replies
@@ -24,18 +24,20 @@ from realtime.protocol.text import clean
 from realtime.transport import Connection
 from realtime.writer import Answer, Pending
 
+DAY_MS: Final = 86_400_000
 # Nothing to reply: the answer comes from the writer.
 Later: TypeAlias = Coroutine[Any, Any, None] | None
 
 
 class _Wish(msgspec.Struct, frozen=True):
-    """What a command wants to be appended, and when its author says that it was written."""
+    """What a command wants to be appended, when it was heard, and when its author says that it was written."""
 
     connection: Connection
     peer: Peer
     command: commands.Chat
     kind: Kind
     body: ChatBody | ChangeBody
+    heard: int
     written_at: int | None = None
 
 
@@ -43,21 +45,32 @@ def send(node: Node, connection: Connection, peer: Peer, command: commands.ChatS
     """Append a message."""
     _membership(peer, command)
     body = ChatBody(text=_clean(node, command.text), reply_to=command.reply_to)
-    return _append(node, _Wish(connection, peer, command, Kind.CHAT_POSTED, body, command.sent_at))
+    return _append(node, _wish(connection, peer, command, Kind.CHAT_POSTED, body, command.sent_at))
 
 
 def edit(node: Node, connection: Connection, peer: Peer, command: commands.ChatEdit) -> Later:
     """Append another text for a message."""
     membership = _membership(peer, command)
     body = ChangeBody(seq=command.seq, text=_clean(node, command.text))
-    return _change(node, membership, _Wish(connection, peer, command, Kind.CHAT_EDITED, body, command.edited_at))
+    return _change(node, membership, _wish(connection, peer, command, Kind.CHAT_EDITED, body, command.edited_at))
 
 
 def delete(node: Node, connection: Connection, peer: Peer, command: commands.ChatDelete) -> Later:
     """Append the deletion of a message."""
     membership = _membership(peer, command)
     body = ChangeBody(seq=command.seq)
-    return _change(node, membership, _Wish(connection, peer, command, Kind.CHAT_DELETED, body))
+    return _change(node, membership, _wish(connection, peer, command, Kind.CHAT_DELETED, body))
+
+
+def _wish(
+    connection: Connection,
+    peer: Peer,
+    command: commands.Chat,
+    kind: Kind,
+    body: ChatBody | ChangeBody,
+    written_at: int | None = None,
+) -> _Wish:
+    return _Wish(connection, peer, command, kind, body, connection.heard_ms, written_at)
 
 
 def _membership(peer: Peer, command: commands.Chat) -> Membership:
@@ -74,10 +87,11 @@ def _clean(node: Node, text: str) -> str:
 def _change(node: Node, membership: Membership, wish: _Wish) -> Later:
     assert isinstance(wish.body, ChangeBody)
     target = membership.feed.find(wish.body.seq)
-    if target is None and wish.body.seq <= membership.feed.head:
+    if target is None:
+        # Not in memory any more; or not yet, where its author has the ack and this node lacks what comes before it.
         return _change_later(node, membership, wish, wish.body.seq)
     # Of which kind an event is and whose never changes, so memory's word is as good as Postgres's.
-    _check(membership, wish, target.kind if target else None, target.by if target else "")
+    _check(membership, wish, target.kind, target.by)
     return _append(node, wish)
 
 
@@ -99,23 +113,33 @@ def _check(membership: Membership, wish: _Wish, kind: str | None, by: str) -> No
 
 
 def _append(node: Node, wish: _Wish) -> Later:
-    if wish.peer.was_away(wish.written_at):
+    if not wish.peer.was_away(wish.written_at):
+        _submit(node, wish, 0)
+    elif wish.kind is Kind.CHAT_EDITED:
+        _submit(node, wish, _age_of_edit(node, wish))
+    else:
         return _append_later(node, wish)
-    _submit(node, wish, 0)
     return None
 
 
+def _age_of_edit(node: Node, wish: _Wish) -> int:
+    # Its author's word is enough: an edit that is said to be older only gives way to others of the same author. And
+    # of those, another device may have made one while this one was away.
+    since = wish.peer.since
+    anywhere = Absence(since - node.settings.positions_days * DAY_MS, since)
+    return age_of(wish.written_at, wish.peer.offset, anywhere, wish.heard)
+
+
 async def _append_later(node: Node, wish: _Wish) -> None:
-    now = wish.connection.heard_ms
     absence = await node.places.absence(wish.command.session, wish.peer)
-    _submit(node, wish, age_of(wish.written_at, wish.peer.offset, absence, now))
+    _submit(node, wish, age_of(wish.written_at, wish.peer.offset, absence, wish.heard))
 
 
 def _submit(node: Node, wish: _Wish, age: int) -> None:
     command = wish.command
     body = msgspec.json.encode(wish.body).decode()
     entry = Entry(command.session, wish.peer.identity.user, command.key, wish.kind, body, age)
-    node.writer.submit(Pending(entry, partial(_settle, wish.connection, command)))
+    node.writer.submit(Pending(entry, partial(_settle, wish.connection, command), wish.heard / 1000))
     wish.connection.begin()
 
 

@@ -6,7 +6,7 @@ from itertools import islice
 from typing import Final
 
 import msgspec
-from msgspec import Raw, Struct, structs
+from msgspec import Raw, Struct
 
 from persistence.log import Record
 from persistence.sessions import Session
@@ -22,19 +22,33 @@ _to_json = msgspec.json.Encoder().encode
 _from_json = msgspec.json.Decoder(Event).decode
 
 
-class Document(Struct, frozen=True, gc=False):
-    """An event of the log, encoded once, as JSON. `message` is the seq of the message that it is about, or 0."""
+class Document(Struct):
+    """An event of the log, encoded as JSON.
+
+    `message` is the seq of the message that it is about, or 0; `told` is what was known of that message when
+    the event was encoded, where anything was.
+    """
 
     seq: int
     json: bytes
     message: int = 0
+    told: timeline.Message | None = None
+
+
+class _Changed(Struct):
+    """What is known of a message from its changes in memory, and how many these are."""
+
+    known: timeline.Message
+    changes: int = 0
 
 
 class Feed:
     """Follows one log. It takes events in any order and any number, and gives each out once, in order.
 
-    At most `capacity` events are kept for those who join, and as many that came too early. What became of a
-    message is merged into what is kept: nobody who joins is told a text that was changed or deleted.
+    At most `capacity` events are kept for those who join, and as many that came too early. They are given with
+    everything merged in that memory has of their message: nobody who joins is told a text that was changed or
+    deleted. Edits are merged in when somebody asks, so that many edits of one message cost no more than others;
+    what was deleted goes at once.
     """
 
     def __init__(self, session: Session, capacity: int) -> None:
@@ -45,19 +59,22 @@ class Feed:
         # On the clock of whoever sets them: when the open hole was noticed, when the last reader left.
         self.hole_since: float | None = None
         self.idle_since: float | None = None
-        self._ring: deque[Document] = deque(maxlen=capacity)
+        self._ring: deque[Document] = deque()
+        self._changed: dict[int, _Changed] = {}
         self._early: dict[int, Record] = {}
         self._known = self.head
         self._capacity = capacity
 
     def warm(self, records: Iterable[Record]) -> None:
         """Fill the memory with the newest events up to the head."""
-        self._ring.extend(self._encode(record) for record in records if record.seq <= self.head)
+        for record in records:
+            if record.seq <= self.head:
+                self._keep(record)
 
     def find(self, seq: int) -> Event | None:
         """Give an event that is in memory."""
-        found = [document for document in self._ring if document.seq == seq]
-        return _from_json(found[0].json) if found else None
+        document = self._at(seq)
+        return _from_json(self._tell(document)) if document else None
 
     def offer(self, records: Iterable[Record]) -> list[Document]:
         """Take in events; give those that are now next in line."""
@@ -94,7 +111,7 @@ class Feed:
         """Give the events in memory that lie between, ascending."""
         first = self.window.oldest
         start = max(after + 1 - first, 0)
-        return [document.json for document in islice(self._ring, start, max(before - first, start))]
+        return [self._tell(document) for document in islice(self._ring, start, max(before - first, start))]
 
     def _release(self) -> Iterator[Document]:
         while record := self._early.pop(self.head + 1, None):
@@ -105,28 +122,71 @@ class Feed:
         if record.kind.startswith("session."):
             body = msgspec.json.decode(record.body, type=SessionBody)
             self.view = lifecycle.apply(self.view, record.kind, record.at, body)
-        document = self._encode(record)
-        if record.kind in _CHANGES:
-            document = self._amend(document)
+        return self._keep(record)
+
+    def _keep(self, record: Record) -> Document:
+        event = event_of(self.id, record)
+        fact = timeline.read(event) if record.kind in _CHANGES else None
+        if fact is None:
+            document = Document(record.seq, _to_json(event), record.seq if record.kind == Kind.CHAT_POSTED else 0)
+        else:
+            known = self._learn(fact)
+            document = Document(record.seq, _to_json(timeline.retell(event, known)), fact.seq, known)
+        if len(self._ring) == self._capacity:
+            self._drop()
         self._ring.append(document)
         return document
 
-    def _encode(self, record: Record) -> Document:
-        document = encode(self.id, record)
-        if record.kind == Kind.CHAT_POSTED:
-            return Document(record.seq, document, record.seq)
-        fact = timeline.read(_from_json(document)) if record.kind in _CHANGES else None
-        return Document(record.seq, document, fact.seq if fact else 0)
+    def _learn(self, fact: timeline.Fact) -> timeline.Message:
+        """Merge what a change says, and give all that is known of its message."""
+        changed = self._changed.get(fact.seq)
+        if changed is None:
+            post = self._at(fact.seq)
+            told = timeline.read(_from_json(post.json)) if post else None
+            changed = self._changed[fact.seq] = _Changed(_needed(told.says if told else timeline.Message()))
+        changed.changes += 1
+        before, known = changed.known, _needed(timeline.merge(changed.known, fact.says))
+        if known != before:
+            changed.known = known
+        if known.deleted and not before.deleted:
+            self._erase(fact.seq)
+        return changed.known
 
-    def _amend(self, change: Document) -> Document:
-        """Merge a change with all that memory has of its message, and give it so."""
-        about = [at for at, document in enumerate(self._ring) if document.message == change.message]
-        events = {at: _from_json(self._ring[at].json) for at in about}
-        facts = [fact for event in (*events.values(), _from_json(change.json)) if (fact := timeline.read(event))]
-        known = timeline.absorb({}, facts)[change.message]
-        for at, event in events.items():
-            self._ring[at] = structs.replace(self._ring[at], json=_to_json(timeline.retell(event, known)))
-        return structs.replace(change, json=_to_json(timeline.retell(_from_json(change.json), known)))
+    def _erase(self, message: int) -> None:
+        """Leave no text of a message in memory."""
+        # All that is about a message comes after it.
+        for document in islice(self._ring, max(message - self._oldest, 0), None):
+            if document.message == message:
+                self._tell(document)
+
+    def _tell(self, document: Document) -> bytes:
+        """Give a document with everything merged in that is known by now."""
+        changed = self._changed.get(document.message)
+        if changed is not None and document.told is not changed.known:
+            document.json = _to_json(timeline.retell(_from_json(document.json), changed.known))
+            document.told = changed.known
+        return document.json
+
+    def _drop(self) -> None:
+        document = self._ring.popleft()
+        changed = self._changed.get(document.message)
+        if changed is not None and document.seq != document.message:
+            changed.changes -= 1
+            if not changed.changes:
+                del self._changed[document.message]
+
+    @property
+    def _oldest(self) -> int:
+        return self._ring[0].seq if self._ring else self.head + 1
+
+    def _at(self, seq: int) -> Document | None:
+        at = seq - self._oldest
+        return self._ring[at] if 0 <= at < len(self._ring) else None
+
+
+def _needed(message: timeline.Message) -> timeline.Message:
+    """Give what events are told again with: of a deleted message, nothing but that."""
+    return timeline.Message(edit=None if message.deleted else message.edit, deleted=message.deleted)
 
 
 def encode(session: str, record: Record) -> bytes:

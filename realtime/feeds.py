@@ -60,6 +60,7 @@ class Feeds:
         self._settings = settings
         self._feeds: dict[str, Feed] = {}
         self._opening: dict[str, asyncio.Task[Feed]] = {}
+        self._reaching: dict[str, asyncio.Task[None]] = {}
         # Events that arrive while a feed is being opened, by epoch.
         self._early: dict[str, list[tuple[str, list[Record]]]] = {}
         self._check_soon = asyncio.Event()
@@ -115,9 +116,39 @@ class Feeds:
         if stored is None:
             raise Refusal(Code.NOT_FOUND, "no such session")
         feed = Feed(stored, self._settings.ring_events)
-        feed.warm(await self._log.before(session, feed.head + 1, self._settings.ring_events))
+        feed.warm(await self._log.before_in(session, feed.epoch, feed.head + 1, self._settings.ring_events))
         feed.idle_since = monotonic()
         return feed
+
+    async def reach(self, feed: Feed, seq: int) -> None:
+        """Bring a feed up to its log, where a reader has more than it: an event that has not come here yet.
+
+        Read once for however many ask.
+
+        Raises:
+            Unavailable: Postgres cannot be asked.
+        """
+        # What another has begun may have been read before that event was there; what begins later was not.
+        shared = feed.id in self._reaching
+        await self._reach(feed)
+        if shared and feed.head < seq:
+            await self._reach(feed)
+
+    async def _reach(self, feed: Feed) -> None:
+        task = self._reaching.get(feed.id)
+        if task is None:
+            task = self._reaching[feed.id] = self._tasks.start(self._read_on(feed))
+            task.add_done_callback(lambda _: self._reaching.pop(feed.id, None))
+        await asyncio.shield(task)
+
+    async def _read_on(self, feed: Feed) -> None:
+        heads = await self._log.heads([feed.id])
+        head = heads.get(feed.id)
+        if head is None or head.epoch != feed.epoch:
+            self._check_soon.set()
+            return
+        feed.expect(head.seq)
+        await self._catch_up(feed)
 
     def committed(self, session: str, epoch: str, records: list[Record]) -> None:
         """Pass on what this node has appended: to its own connections, and to the other nodes."""
@@ -185,7 +216,7 @@ class Feeds:
     async def _catch_up(self, feed: Feed) -> None:
         try:
             while feed.hole:
-                records = await self._log.after(feed.id, feed.head, self._settings.ring_events)
+                records = await self._log.after_in(feed.id, feed.epoch, feed.head, self._settings.ring_events)
                 if not records:
                     break
                 before = feed.head
@@ -201,16 +232,19 @@ class Feeds:
         """Compare all feeds with Postgres, for ever."""
         while True:
             await self._pause()
-            await self._close_unused()
-            if not self._feeds:
-                continue
-            asked = {feed.id: feed.head for feed in self}
             try:
-                heads = await self._log.heads(list(asked))
+                await self._close_unused()
+                await self._check()
             except StorageError as exc:
                 seldom_log.warning("heads unknown", reason=str(exc))
-            else:
-                await self._compare(asked, heads)
+            except Exception:
+                # Whatever one feed has done to this check, the next ones must come: nothing else finds every hole.
+                log.exception("heads not checked")
+
+    async def _check(self) -> None:
+        asked = {feed.id: feed.head for feed in self}
+        if asked:
+            await self._compare(asked, await self._log.heads(list(asked)))
 
     async def _pause(self) -> None:
         """Wait for the next check: not for long while the heads are all that tells of other nodes' events."""

@@ -70,7 +70,7 @@ def _hello(node: Node, connection: Connection, peer: Peer, command: commands.Hel
 
 def _pong(node: Node, connection: Connection, peer: Peer, command: commands.Pong) -> Outcome:
     # Its arrival was the sign of life; it also says that everything up to the ping has arrived.
-    pinged, peer.pinged = peer.pinged, None
+    pinged = peer.pong()
     if pinged is not None:
         if command.now is not None:
             peer.offset = better(peer.offset, from_pong(pinged.at, command.now, connection.heard_ms))

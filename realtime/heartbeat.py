@@ -87,7 +87,8 @@ class Heartbeat:
             if ping is None:
                 heads = {session: self._head_of(session) for session in key[1]}
                 ping = pings[key] = (_encode(connection.codec, heads), Pinged(now, heads))
-            frame, connection.peer.pinged = ping
+            frame, pinged = ping
+            connection.peer.ping(pinged)
             connection.write(frame)
 
 

@@ -1,7 +1,7 @@
 """Pages of a log: from memory where all of the page lies there, else from Postgres."""
 
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, Final
 
 from persistence.log import Log
 from realtime.domain.replay import Span, span
@@ -13,6 +13,9 @@ from realtime.protocol.codes import Code, Refusal
 from realtime.protocol.commands import History
 from realtime.protocol.events import Kind
 from realtime.protocol.replies import Page
+
+# Edits of one message that are listed, and as many deletions.
+MAX_CHANGES: Final = 1000
 
 
 def page(node: Node, codec: Codec, feed: Feed, command: History) -> Page | Coroutine[Any, Any, Page]:
@@ -35,7 +38,7 @@ async def read(log: Log, session: str, wanted: Span) -> list[bytes]:
 
 
 async def edits(log: Log, session: str, seq: int) -> list[Step]:
-    """Give how a message became what it is.
+    """Give how a message became what it is: its last edits, and its deletions.
 
     Raises:
         Refusal: `not_found`, `seq` is no message.
@@ -43,8 +46,11 @@ async def edits(log: Log, session: str, seq: int) -> list[Step]:
     post = await log.original(session, seq)
     if post is None or post.kind != Kind.CHAT_POSTED:
         raise Refusal(Code.NOT_FOUND, "no such message")
-    changes = await log.changes(session, seq)
-    return story(event_of(session, post), [event_of(session, change) for change in changes])
+    # One more, because only an edit tells the text before the next one.
+    changes = await log.changes(session, seq, MAX_CHANGES + 1)
+    steps = story(event_of(session, post), [event_of(session, change) for change in changes])
+    edited = sum(change.kind == Kind.CHAT_EDITED for change in changes)
+    return steps[max(edited - MAX_CHANGES, 0) :]
 
 
 def _page(codec: Codec, command: History, wanted: Span, documents: list[bytes]) -> Page:

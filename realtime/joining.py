@@ -9,7 +9,7 @@ from typing import Any
 
 from realtime.domain import access
 from realtime.domain.access import May
-from realtime.domain.replay import Replay, Source, plan
+from realtime.domain.replay import Replay, Source, ahead, plan
 from realtime.domain.session import State
 from realtime.feed import Feed
 from realtime.node import Node
@@ -24,21 +24,29 @@ from realtime.transport import Connection
 def join(node: Node, connection: Connection, peer: Peer, command: Join) -> Joined | Coroutine[Any, Any, Joined]:
     """Join at once where this node follows the session already."""
     feed = node.feeds.get(command.session)
-    if feed is None or command.since == "last":
+    if feed is None or command.since == "last" or ahead(command.since, feed.window):
         return _join_later(node, connection, peer, command)
     return _enter(node, connection, peer, command, feed, _plan(node, feed, command.since))
 
 
 async def _join_later(node: Node, connection: Connection, peer: Peer, command: Join) -> Joined:
-    since: Position | None
-    if command.since == "last":
+    since, lost = command.since, False
+    if since == "last":
         since = await node.places.last(command.session, peer.identity.user)
-        feed = await node.feeds.open(command.session)
-        replay = _plan(node, feed, since) if since else Replay(Source.RESET, feed.head)
-    else:
-        feed = await node.feeds.open(command.session)
-        replay = _plan(node, feed, command.since)
+        lost = since is None
+    feed = await _open(node, command.session, since)
+    replay = Replay(Source.RESET, feed.head) if lost else _plan(node, feed, since)
     return _enter(node, connection, peer, command, feed, replay)
+
+
+async def _open(node: Node, session: str, since: Position | None) -> Feed:
+    feed = await node.feeds.open(session)
+    if since is not None and ahead(since, feed.window):
+        await node.feeds.reach(feed, since.seq)
+    # It may have been given up meanwhile, and nobody who follows such a one would ever hear anything.
+    while node.feeds.get(session) is not feed:
+        feed = await node.feeds.open(session)
+    return feed
 
 
 def _plan(node: Node, feed: Feed, since: Position | None) -> Replay:
@@ -50,7 +58,9 @@ def _enter(node: Node, connection: Connection, peer: Peer, command: Join, feed: 
     access.check(May.JOIN, role, State(feed.view.state))
     if connection.open:
         node.enter(connection, peer, feed, role)
-        node.places.meet(feed.id, peer, Position(feed.epoch, replay.after), connection.last_heard)
+        # Whoever begins anew must have been told so: until a pong confirms it, nothing is known of the position.
+        reached = 0 if replay.source is Source.RESET else replay.after
+        node.places.meet(feed.id, peer, Position(feed.epoch, reached), connection.last_heard)
     metrics.JOINS.labels(replay.source).inc()
     return Joined(
         re=command.id,

@@ -29,7 +29,9 @@ class Pinged(Struct, frozen=True):
 class Peer:
     """An identified user on one connection, which began at `since`. All times are the loop's, in milliseconds."""
 
-    __slots__ = ("absences", "client", "connection_id", "identity", "joined", "offset", "pinged", "since")
+    __slots__ = (
+        "_pinged", "_unanswered", "absences", "client", "connection_id", "identity", "joined", "offset", "since",
+    )  # fmt: skip
 
     def __init__(self, connection_id: str, identity: Identity, client: str | None, since: int) -> None:
         self.connection_id = connection_id
@@ -39,8 +41,27 @@ class Peer:
         # What is known of the client's clock, and of the times before when the user was away.
         self.offset: Offset | None = None
         self.absences: dict[str, Absence] = {}
-        self.pinged: Pinged | None = None
         self.joined: dict[str, Membership] = {}
+        self._pinged: Pinged | None = None
+        self._unanswered = 0
+
+    def ping(self, pinged: Pinged) -> None:
+        """Take note of a heartbeat that is sent."""
+        self._pinged = pinged
+        self._unanswered += 1
+
+    def pong(self) -> Pinged | None:
+        """Give the heartbeat that an answer confirms, if it is the newest.
+
+        Answers come in the order of the heartbeats. So one that comes while an older one awaits its own says
+        nothing of what was sent since.
+        """
+        self._unanswered = max(self._unanswered - 1, 0)
+        pinged = self._pinged
+        if self._unanswered:
+            return None
+        self._pinged = None
+        return pinged
 
     def was_away(self, written_at: int | None) -> bool:
         """Tell whether something was written before this connection, by the client's own account."""

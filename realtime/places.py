@@ -61,7 +61,7 @@ class Places:
         if note is None:
             note = notes[user] = _Note(position, heard, [])
         else:
-            if position.epoch != note.position.epoch or position.seq > note.position.seq:
+            if position.seq and (position.epoch != note.position.epoch or position.seq > note.position.seq):
                 note.position = position
             note.heard = max(note.heard, heard)
         return note
@@ -88,18 +88,17 @@ class Places:
         """Write what was gathered, for ever."""
         while True:
             await asyncio.sleep(self._settings.positions_ms / 1000)
-            try:
-                await self._write_all()
-            except StorageError as exc:
-                # Whoever is still there confirms again with the next pong.
-                seldom_log.warning("positions not written", sessions=len(self._notes), reason=str(exc))
-                self._notes.clear()
+            await self.write_all()
 
-    async def _write_all(self) -> None:
-        for session in list(self._notes):
-            users = list(self._notes.get(session, ()))
-            for first in range(0, len(users), CHUNK):
-                await self._write(session, users[first : first + CHUNK])
+    async def write_all(self) -> None:
+        """Write what was gathered."""
+        try:
+            for session in list(self._notes):
+                users = list(self._notes.get(session, ()))
+                for first in range(0, len(users), CHUNK):
+                    await self._write(session, users[first : first + CHUNK])
+        except StorageError as exc:
+            seldom_log.warning("positions not written", reason=str(exc))
 
     async def _write(self, session: str, users: Sequence[str]) -> None:
         async with self._writing:
@@ -111,7 +110,13 @@ class Places:
                 Place(user, note.position.epoch, note.position.seq, max(0, int((now - note.heard) * 1000)))
                 for user, note in notes.items()
             ]
-            known = await self._positions.write(session, places)
+            try:
+                known = await self._positions.write(session, places)
+            except StorageError:
+                # Whoever is still there confirms again with the next pong. And nobody else has to wait as long for
+                # a Redis that doesn't answer.
+                self._notes.clear()
+                raise
             for note, before in zip(notes.values(), known, strict=True):
                 if before is not None:
                     _tell(session, note.newcomers, int(now * 1000) - before.silent_ms)

@@ -1,9 +1,11 @@
 """The search of a session's chat: few at a time, so that none keeps Postgres from what is urgent."""
 
 import asyncio
+import unicodedata
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from persistence.errors import Rejected
 from persistence.log import Log
 from realtime.feed import encode
 from realtime.protocol.codes import Code, Refusal
@@ -23,10 +25,15 @@ class Search:
         """Give the last `limit` messages that have the words now, below `before`, descending, as pushes in JSON.
 
         Raises:
-            Refusal: `unavailable`, too many are searching.
+            Refusal: `unavailable`, too many are searching; `bad_request`, no text can have these words.
         """
+        # As texts are stored.
+        wanted = unicodedata.normalize("NFC", words)
         async with self._one_of_few():
-            found = await self._log.search(session, words, before or MAX_INTEGER, limit)
+            try:
+                found = await self._log.search(session, wanted, before or MAX_INTEGER, limit)
+            except Rejected:
+                raise Refusal(Code.BAD_REQUEST, "no text can have these words") from None
         return [encode(session, record) for record in found]
 
     @asynccontextmanager

@@ -17,7 +17,7 @@ from time import monotonic, perf_counter
 from typing import Any, Final, Protocol, TypeAlias
 
 import structlog
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
 from persistence.errors import Rejected, StorageError, Unavailable
 from persistence.log import Appended, Entry, Outcome, Record
@@ -53,7 +53,10 @@ _REFUSALS = {
 
 
 class Pending(Struct, frozen=True, gc=False):
-    """An entry on its way since a moment of the monotonic clock, and who wants to know what became of it."""
+    """An entry on its way, and who wants to know what became of it.
+
+    It has been on its way, and its age was right, `since` a moment of the monotonic clock, in seconds.
+    """
 
     entry: Entry
     answer: Callable[[Answer], None]
@@ -172,7 +175,8 @@ class _Lane:
         if patience <= 0:
             raise Unavailable("the append took too long")
         began = perf_counter()
-        results = await self._log.append([pending.entry for pending in batch], patience)
+        now = monotonic()
+        results = await self._log.append([_aged(pending, now) for pending in batch], patience)
         metrics.COMMIT.observe(perf_counter() - began)
         metrics.BATCH.observe(len(batch))
         self._settle(batch, results)
@@ -207,6 +211,13 @@ def _halves(batch: list[Pending], exc: Rejected) -> list[list[Pending]]:
         return []
     middle = len(batch) // 2
     return [batch[middle:], batch[:middle]]
+
+
+def _aged(pending: Pending, now: float) -> Entry:
+    """Add to an age the time that the entry has waited: what was written offline must keep its distances."""
+    entry = pending.entry
+    waited = max(0, int((now - pending.since) * 1000))
+    return structs.replace(entry, age=entry.age + waited) if entry.age else entry
 
 
 def _record(entry: Entry, result: Appended) -> Record:

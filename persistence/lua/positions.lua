@@ -3,7 +3,8 @@
 -- KEYS  1 positions: hash, user -> "seq:heard:epoch" (heard: ms, this server's clock)
 -- ARGV  1 how long the hash is kept (ms); then for each user: the user, epoch, seq, and how many ms ago it was heard
 -- Gives for each user what stood there before: {epoch, seq, how many ms ago it was heard}, or nothing.
--- Within an epoch a position never goes back, and neither does the time.
+-- Within an epoch a position never goes back, and neither does the time. A seq of 0 says that the user was heard of,
+-- and nothing of how far it has got.
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local before = {}
@@ -18,6 +19,8 @@ for i = 2, #ARGV, 4 do
     heard = math.max(heard, known_heard)
     if known_epoch == epoch then
       seq = math.max(seq, known_seq)
+    elseif seq == 0 then
+      epoch, seq = known_epoch, known_seq
     end
   else
     table.insert(before, {})

@@ -43,6 +43,11 @@ def plan(since: Position | None, window: Window, limit: int) -> Replay:
     return Replay(Source.MEMORY, since.seq)
 
 
+def ahead(since: Position | None, window: Window) -> bool:
+    """Tell whether a reader has more than this node does: events that are still on their way here, if they exist."""
+    return since is not None and since.epoch == window.epoch and since.seq > window.head
+
+
 class Span(Struct, frozen=True):
     """The events from `first` to `last`; none where `first` is the greater. `more` lie beyond."""
 

@@ -5,9 +5,12 @@ from hypothesis import strategies as st
 
 from persistence.log import Head, Record
 from persistence.sessions import Session
+from realtime.domain import timeline
 from realtime.domain.replay import Window
-from realtime.feed import Document, Feed, encode, view_of
+from realtime.feed import Document, Feed, encode, event_of, view_of
+from realtime.protocol.events import Event
 from realtime.protocol.types import Position
+from tests.support.chats import chats as talks
 
 ID = "01932c07-3a6e-7cc0-8000-000000000001"
 KEY = "5f0c3b1e-9d7a-4e52-8a3c-2f1b6d9e0c4a"
@@ -207,3 +210,138 @@ def test_nobody_has_noticed_or_left_anything_yet() -> None:
     feed = Feed(stored(), capacity=1)
     assert feed.hole_since is None
     assert feed.idle_since is None
+
+
+# What became of messages
+
+
+def edited(seq: int, message: int, text: str, at: int = 0) -> Record:
+    body = msgspec.json.encode({"seq": message, "text": text}).decode()
+    return Record(seq, at or 100 + seq, "chat.edited", "bob", KEY, body)
+
+
+def deleted(seq: int, message: int) -> Record:
+    return Record(seq, 100 + seq, "chat.deleted", "bob", KEY, f'{{"seq":{message}}}')
+
+
+def told(records: list[Record], known: list[Record]) -> list[Event]:
+    """Tell records again with all that is known, as the view `told_events` does."""
+    facts = [fact for record in known if (fact := timeline.read(event_of(ID, record)))]
+    messages = timeline.absorb({}, facts)
+    events = []
+    for record in records:
+        event = event_of(ID, record)
+        fact = timeline.read(event)
+        events.append(timeline.retell(event, messages[fact.seq]) if fact else event)
+    return events
+
+
+def parsed(documents: list[bytes]) -> list[object]:
+    return [msgspec.json.decode(document) for document in documents]
+
+
+def all_of(feed: Feed) -> list[object]:
+    return parsed(feed.between(0, feed.head + 1))
+
+
+def retold(records: list[Record], known: list[Record]) -> list[object]:
+    return parsed([msgspec.json.encode(event) for event in told(records, known)])
+
+
+@given(log=talks(), data=st.data())
+def test_memory_tells_everything_with_what_became_of_it_whatever_the_order_of_arrival(
+    log: list[Record], data: st.DataObject
+) -> None:
+    feed = Feed(stored(), capacity=20)
+    for record in data.draw(st.permutations(log)):
+        feed.offer([record])
+        assert all_of(feed) == retold(log[: feed.head], log[: feed.head])
+    assert feed.head == len(log)
+
+
+def as_told(record: Record, known: list[Record]) -> Record:
+    [event] = told([record], known)
+    return msgspec.structs.replace(record, body=bytes(event.body).decode())
+
+
+@given(log=talks(), data=st.data())
+def test_what_was_read_from_postgres_may_know_more_than_the_head(log: list[Record], data: st.DataObject) -> None:
+    head = data.draw(st.integers(0, len(log)))
+    known = log[: data.draw(st.integers(head, len(log)))]
+    feed = Feed(stored(head), capacity=20)
+    feed.warm(as_told(record, known) for record in log[:head])
+    assert all_of(feed) == retold(log[:head], known)
+    for record in log[head:]:
+        feed.offer([data.draw(st.sampled_from([record, as_told(record, log)]))])
+    assert all_of(feed) == retold(log, log)
+
+
+@given(log=talks(most=20), capacity=st.integers(1, 6), data=st.data())
+def test_a_small_memory_shows_the_same_to_who_knows_the_rest(
+    log: list[Record], capacity: int, data: st.DataObject
+) -> None:
+    feed = Feed(stored(), capacity)
+    live = [msgspec.json.decode(document.json, type=Event) for record in log for document in feed.offer([record])]
+    memory = [msgspec.json.decode(document, type=Event) for document in feed.between(0, feed.head + 1)]
+    assert [event.seq for event in memory] == list(range(1, feed.head + 1))[-capacity:]
+
+    def shown(events: list[Event]) -> object:
+        return timeline.display(timeline.absorb({}, [fact for event in events if (fact := timeline.read(event))]))
+
+    everything = shown([event_of(ID, record) for record in log])
+    assert shown(live) == everything
+    # A page of what came before, told later, and what memory has: in any order.
+    page = told(log[: max(feed.head - capacity, 0)], log)
+    assert shown(data.draw(st.permutations([*page, *memory]))) == everything
+    # Nothing is kept of messages that memory has no change of.
+    changes = [event for event in memory if event.kind in ("chat.edited", "chat.deleted")]
+    assert sum(changed.changes for changed in feed._changed.values()) == len(changes)
+    assert 0 not in [changed.changes for changed in feed._changed.values()]
+
+
+@given(log=talks(), data=st.data())
+def test_no_text_of_a_deleted_message_is_left_in_memory(log: list[Record], data: st.DataObject) -> None:
+    feed = Feed(stored(), capacity=20)
+    for record in data.draw(st.permutations(log)):
+        feed.offer([record])
+    for record in log:
+        if record.kind == "chat.deleted":
+            message = msgspec.json.decode(record.body)["seq"]
+            about = [one.seq for one in log if message in (one.seq, msgspec.json.decode(one.body).get("seq"))]
+            held = str(list(feed._ring)) + str(feed._changed)
+            assert not [seq for seq in about if f'"text of {seq}"' in held or f"'text of {seq}'" in held]
+
+
+def test_the_latest_edit_is_told_and_the_stamp_says_which_it_is() -> None:
+    feed = Feed(stored(), capacity=10)
+    documents = feed.offer([chat(1), edited(2, 1, "two"), edited(3, 1, "late", at=50), edited(4, 1, "four")])
+    live = [msgspec.json.decode(document.json)["body"] for document in documents]
+    assert live == [
+        {"text": "1"},
+        {"seq": 1, "text": "two"},
+        {"seq": 1, "text": "two", "edited": {"at": 102, "seq": 2}},
+        {"seq": 1, "text": "four"},
+    ]
+    four = {"text": "four", "edited": {"at": 104, "seq": 4}}
+    again = [msgspec.json.decode(document)["body"] for document in feed.between(0, 5)]
+    assert again == [four, {"seq": 1, **four}, {"seq": 1, **four}, {"seq": 1, "text": "four"}]
+
+
+def test_finding_an_event_in_memory() -> None:
+    feed = Feed(stored(head=4), capacity=3)
+    assert feed.find(4) is None
+    feed.warm(chats(1, 4))
+    feed.offer([edited(5, 3, "new"), deleted(6, 4)])
+    assert [feed.find(seq) is not None for seq in range(9)] == [False] * 4 + [True] * 3 + [False] * 2
+    assert feed.find(4) == event_of(ID, msgspec.structs.replace(chat(4), body='{"deleted":true}'))
+    assert Feed(stored(), capacity=3).find(1) is None
+
+
+def test_many_edits_of_one_message_cost_no_more_than_others() -> None:
+    """Each edit touches itself alone; the others are told anew when somebody asks for them."""
+    feed = Feed(stored(), capacity=10)
+    feed.offer([chat(1), *(edited(seq, 1, f"{seq}") for seq in range(2, 10))])
+    before = [document.json for document in feed._ring]
+    [last] = feed.offer([edited(10, 1, "last")])
+    assert [document.json for document in feed._ring] == [*before, last.json]
+    assert [event["body"]["text"] for event in all_of(feed)] == ["last"] * 10  # type: ignore[index] # as parsed

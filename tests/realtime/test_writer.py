@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import psutil
 import pytest
+from msgspec import structs
 
 from persistence.log import Appended, Entry, Log, Outcome, Record
 from persistence.postgres import PoolSettings, Postgres
@@ -492,3 +493,17 @@ class Broken(Log):
 async def test_a_mistake_of_ours_is_answered_too(postgres: Postgres, session: str) -> None:
     answers = await Desk(postgres, log=Broken(postgres)).ask(chat(session), chat(session))
     assert codes(answers) == ["internal", "internal"]
+
+
+async def test_what_waits_keeps_the_moment_at_which_it_happened(postgres: Postgres, session: str) -> None:
+    desk = Desk(postgres)
+    now = time.monotonic()
+    entries = [chat(session), chat(session), chat(session)]
+    answers: list[Answer] = []
+    for entry, age, since in zip(entries, (1000, 1000, 0), (now, now - 0.4, now - 0.4), strict=True):
+        desk.writer.submit(Pending(structs.replace(entry, age=age), answers.append, since))
+    await desk.writer.drain()
+    one, waited, new = [answer.at for answer in answers if isinstance(answer, Appended)]
+    assert abs(one - waited - 400) <= 1
+    # What was not written offline belongs to the moment when it is stored.
+    assert new - one >= 1000

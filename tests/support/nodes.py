@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
@@ -37,12 +37,18 @@ class Target:
 
     @asynccontextmanager
     async def client(
-        self, user: str, role: AccessRole = AccessRole.VIEWER, *, fmt: Format = Format.JSON, synthetic: bool = False
+        self,
+        user: str,
+        role: AccessRole = AccessRole.VIEWER,
+        *,
+        fmt: Format = Format.JSON,
+        synthetic: bool = False,
+        **hello: Any,
     ) -> AsyncIterator["Client"]:
-        """Connect and say hello."""
+        """Connect and say hello, with more fields if they are given."""
         async with connect(self.websocket, subprotocols=[Subprotocol(fmt)], max_size=None, max_queue=None) as socket:
             client = Client(socket, user, binary=fmt is Format.MSGPACK)
-            welcome = await client.ask("hello", token=token(user, role, synthetic=synthetic))
+            welcome = await client.ask("hello", token=token(user, role, synthetic=synthetic), **hello)
             assert welcome["type"] == "welcome", welcome
             yield client
 
@@ -79,6 +85,8 @@ class Client:
         self.socket = socket
         self.user = user
         self.pushes: list[Message] = []
+        # Is told every message, in order of arrival.
+        self.listener: Callable[[Message], None] = lambda _: None
         self._binary = binary
         self._ids = itertools.count(1)
 
@@ -94,6 +102,7 @@ class Client:
         async with asyncio.timeout(within):
             data = await self.socket.recv()
         message: Message = msgspec.msgpack.decode(data) if isinstance(data, bytes) else msgspec.json.decode(data)
+        self.listener(message)
         if "re" not in message:
             self.pushes.append(message)
         return message

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from realtime.domain.replay import Replay, Source, Span, Window, plan, span
+from realtime.domain.replay import Replay, Source, Span, Window, ahead, plan, span
 from realtime.protocol.codes import Code, Refusal
 from realtime.protocol.types import Position
 
@@ -101,3 +101,11 @@ def test_a_page_has_one_edge() -> None:
         span(10, 5, 5, 5)
     assert refused.value.code is Code.BAD_REQUEST
     assert span(10, 5, None, 5) == Span(1, 4, more=False)
+
+
+@pytest.mark.parametrize(
+    ("since", "further"),
+    [(None, False), (Position("e", 10), False), (Position("e", 11), True), (Position("f", 11), False)],
+)
+def test_a_reader_may_have_more_than_the_node(since: Position | None, further: bool) -> None:
+    assert ahead(since, Window("e", 10, 1)) is further

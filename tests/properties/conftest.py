@@ -1,0 +1,28 @@
+from collections.abc import Iterator
+
+import pytest
+
+from persistence.embedded import Servers
+from realtime.migrating import bring_up
+from realtime.settings import Settings
+from tests.properties.world import World
+
+# Short beats, so that what heals by itself does so many times in one example; and a memory that is soon too small.
+QUICK = {
+    "heartbeat": 0.3,
+    "positions_ms": 20,
+    "head_check_ms": 100,
+    "hole_wait_ms": 20,
+    "ring_events": 8,
+    "replay_limit": 8,
+    "drain_timeout": 0.1,
+    "audience_ms": 50,
+}
+
+
+@pytest.fixture(scope="module")
+def world(servers: Servers, database_url: str) -> Iterator[World]:
+    """Run two nodes for a module."""
+    bring_up(Settings(database_url=database_url))
+    with World(database_url, servers.redis_url, **QUICK) as running:
+        yield running
