@@ -153,7 +153,7 @@ def _check_run(name: str, run: Run, log: list[Entry]) -> Iterator[str]:
     seqs = [run.after, *(entry.seq for entry in run.entries)]
     for earlier, later in pairwise(seqs):
         if later != earlier + 1:
-            yield f"silent hole: {name} received {later} after {earlier}"
+            yield f"{'silent hole' if later > earlier else 'repeated'}: {name} received {later} after {earlier}"
     for entry in run.entries:
         if not 1 <= entry.seq <= len(log) or log[entry.seq - 1] != entry:
             yield f"another story: {name} received {entry}, which the log does not hold"
