@@ -103,9 +103,10 @@ async def test_what_is_cut_is_over_and_refused_until_mended(server: tuple[Server
                 await reader.readexactly(1)
             with pytest.raises(GONE):
                 await far_reader.readexactly(1)
-        refused, _ = await asyncio.open_connection("127.0.0.1", way.port)
+        refused, writer = await asyncio.open_connection("127.0.0.1", way.port)
         with pytest.raises(GONE):
             await refused.readexactly(1)
+        writer.transport.abort()
         way.mend()
         async with across(echo, way) as ((_, writer), (far_reader, _far_writer)):
             writer.write(b"x")
