@@ -116,7 +116,8 @@ def _check_order(sends: Iterable[Send]) -> Iterator[str]:
         while settled < len(by_answer) and by_answer[settled].answered < send.invoked:
             latest = max(latest, by_answer[settled], key=lambda done: done.seq)
             settled += 1
-        if latest.seq >= send.seq:
+        # The same place is the same message, sent again; or the log disagrees with one of them.
+        if latest.seq > send.seq:
             yield (
                 f"reordered: {latest.sender}'s {latest.key} was acknowledged as {latest.seq}"
                 f" before {send.sender}'s {send.key} was sent, which got {send.seq}"
@@ -131,12 +132,12 @@ def _check_turns(sends: Iterable[Send]) -> Iterator[str]:
     latest: dict[tuple[str, int], Send] = {}
     for send in sorted((send for send in sends if send.fate is Fate.ACKED), key=lambda send: send.number):
         before = latest.get((send.sender, send.connection))
-        if before is not None and before.seq >= send.seq:
+        if before is not None and before.seq > send.seq:
             yield (
                 f"out of turn: {send.sender} sent {before.key} before {send.key} over one connection,"
                 f" and they got {before.seq} and {send.seq}"
             )
-        if send.attempts == 1 and (before is None or send.seq > before.seq):
+        elif send.attempts == 1:
             latest[send.sender, send.connection] = send
 
 

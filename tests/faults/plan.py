@@ -39,8 +39,7 @@ _SUBJECTS = {
     "postgres": (Kind.POSTGRES_KILL, Kind.POSTGRES_BACKEND, Kind.POSTGRES_STOP),
     "way to postgres": (Kind.POSTGRES_FROZEN, Kind.POSTGRES_CUT),
     "redis": (Kind.REDIS_KILL, Kind.REDIS_STOP, Kind.REDIS_FLUSHED),
-    "way to redis": (Kind.REDIS_FROZEN, Kind.REDIS_CUT),
-    "hints": (Kind.HINTS_DROPPED, Kind.HINTS_DELAYED),
+    "way to redis": (Kind.REDIS_FROZEN, Kind.REDIS_CUT, Kind.HINTS_DROPPED, Kind.HINTS_DELAYED),
     "way of clients": (
         Kind.CLIENTS_FROZEN,
         Kind.CLIENTS_CUT,
@@ -51,10 +50,12 @@ _SUBJECTS = {
 }
 _SUBJECT = {kind: subject for subject, kinds in _SUBJECTS.items() for kind in kinds}
 _SHARED = frozenset(["postgres", "redis"])
+# Happens to one node, or to all at once.
+_EVERYWHERE = frozenset([Kind.HINTS_DROPPED, Kind.HINTS_DELAYED])
 # Nobody restarts them: they are over as soon as they have happened.
 _MOMENTARY = frozenset([Kind.REDIS_FLUSHED, Kind.POSTGRES_BACKEND, Kind.NODE_CLOCK])
 
-SPREAD = 3.0
+SPREAD = 2.0
 SHORTEST, LONGEST = 0.3, 6.0
 HOUR = 3600.0
 
@@ -108,10 +109,10 @@ def _cards(random: Random, kinds: tuple[Kind, ...]) -> Iterator[Kind]:
 
 
 def _fault(random: Random, kind: Kind, nodes: int) -> Fault:
-    alone = _SUBJECT[kind] in _SHARED or (_SUBJECT[kind] == "hints" and random.random() < 1 / 2)
+    for_all = _SUBJECT[kind] in _SHARED or (kind in _EVERYWHERE and random.random() < 1 / 2)
     return Fault(
         kind=kind,
-        node=None if alone else random.randrange(nodes),
+        node=None if for_all else random.randrange(nodes),
         after=random.uniform(0.0, SPREAD),
         seconds=0.0 if kind in _MOMENTARY else random.uniform(SHORTEST, LONGEST),
         strength=random.random(),

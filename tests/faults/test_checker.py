@@ -40,6 +40,7 @@ def turn(number: int, seq: int, attempts: int = 1, connection: int = 7) -> Send:
         pytest.param([turn(1, 2), turn(2, 4, attempts=2)], id="in turn"),
         pytest.param([turn(1, 4, attempts=2), turn(2, 2)], id="it had to be sent again, which holds up nobody"),
         pytest.param([turn(1, 4, connection=6), turn(2, 2)], id="over two connections"),
+        pytest.param([turn(1, 4), turn(2, 4)], id="the same message twice"),
         pytest.param(
             [SENDS[0], Send("ann", "a1", "not one", 3.0, 4.0, Fate.REFUSED)], id="the key was taken, and kept its text"
         ),

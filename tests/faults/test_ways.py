@@ -135,7 +135,9 @@ async def test_a_slow_way_keeps_the_order(server: tuple[Server, int]) -> None:
             writer.write(str(number).encode())
             await writer.drain()
         assert await silent(far_reader)
-        assert await far_reader.readexactly(3) == b"012"
+        way.mend()
+        writer.write(b"3")
+        assert await far_reader.readexactly(4) == b"0123"
 
 
 async def test_hints_are_lost_and_late_and_nothing_else(server: tuple[Server, int]) -> None:

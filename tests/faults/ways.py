@@ -1,6 +1,7 @@
 """A network between two programs that can be frozen, cut, slowed and half closed, and that can lose hints."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -120,14 +121,15 @@ class Passage:
 
     def begin(self, end: "End") -> None:
         """Go on when an end is there: from the near one to the server."""
-        if end is self.far:
-            self.regulate()
-        elif not self._way.admits():
-            end.abort()
-        else:
+        if end is self.near:
+            if not self._way.admits():
+                end.abort()
+                return
             self._way.passages.add(self)
             self._connecting = asyncio.create_task(self._connect())
-            self.regulate()
+        # Not at once: uvloop begins to read after `connection_made`, whatever that has said, and may have read
+        # something before it is told not to. An end that is not there yet keeps that.
+        asyncio.get_running_loop().call_soon(self.regulate)
 
     def take(self, end: "End", data: bytes) -> None:
         """Pass on what came in at an end."""
@@ -135,10 +137,8 @@ class Passage:
         other = self.other(end)
         if self._way.hints is not None and end is self.far:
             self._way.hints.sift(self._splitter, data, other.write)
-        elif self._way.slow:
-            asyncio.get_running_loop().call_later(self._way.slow, other.write, data)
         else:
-            other.write(data)
+            other.write(data, self._way.slow)
 
     def other(self, end: "End") -> "End":
         """Give the end across."""
@@ -189,6 +189,8 @@ class End(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._full = False
         self._reading = True
+        self._early: list[bytes] = []
+        self._late: deque[bytes] = deque()
 
     @property
     def takes(self) -> bool:
@@ -199,6 +201,8 @@ class End(asyncio.Protocol):
         """Begin."""
         # uvloop's transports are no subclasses of asyncio's.
         self._transport = cast("asyncio.Transport", transport)
+        self._transport.writelines(self._early)
+        self._early.clear()
         self._passage.begin(self)
 
     def data_received(self, data: bytes) -> None:
@@ -219,9 +223,21 @@ class End(asyncio.Protocol):
         """End the other side, too."""
         self._passage.lose()
 
-    def write(self, data: bytes) -> None:
-        """Write, if there is still somebody."""
-        if self._transport is not None and not self._transport.is_closing():
+    def write(self, data: bytes, late: float = 0.0) -> None:
+        """Write, so many seconds late, and never before what is late already."""
+        if late or self._late:
+            self._late.append(data)
+            asyncio.get_running_loop().call_later(late, self._write_oldest)
+        else:
+            self._write(data)
+
+    def _write_oldest(self) -> None:
+        self._write(self._late.popleft())
+
+    def _write(self, data: bytes) -> None:
+        if self._transport is None:
+            self._early.append(data)
+        elif not self._transport.is_closing():
             self._transport.write(data)
 
     def read(self, wanted: bool) -> None:
