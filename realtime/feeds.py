@@ -61,6 +61,7 @@ class Feeds:
         # Events that arrive while a feed is being opened, by epoch.
         self._early: dict[str, list[tuple[str, list[Record]]]] = {}
         self._check_soon = asyncio.Event()
+        self._reaching: dict[str, asyncio.Lock] = {}
         self.hints: Hints
         self.on_audience = _ignore
 
@@ -116,6 +117,25 @@ class Feeds:
         feed.warm(await self._log.before(session, feed.head + 1, self._settings.ring_events))
         feed.idle_since = monotonic()
         return feed
+
+    async def reach(self, feed: Feed, seq: int) -> None:
+        """Read on until the feed has reached `seq`, or all that there is; once for however many ask.
+
+        Raises:
+            Unavailable: Postgres cannot be asked.
+        """
+        async with self._reaching.setdefault(feed.id, asyncio.Lock()):
+            more = True
+            while feed.head < seq and more:
+                more = await self._read_on(feed)
+
+    async def _read_on(self, feed: Feed) -> bool:
+        """Take from Postgres what comes next; tell whether there was anything."""
+        records = await self._log.after(feed.id, feed.head, self._settings.ring_events)
+        before = feed.head
+        self._take(feed, records, healed_by="read")
+        metrics.HINTS_LOST.inc(feed.head - before)
+        return bool(records)
 
     def committed(self, session: str, epoch: str, records: list[Record]) -> None:
         """Pass on what this node has appended: to its own connections, and to the other nodes."""
@@ -182,13 +202,9 @@ class Feeds:
 
     async def _catch_up(self, feed: Feed) -> None:
         try:
-            while feed.hole:
-                records = await self._log.after(feed.id, feed.head, self._settings.ring_events)
-                if not records:
-                    break
-                before = feed.head
-                self._take(feed, records, healed_by="read")
-                metrics.HINTS_LOST.inc(feed.head - before)
+            more = True
+            while feed.hole and more:
+                more = await self._read_on(feed)
         except StorageError as exc:
             log.warning("catch-up failed", session=feed.id, reason=str(exc))
         finally:
@@ -251,6 +267,7 @@ class Feeds:
 
     async def _close(self, feed: Feed) -> None:
         del self._feeds[feed.id]
+        self._reaching.pop(feed.id, None)
         await self.hints.unfollow(feed.id)
 
 

@@ -24,21 +24,25 @@ from realtime.transport import Connection
 def join(node: Node, connection: Connection, peer: Peer, command: Join) -> Joined | Coroutine[Any, Any, Joined]:
     """Join at once where this node follows the session already."""
     feed = node.feeds.get(command.session)
-    if feed is None or command.since == "last":
+    if feed is None or command.since == "last" or _behind(feed, command.since):
         return _join_later(node, connection, peer, command)
     return _enter(node, connection, peer, command, feed, _plan(node, feed, command.since))
 
 
 async def _join_later(node: Node, connection: Connection, peer: Peer, command: Join) -> Joined:
-    since: Position | None
-    if command.since == "last":
-        since = await node.places.last(command.session, peer.identity.user)
+    last = command.since == "last"
+    since = await node.places.last(command.session, peer.identity.user) if command.since == "last" else command.since
+    feed = await node.feeds.open(command.session)
+    if since is not None and _behind(feed, since):
+        await node.feeds.reach(feed, since.seq)
         feed = await node.feeds.open(command.session)
-        replay = _plan(node, feed, since) if since else Replay(Source.RESET, feed.head)
-    else:
-        feed = await node.feeds.open(command.session)
-        replay = _plan(node, feed, command.since)
+    replay = Replay(Source.RESET, feed.head) if last and since is None else _plan(node, feed, since)
     return _enter(node, connection, peer, command, feed, replay)
+
+
+def _behind(feed: Feed, since: Position | None) -> bool:
+    """Tell whether another node has given the reader more than has come here yet."""
+    return since is not None and since.epoch == feed.epoch and since.seq > feed.head
 
 
 def _plan(node: Node, feed: Feed, since: Position | None) -> Replay:
