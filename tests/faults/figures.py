@@ -64,6 +64,8 @@ class Delay(Struct, frozen=True, gc=False):
     acked: float
     seconds: float
     hindered: bool
+    node: int
+    seq: int
 
 
 class Hindrances:
@@ -88,16 +90,13 @@ def delays(legs: Iterable[Leg], acked_at: Sequence[float], hindrances: Hindrance
         for entry, arrived in zip(leg.entries, leg.times, strict=True):
             acked = acked_at[entry.seq] if entry.seq < len(acked_at) else 0.0
             if acked and arrived:
-                yield _delay(leg, max(acked, leg.began), arrived, hindrances)
+                yield _delay(leg.node, entry.seq, max(acked, leg.began), arrived, hindrances)
 
 
-def _delay(leg: Leg, begin: float, arrived: float, hindrances: Hindrances) -> Delay:
-    if arrived - begin < SOON:
-        return Delay(begin, max(0.0, arrived - begin), hindered=False)
-    free = hindrances.until(leg.node, begin, arrived)
-    if free is None:
-        return Delay(begin, arrived - begin, hindered=False)
-    return Delay(begin, max(0.0, arrived - max(begin, free)), hindered=True)
+def _delay(node: int, seq: int, begin: float, arrived: float, hindrances: Hindrances) -> Delay:
+    free = hindrances.until(node, begin, arrived) if arrived - begin > SOON else None
+    seconds = max(0.0, arrived - max(begin, free or begin))
+    return Delay(begin, seconds, free is not None, node, seq)
 
 
 def longest_gap(acks: Sequence[float], began: float, ended: float) -> float:
@@ -130,23 +129,24 @@ class Worst:
 
 def rows(
     storms: Sequence[Passed], acks: Sequence[float], sends: Iterable[Send], found: Iterable[Delay]
-) -> tuple[list[Row], "array[float]"]:
-    """Give the table, and the delays of all who were not hindered, ascending."""
+) -> tuple[list[Row], "array[float]", Delay | None]:
+    """Give the table, the delays of all who were not hindered, ascending, and the longest of these."""
     worst = Worst(storms)
     for storm in storms:
         worst.note("gap", storm.began, longest_gap(acks, storm.began, storm.ended))
     for send in sends:
         if send.fate is Fate.ACKED:
             worst.note("wait", send.answered, send.answered - send.invoked)
-    free = array("d")
+    free, latest = array("d"), None
     for delay in found:
         worst.note("recovery" if delay.hindered else "healing", delay.acked, delay.seconds)
         if not delay.hindered:
             free.append(delay.seconds)
+            latest = delay if latest is None or delay.seconds > latest.seconds else latest
     faults = Counter(fault.kind.value for storm in storms for fault in storm.faults)
     alone = Counter(storm.name for storm in storms)
     table = [_row(name, faults.get(name, 0), alone[name], worst) for name in sorted(faults.keys() | alone.keys())]
-    return table, array("d", sorted(free))
+    return table, array("d", sorted(free)), latest
 
 
 def _row(name: str, faults: int, alone: int, worst: Worst) -> Row:

@@ -78,6 +78,7 @@ async def _stopped(stage: Stage, fault: Fault) -> AsyncIterator[None]:
 async def _backend_killed(stage: Stage, fault: Fault) -> AsyncIterator[None]:
     await stage.order(Do.KILL_BACKEND, "postgres")
     yield
+    await stage.recovered()
 
 
 @asynccontextmanager

@@ -31,6 +31,7 @@ HOST: Final = "host"
 READY_WITHIN: Final = 60.0
 END_WITHIN: Final = 20.0
 _POLL: Final = 0.05
+_NOTICED: Final = 0.2
 # Quicker than in production, so that a run sees many silences and time-outs.
 _SETTINGS: Final = {
     "STAGEWIRE_HEARTBEAT": "2",
@@ -94,6 +95,11 @@ class Stage:
         self._broken = broken
         self._keeper: asyncio.subprocess.Process | None = None
         self._asking = asyncio.Lock()
+
+    @property
+    def names(self) -> list[str]:
+        """Name all that runs on it."""
+        return ["postgres", "redis", *(node.name for node in self.nodes)]
 
     async def open(self) -> None:
         """Start everything; it is ready afterwards."""
@@ -159,6 +165,27 @@ class Stage:
         except TimeoutError:
             raise StageError(f"a node does not come back: see the logs in {self.folder}") from None
 
+    async def recovered(self) -> None:
+        """Wait until Postgres has noticed that one of its processes was killed, and serves again.
+
+        Raises:
+            StageError: it does not.
+        """
+        await asyncio.sleep(_NOTICED)
+        try:
+            async with asyncio.timeout(READY_WITHIN):
+                while not await self._postgres_serves():  # noqa: ASYNC110 - it tells nobody
+                    await asyncio.sleep(_POLL)
+        except TimeoutError:
+            raise StageError("Postgres does not recover") from None
+
+    async def _postgres_serves(self) -> bool:
+        try:
+            async with self.connection():
+                return True
+        except (asyncpg.PostgresError, OSError):
+            return False
+
     async def flush(self) -> None:
         """Have Redis forget everything."""
         async with Redis.from_url(self.redis_url, socket_timeout=5) as redis:
@@ -169,9 +196,14 @@ class Stage:
         async with self._pool() as pool:
             return [(await Sessions(pool).create(HOST, f"Show {number}")).id for number in range(count)]
 
-    async def connect(self) -> "asyncpg.Connection[asyncpg.Record]":
+    @asynccontextmanager
+    async def connection(self) -> "AsyncIterator[asyncpg.Connection[asyncpg.Record]]":
         """Connect to Postgres, past all ways."""
-        return await asyncpg.connect(self.database_url)
+        connection = await asyncpg.connect(self.database_url)
+        try:
+            yield connection
+        finally:
+            await connection.close()
 
     async def _prepare(self) -> None:
         async with self._pool() as pool:

@@ -1,6 +1,7 @@
 """One run: everybody comes, storms pass, everything heals, and then it is judged."""
 
 import asyncio
+from array import array
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -8,65 +9,27 @@ from time import monotonic, process_time
 from typing import Final
 
 from realtime.protocol.codec import Format
-from tests.faults import checker, figures
-from tests.faults.checker import Entry, Fate, Run
-from tests.faults.clients import Client, Place
-from tests.faults.figures import Hindrances, Passed
+from tests.faults.checker import Entry
+from tests.faults.clients import Place
+from tests.faults.epilogue import read_logs, settle
+from tests.faults.figures import Passed
 from tests.faults.happening import rage
+from tests.faults.judging import Seen, judge
 from tests.faults.keeper import Do
 from tests.faults.ledger import Book, Ledger
-from tests.faults.line import Gone, Message
 from tests.faults.plan import Kind, storms
 from tests.faults.readers import Reader
 from tests.faults.report import Options, Report
-from tests.faults.stage import HOST, Stage
+from tests.faults.stage import Stage
 from tests.faults.writers import Writer
 
 Tell = Callable[[str], None]
 
 WARM_UP: Final = 1.5
 TELL_EVERY: Final = 5.0
-SETTLE_WITHIN: Final = 30.0
-CATCH_UP_WITHIN: Final = 20.0
-PAGE_WITHIN: Final = 300.0
+# What is still short of acks may take so many times as long as it was to.
 LONGER: Final = 3
-EVIDENCE: Final = 60
-_PAGE: Final = 200
-_ROWS: Final = 20_000
 _LOOK: Final = 0.05
-
-
-class Host(Client):
-    """Ends its session."""
-
-    async def _work(self) -> None:
-        reply = await self._ask(type="session.end", session=self.session)
-        # If the first answer was lost, the second says so.
-        self.stopping = reply.type == "ack" or reply.state == "ended"
-
-    def _take(self, message: Message) -> None:
-        """Hear nothing."""
-
-
-class Pager(Client):
-    """Reads its session's whole history."""
-
-    log: list[Entry]
-
-    async def _work(self) -> None:
-        self.log = []
-        more = True
-        while more:
-            page = await self._ask(type="history", session=self.session, after=len(self.log), limit=_PAGE)
-            if page.type != "history":
-                raise Gone
-            self.log.extend(map(self.place.ledger.entry, page.events))
-            more = page.more
-        self.place.ledger.pages.append(Run(0, self.log))
-        self.stopping = True
-
-    def _take(self, message: Message) -> None:
-        """Hear nothing."""
 
 
 async def run(options: Options, folder: Path, tell: Tell) -> Report:
@@ -89,16 +52,15 @@ class _Performance:
         self._options = options
         self._tell = tell
         self._book = Book()
+        self._places: list[Place] = []
         self._writers: list[Writer] = []
         self._readers: list[Reader] = []
         self._passed: list[Passed] = []
         self._raging = "quiet"
         self._lag = 0.0
-        self._logs: list[list[Entry]] = []
 
     async def perform(self, sessions: list[str]) -> Report:
-        self._book.ledgers = [Ledger(session) for session in sessions]
-        self._cast()
+        self._cast(sessions)
         async with asyncio.TaskGroup() as group:
             watching = [group.create_task(self._watch_lag()), group.create_task(self._tell_progress())]
             clients = [group.create_task(client.run()) for client in (*self._writers, *self._readers)]
@@ -107,14 +69,17 @@ class _Performance:
             await self._let_storms_pass(began)
             seconds = monotonic() - began
             self._raging = "all is over, and settles"
-            await self._settle()
+            await settle(self._stage, self._book, self._writers, self._readers)
             for task in (*watching, *clients):
                 task.cancel()
-        await self._read_logs()
-        return await self._judge(seconds)
+        self._tell("reading the logs")
+        logs = await read_logs(self._stage, self._places)
+        return await self._judge(seconds, logs)
 
-    def _cast(self) -> None:
-        options = self._options
+    def _cast(self, sessions: list[str]) -> None:
+        options, ports = self._options, [node.clients.port for node in self._stage.nodes]
+        self._book.ledgers = [Ledger(session) for session in sessions]
+        self._places = [Place(self._book, ledger, ports) for ledger in self._book.ledgers]
         rate = options.rate / options.writers
         for n in range(options.writers):
             self._writers.append(Writer(n, self._place(n), self._random("writer", n), _format(n), rate))
@@ -122,8 +87,7 @@ class _Performance:
             self._readers.append(Reader(f"reader-{n}", self._place(n), self._random("reader", n), _format(n + 1)))
 
     def _place(self, n: int) -> Place:
-        ledgers = self._book.ledgers
-        return Place(self._book, ledgers[n % len(ledgers)], [node.clients.port for node in self._stage.nodes])
+        return self._places[n % len(self._places)]
 
     def _random(self, who: str, n: int) -> Random:
         return Random(f"{self._options.seed} {who} {n}")
@@ -145,122 +109,18 @@ class _Performance:
         length = 60 * self._options.minutes
         return seconds > length and (len(self._book.acks) >= self._options.acks or seconds > LONGER * length)
 
-    async def _settle(self) -> None:
-        """Let every message be answered, and every reader reach the head."""
-        await Host(HOST, self._place(0), self._random("host", 0), Format.JSON).run()
-        for writer in self._writers:
-            writer.hush()
-        if not await _within(SETTLE_WITHIN, lambda: not any(writer.pending for writer in self._writers)):
-            left = [pending for writer in self._writers for pending in writer.pending.values()]
-            self._book.complain(f"unsettled: {len(left)} messages have no answer, such as {left[0]}")
-        for writer in self._writers:
-            writer.give_up()
-        heads = await self._heads()
-        if not await _within(CATCH_UP_WITHIN, lambda: not self._behind(heads)):
-            for reader in self._behind(heads):
-                self._book.complain(
-                    f"stuck: {reader.name} is at {reader.position}, the head is {heads[reader.session]}"
-                )
-
-    def _behind(self, heads: dict[str, int]) -> list[Reader]:
-        return [r for r in self._readers if r.position is None or r.position.seq != heads[r.session]]
-
-    async def _heads(self) -> dict[str, int]:
-        connection = await self._stage.connect()
-        try:
-            return {str(row[0]): row[1] for row in await connection.fetch("SELECT session, seq FROM log_heads")}
-        finally:
-            await connection.close()
-
-    async def _read_logs(self) -> None:
-        """Read from Postgres after one more crash, and over the wire."""
-        await self._stage.order(Do.KILL, "postgres")
-        await self._stage.order(Do.START, "postgres")
-        self._tell("reading the logs")
-        self._logs = [await self._read_log(ledger) for ledger in self._book.ledgers]
-        pagers = [
-            Pager(f"pager-{n}", self._place(n), self._random("pager", n), Format.JSON)
-            for n in range(len(self._book.ledgers))
-        ]
-        async with asyncio.timeout(PAGE_WITHIN), asyncio.TaskGroup() as group:
-            for pager in pagers:
-                group.create_task(pager.run())
-        for pager, log in zip(pagers, self._logs, strict=True):
-            if len(pager.log) != len(log):
-                self._book.complain(f"hole: history ends at {len(pager.log)}, the log at {len(log)}")
-
-    async def _read_log(self, ledger: Ledger) -> list[Entry]:
-        log: list[Entry] = []
-        connection = await self._stage.connect()
-        try:
-            async with connection.transaction():
-                query = "SELECT seq, sender, key::text, body->>'text' FROM events WHERE session = $1::uuid ORDER BY seq"
-                cursor = connection.cursor(query, ledger.session, prefetch=_ROWS)
-                log.extend([ledger.pushed(*row) async for row in cursor])
-        finally:
-            await connection.close()
-        return log
-
-    async def _judge(self, seconds: float) -> Report:
-        book, options = self._book, self._options
-        sends = [send for ledger in book.ledgers for send in ledger.sends]
-        faults = [fault for storm in self._passed for fault in storm.faults]
-        hindrances = Hindrances(faults)
-        found = (
-            delay
-            for ledger in book.ledgers
-            for legs in ledger.readers.values()
-            for delay in figures.delays(legs, ledger.acked_at, hindrances)
-        )
-        rows, free = figures.rows(self._passed, book.acks, sends, found)
-        evidence = self._evidence(free[-1] if free else 0.0)
-        fates = [sum(send.fate is fate for send in sends) for fate in (Fate.ACKED, Fate.REFUSED, Fate.UNKNOWN)]
-        return Report(
-            options=options,
+    async def _judge(self, seconds: float, logs: list[list[Entry]]) -> Report:
+        nodes = self._stage.nodes
+        answers = {name: await self._stage.order(Do.CPU, name) for name in self._stage.names}
+        seen = Seen(
             seconds=seconds,
-            faults=len(faults),
-            sends=len(sends),
-            acks=fates[0],
-            refused=fates[1],
-            unknown=fates[2],
-            events=sum(map(len, self._logs)),
-            received=sum(len(leg.times) for ledger in book.ledgers for legs in ledger.readers.values() for leg in legs),
-            pages=sum(len(ledger.pages) for ledger in book.ledgers),
-            connections=book.lines,
-            resent=book.resent,
-            answers=dict(book.refusals),
-            closes={str(code): count for code, count in sorted(book.closes.items())},
-            hints_dropped=sum(node.hints.dropped for node in self._stage.nodes),
-            hints_delayed=sum(node.hints.delayed for node in self._stage.nodes),
-            resets=sum(ledger.resets for ledger in book.ledgers),
-            needless_resets=sum(ledger.needless for ledger in book.ledgers),
-            nodes_ended=sum([(await self._stage.order(Do.CPU, node.name)).ended for node in self._stage.nodes]),
-            delay_p50=figures.percentile(free, 0.5),
-            delay_p99=figures.percentile(free, 0.99),
-            delay_max=free[-1] if free else 0.0,
+            hints_dropped=sum(node.hints.dropped for node in nodes),
+            hints_delayed=sum(node.hints.delayed for node in nodes),
+            nodes_ended=sum(answer.ended for answer in answers.values()),
             lag_max=self._lag,
-            cpu=await self._cpu(),
-            rows=rows,
-            broken=dict(checker.broken(evidence)),
-            evidence=evidence[:EVIDENCE],
+            cpu={"harness": process_time(), **{name: answer.cpu for name, answer in answers.items()}},
         )
-
-    def _evidence(self, longest: float) -> list[str]:
-        lies = [
-            line
-            for ledger, log in zip(self._book.ledgers, self._logs, strict=True)
-            for line in checker.check(ledger.history(log))
-        ]
-        late = bool(self._options.healing) and longest > self._options.healing
-        return [
-            *self._book.complaints,
-            *([f"late: an unhindered reader waited {longest:.2f} s"] if late else []),
-            *lies,
-        ]
-
-    async def _cpu(self) -> dict[str, float]:
-        names = ["postgres", "redis", *(node.name for node in self._stage.nodes)]
-        return {"harness": process_time(), **{name: (await self._stage.order(Do.CPU, name)).cpu for name in names}}
+        return judge(self._options, self._book, logs, self._passed, seen)
 
     async def _watch_lag(self) -> None:
         while True:
@@ -269,25 +129,16 @@ class _Performance:
             self._lag = max(self._lag, monotonic() - due)
 
     async def _tell_progress(self) -> None:
-        told = 0
+        told, acks = 0, self._book.acks
         while True:
             await asyncio.sleep(TELL_EVERY)
-            acks = len(self._book.acks)
-            faults = sum(len(storm.faults) for storm in self._passed)
-            self._tell(
-                f"{monotonic() - self._book.began:5.0f} s  {faults:3} faults  {acks:8,} acks"
-                f"  {(acks - told) / TELL_EVERY:5.0f}/s  {self._raging}"
-            )
-            told = acks
+            self._tell(self._progress(acks, (len(acks) - told) / TELL_EVERY))
+            told = len(acks)
 
-
-async def _within(seconds: float, done: Callable[[], bool]) -> bool:
-    deadline = monotonic() + seconds
-    while not done():
-        if monotonic() > deadline:
-            return False
-        await asyncio.sleep(_LOOK)
-    return True
+    def _progress(self, acks: "array[float]", rate: float) -> str:
+        faults = sum(len(storm.faults) for storm in self._passed)
+        seconds = monotonic() - self._book.began
+        return f"{seconds:5.0f} s  {faults:3} faults  {len(acks):9,} acks  {rate:5.0f}/s  {self._raging}"
 
 
 def _format(n: int) -> Format:
