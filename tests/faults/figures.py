@@ -44,15 +44,16 @@ class Passed(Struct, frozen=True):
 class Row(Struct, frozen=True):
     """What one kind of fault did: how often it happened, how often alone; and, where it was alone, the longest times.
 
-    `gap` is without any acknowledgement, `wait` from a message's first sending to its acknowledgement, `healing`
-    from the acknowledgement to a reader on a node that nothing stood in the way of, and `recovery` likewise where
-    something did, from when it was over.
+    `gap` is without any acknowledgement, `again` from the end of the fault to the next one, `wait` from a message's
+    first sending to its acknowledgement. `healing` is from the acknowledgement to a reader whose node nothing stood
+    in the way of, and `recovery` to one where something did, from when that was over.
     """
 
     name: str
     faults: int
     alone: int
     gap: float = 0.0
+    again: float = 0.0
     wait: float = 0.0
     healing: float = 0.0
     recovery: float = 0.0
@@ -106,6 +107,12 @@ def longest_gap(acks: Sequence[float], began: float, ended: float) -> float:
     return max((acks[n + 1] - acks[n] for n in range(first, last - 1)), default=ended - began)
 
 
+def until_next(acks: Sequence[float], since: float) -> float:
+    """Give the time to the next acknowledgement; 0 where there is none."""
+    following = bisect_right(acks, since)
+    return acks[following] - since if following < len(acks) else 0.0
+
+
 class Worst:
     """The longest times by storm."""
 
@@ -134,6 +141,7 @@ def rows(
     worst = Worst(storms)
     for storm in storms:
         worst.note("gap", storm.began, longest_gap(acks, storm.began, storm.ended))
+        worst.note("again", storm.began, until_next(acks, max(fault.ended for fault in storm.faults)))
     for send in sends:
         if send.fate is Fate.ACKED:
             worst.note("wait", send.answered, send.answered - send.invoked)
@@ -150,7 +158,8 @@ def rows(
 
 
 def _row(name: str, faults: int, alone: int, worst: Worst) -> Row:
-    return Row(name, faults, alone, *(worst.of(name, what) for what in ("gap", "wait", "healing", "recovery")))
+    times = {what: worst.of(name, what) for what in ("gap", "again", "wait", "healing", "recovery")}
+    return Row(name, faults, alone, **times)
 
 
 def percentile(ascending: Sequence[float], part: float) -> float:

@@ -24,9 +24,14 @@ class Reader(Client):
     position: Position | None = None
     _leg: Leg | None = None
     _asked_since: Position | None = None
+    # The furthest that it ever was, and whether it has lost its position since.
+    _furthest = 0
+    _forgot = False
 
     def _since(self) -> dict[str, Any]:
         self._asked_since = self.position
+        if self._forgot:
+            return {"since": "last"}
         if self.position is None:
             return {}
         return {"since": {"epoch": self.position.epoch, "seq": self.position.seq}}
@@ -36,10 +41,15 @@ class Reader(Client):
             await asyncio.sleep(LOOK)
             self._check_alive()
             if self.random.random() < LOOK / RESTLESS:
-                await self.random.choice([self._move, self._rejoin, self._page])()
+                await self.random.choice([self._move, self._rejoin, self._page, self._forget])()
 
     async def _move(self) -> None:
         """Go to another node, perhaps."""
+        raise Gone
+
+    async def _forget(self) -> None:
+        """Lose its position, as a client does that was closed. The server has kept one."""
+        self.position, self._forgot = None, True
         raise Gone
 
     async def _rejoin(self) -> None:
@@ -68,24 +78,34 @@ class Reader(Client):
 
     def _on_joined(self, message: Message) -> None:
         assert message.position is not None
+        ledger, head = self.place.ledger, message.position.seq
         since = self._asked_since if message.complete else None
-        after = since.seq if since else message.position.seq
-        ledger = self.place.ledger
+        after = since.seq if since else head - len(message.events)
         entries = [ledger.entry(event) for event in message.events]
         times = array("d", [0.0]) * len(entries)
-        self._leg = Leg(self.node, monotonic(), after, not message.complete, entries, times)
+        anew = self._forgot or not message.complete
+        self._leg = Leg(self.node, monotonic(), after, anew, entries, times)
         ledger.readers.setdefault(self.name, []).append(self._leg)
+        if after + len(entries) != head:
+            self._complain(f"silent hole: {self.name} was given {len(entries)} after {after}, up to {head}")
         if not message.complete:
             self._on_reset(message.position)
-        elif after + len(entries) != message.position.seq:
-            self._complain(f"silent hole: {self.name} was given {len(entries)} after {after}, up to {message.position}")
-        self.position = message.position
+        elif self._forgot and after > self._furthest:
+            self._complain(
+                f"silent hole: {self.name} had {self._furthest} at most, and was given what is after {after}"
+            )
+        self._forgot = False
+        self._reach(message.position)
 
     def _on_reset(self, position: Position) -> None:
         self.place.ledger.resets += 1
         since = self._asked_since
-        if since is None or (since.epoch == position.epoch and position.seq - since.seq <= REPLAY_LIMIT):
+        if since is not None and since.epoch == position.epoch and position.seq - since.seq <= REPLAY_LIMIT:
             self.place.ledger.needless += 1
+
+    def _reach(self, position: Position) -> None:
+        self.position = position
+        self._furthest = max(self._furthest, position.seq)
 
     def _on_event(self, message: Message) -> None:
         if self._leg is None or self.position is None or message.session != self.session:
@@ -94,7 +114,7 @@ class Reader(Client):
         assert message.body is not None
         self._leg.entries.append(self.place.ledger.pushed(message.seq, message.by, message.key, message.body.text))
         self._leg.times.append(monotonic())
-        self.position = Position(self.position.epoch, message.seq)
+        self._reach(Position(self.position.epoch, message.seq))
 
     def _on_ping(self, message: Message) -> None:
         head = message.heads.get(self.session)

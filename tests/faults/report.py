@@ -10,7 +10,16 @@ from tests.faults.figures import Row
 LOST: Final = ("lost", "hole", "silent hole", "stuck", "unsettled")
 DUPLICATED: Final = ("duplicate", "repeated")
 REORDERED: Final = ("reordered", "out of turn")
-HEADS: Final = ("fault", "times", "alone", "gap in acks, s", "wait for an ack, s", "healing, s", "recovery, s")
+HEADS: Final = (
+    "fault",
+    "times",
+    "alone",
+    "gap in acks, s",
+    "acks again, s",
+    "wait for an ack, s",
+    "healing, s",
+    "recovery, s",
+)
 
 
 class Options(Struct, frozen=True, kw_only=True):
@@ -107,7 +116,7 @@ def _line(row: tuple[str, ...], widths: list[int]) -> str:
 
 
 def _cells(row: Row) -> tuple[str, ...]:
-    times = (row.gap, row.wait, row.healing, row.recovery)
+    times = (row.gap, row.again, row.wait, row.healing, row.recovery)
     return row.name, str(row.faults or ""), str(row.alone), *(_s(seconds) if row.alone else "" for seconds in times)
 
 

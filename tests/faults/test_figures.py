@@ -5,7 +5,7 @@ from array import array
 import pytest
 
 from tests.faults.checker import Entry, Fate, Send
-from tests.faults.figures import Delay, Hindrances, Passed, Row, delays, longest_gap, percentile, rows
+from tests.faults.figures import Delay, Hindrances, Passed, Row, delays, longest_gap, percentile, rows, until_next
 from tests.faults.happening import Happened
 from tests.faults.ledger import Leg
 from tests.faults.plan import SEVERAL, Kind
@@ -23,6 +23,11 @@ from tests.faults.plan import SEVERAL, Kind
 def test_the_longest_gap_touches_the_span(began: float, ended: float, gap: float) -> None:
     acks = [] if began == 20.0 else [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 10.0]
     assert longest_gap(acks, began, ended) == gap
+
+
+@pytest.mark.parametrize(("since", "seconds"), [(0.0, 1.0), (1.0, 2.0), (2.5, 0.5), (3.0, 0.0)])
+def test_the_next_ack_comes_after_the_moment(since: float, seconds: float) -> None:
+    assert until_next([1.0, 3.0], since) == seconds
 
 
 def leg(*arrivals: tuple[int, float], node: int = 0, began: float = 0.0) -> Leg:
@@ -87,8 +92,8 @@ def test_times_belong_to_the_storm_in_which_they_were_measured() -> None:
     table, free, latest = rows(storms, acks, sends, found)
     assert table == [
         Row(Kind.REDIS_FLUSHED, 1, 0),
-        Row(Kind.NODE_KILL, 3, 2, gap=5.0, wait=2.0, healing=0.25, recovery=0.75),
-        Row(SEVERAL, 0, 1, gap=5.0, wait=3.5, healing=0.5),
+        Row(Kind.NODE_KILL, 3, 2, gap=5.0, again=1.0, wait=2.0, healing=0.25, recovery=0.75),
+        Row(SEVERAL, 0, 1, gap=5.0, again=2.0, wait=3.5, healing=0.5),
     ]
     assert list(free) == [0.25, 0.5]
     assert latest is not None
