@@ -73,6 +73,7 @@ def check(history: History) -> list[str]:
     return [
         *_check_log(history.log),
         *_check_sends(history),
+        *_check_origin(history),
         *_check_order(history.sends),
         *_check_turns(history.sends),
         *(line for name, runs in history.readers.items() for line in _check_reader(name, runs, history.log)),
@@ -105,6 +106,13 @@ def _check_sends(history: History) -> Iterator[str]:
         # A key that was taken refuses another text, and keeps its own.
         if send.fate is Fate.REFUSED and entry is not None and entry.text == send.text:
             yield f"refused and stored: {send.sender}'s {send.key} is in the log at {entry.seq}"
+
+
+def _check_origin(history: History) -> Iterator[str]:
+    sent = {(send.sender, send.key, send.text) for send in history.sends}
+    for entry in history.log:
+        if entry.key is not None and (entry.sender, entry.key, entry.text) not in sent:
+            yield f"invented: nobody sent what the log holds at {entry.seq}, {entry}"
 
 
 def _check_order(sends: Iterable[Send]) -> Iterator[str]:

@@ -47,11 +47,12 @@ def turn(number: int, seq: int, attempts: int = 1, connection: int = 7) -> Send:
     ],
 )
 def test_what_is_allowed_passes(sends: list[Send]) -> None:
-    assert check(instead(sends=sends)) == []
+    others = [send for send in SENDS if send.key not in {send.key for send in sends}]
+    assert check(instead(sends=[*sends, *others])) == []
 
 
 def test_broken_promises_are_counted_by_name() -> None:
-    lies = check(instead(sends=[turn(1, 4), turn(2, 2)], log=[*LOG, LOG[0]]))
+    lies = check(instead(sends=[turn(1, 4), turn(2, 2), SENDS[1]], log=[*LOG, LOG[0]]))
     assert broken(lies) == {"hole": 1, "out of turn": 1}
 
 
@@ -84,6 +85,7 @@ def instead(**parts: object) -> History:
         (instead(readers={"eve": [Run(1, LOG[1:3]), Run(2, LOG[2:])]}), "silent hole"),
         (instead(readers={"eve": [Run(1, [Entry(2, "ann", "a1", "another")])]}), "another story"),
         (instead(sends=[turn(1, 4), turn(2, 2)]), "out of turn"),
+        (instead(sends=SENDS[:2]), "invented: nobody sent what the log holds at 4"),
         (instead(sends=[turn(1, 4), turn(2, 2, attempts=2)]), "out of turn"),
         (instead(pages=[Run(1, [LOG[1], LOG[3]])]), "silent hole: a page"),
         (instead(pages=[Run(0, [LOG[1]])]), "silent hole: a page"),
