@@ -16,7 +16,7 @@ from tests.faults.ways import Way
 
 Happening = AbstractAsyncContextManager[None]
 
-# Each hint is lost with at least this probability, and late by up to this many seconds.
+# Hints are lost with at least this probability, and late by up to so many seconds; clients by up to so many.
 LOSS: Final = 0.3
 LATENESS: Final = 2.0
 SLOWNESS: Final = 0.3
@@ -31,21 +31,21 @@ class Happened(Struct, frozen=True):
     ended: float
 
 
-async def rage(stage: Stage, storm: Storm, clock: Callable[[], float] = monotonic) -> list[Happened]:
+async def rage(stage: Stage, storm: Storm) -> list[Happened]:
     """Let a storm pass; everything works again afterwards."""
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(_happen(stage, fault, clock)) for fault in storm.faults]
+        tasks = [group.create_task(_happen(stage, fault)) for fault in storm.faults]
     return [task.result() for task in tasks]
 
 
-async def _happen(stage: Stage, fault: Fault, clock: Callable[[], float]) -> Happened:
+async def _happen(stage: Stage, fault: Fault) -> Happened:
     await asyncio.sleep(fault.after)
-    began = clock()
+    began = monotonic()
     async with _HAPPENINGS[fault.kind](stage, fault):
         await asyncio.sleep(fault.seconds)
     if fault.kind is Kind.NODE_KILL:
         await stage.ready()
-    return Happened(fault.kind, fault.node, began, clock())
+    return Happened(fault.kind, fault.node, began, monotonic())
 
 
 def _subject(stage: Stage, fault: Fault) -> str:

@@ -1,6 +1,7 @@
 """A way passes everything on while it flows, and fails in each of the ways that it offers."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from random import Random
@@ -82,6 +83,17 @@ async def test_everything_passes_both_ways(server: tuple[Server, int]) -> None:
         assert await reader.readexactly(6) == b"answer"
         writer.close()
         assert await far_reader.read() == b""
+
+
+async def test_what_is_said_at_once_arrives(server: tuple[Server, int]) -> None:
+    echo, port = server
+    async with way_to(port) as way:
+        # What a blocking client says before the loop looks comes in with the connection itself.
+        with socket.create_connection(("127.0.0.1", way.port)) as client:
+            client.sendall(b"hello")
+            async with asyncio.timeout(5):
+                reader, _ = await echo.met.get()
+                assert await reader.readexactly(5) == b"hello"
 
 
 async def test_what_is_frozen_comes_later(server: tuple[Server, int]) -> None:

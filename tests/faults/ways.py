@@ -50,7 +50,6 @@ class Way:
         self.hints = hints
         self.frozen = False
         self.slow = 0.0
-        self.passed = 0
         self.passages: set[Passage] = set()
         self._refusing = False
         self._server: asyncio.Server | None = None
@@ -133,7 +132,6 @@ class Passage:
 
     def take(self, end: "End", data: bytes) -> None:
         """Pass on what came in at an end."""
-        self._way.passed += 1
         other = self.other(end)
         if self._way.hints is not None and end is self.far:
             self._way.hints.sift(self._splitter, data, other.write)
