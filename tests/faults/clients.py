@@ -3,7 +3,7 @@
 import asyncio
 from abc import ABC, abstractmethod
 from random import Random
-from time import monotonic
+from time import monotonic, time
 from typing import Any, Final
 
 import msgspec
@@ -21,6 +21,7 @@ PATIENCE: Final = 4.0
 TICK: Final = 0.02
 # As long as the clocks of nodes may be wrong, and the run.
 TOKEN_SECONDS: Final = 30 * 86_400
+YEARS_MS: Final = 10 * 365 * 86_400_000
 PONG: Final = {"type": "pong"}
 
 
@@ -45,11 +46,17 @@ class Client(ABC):
         self._token = token(name, lifetime=TOKEN_SECONDS)
         self._awaited: dict[int, asyncio.Future[Message]] = {}
         self._asked = 0
+        self._wrong_ms = random.randrange(-YEARS_MS, YEARS_MS)
 
     @property
     def session(self) -> str:
         """Give the session."""
         return self.place.ledger.session
+
+    @property
+    def clock_ms(self) -> int:
+        """Give what its own clock says, which is wrong."""
+        return int(time() * 1000) + self._wrong_ms
 
     def stop(self) -> None:
         """Come back no more."""
@@ -86,9 +93,7 @@ class Client(ABC):
             self.place.book.closes[line.close_code] += 1
 
     async def _enter(self) -> None:
-        # Its own clock is wrong, too.
-        now = 1_700_000_000_000 + self.random.randrange(10**11)
-        welcome = await self._ask(type="hello", token=self._token, now=now, client="faults")
+        welcome = await self._ask(type="hello", token=self._token, now=self.clock_ms, client="faults")
         if welcome.type != "welcome":
             self.place.book.complain(f"turned away: {self.name} was told {welcome.code}, {welcome.message}")
             raise Gone

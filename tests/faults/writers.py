@@ -23,6 +23,7 @@ STOLEN: Final = 200
 TOO_LONG: Final = 400
 # Seconds before an `unavailable` is tried again where the server names none, and at most.
 RETRY: Final = 1.0
+MINUTE_MS: Final = 60_000
 _TEXTS: Final = ("", " äöü", " 👋🏽", " שלום", ' "quoted" \\ <b>', f" {'long ' * 60}")
 # Nobody knows whether such a message was stored.
 _OPEN: Final = frozenset(["unavailable", "internal", "rate_limited"])
@@ -57,6 +58,7 @@ class Writer(Client):
         self._number = FIRST
         self._connection = 0
         self._reached: int | None = None
+        self._fresh = False
         self._old: Pending | None = None
 
     def hush(self) -> None:
@@ -70,6 +72,7 @@ class Writer(Client):
 
     async def _work(self) -> None:
         self._connection += 1
+        self._fresh = True
         for pending in [pending for pending in self.pending.values() if pending.forgets]:
             # As with a client that was closed: nobody asks for this answer any more.
             self._settle(self.pending.pop(pending.number), Fate.UNKNOWN)
@@ -123,7 +126,14 @@ class Writer(Client):
             return self._old.key, f"{self._old.text}, or something else", None
         key = f"{self._index:08x}-0000-4000-8000-{self._number:012x}"
         text = "x" * 1001 if self._one_in(TOO_LONG) else f"{self._index} {self._number}{self.random.choice(_TEXTS)}"
-        return key, text.rstrip(), self.random.choice([None, self.random.randrange(2 * 10**12)])
+        return key, text.rstrip(), self._written_at()
+
+    def _written_at(self) -> int | None:
+        """Give nothing, or the time; what comes first after a disconnect was written before."""
+        fresh, self._fresh = self._fresh, False
+        if fresh:
+            return self.clock_ms - self.random.randrange(MINUTE_MS)
+        return self.random.choice([None, self.clock_ms])
 
     def _begin(self, now: float, key: str, text: str, sent_at: int | None) -> Pending:
         pending = Pending(self._number, key, text, sent_at, self._one_in(FORGOTTEN), self._connection, now)
