@@ -5,6 +5,7 @@ import contextlib
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from secrets import token_hex
 from typing import Final
 
@@ -207,17 +208,17 @@ def _start(stack: AsyncExitStack, node: Node, server: Server, tasks: Tasks, sett
     node.feeds.hints.start()
     stack.push_async_callback(node.feeds.hints.stop)
     for work in (
-        node.feeds.check_heads(),
-        node.attendance.run(),
-        node.heartbeat.run(),
-        node.hub.watch(),
-        node.places.run(),
+        node.feeds.check_heads,
+        node.attendance.run,
+        node.heartbeat.run,
+        node.hub.watch,
+        node.places.run,
         *node.mailroom.works(),
-        node.mentions.run(),
-        Sampler(node, server.connections).run(),
-        _keep_partitions(storage, settings),
+        node.mentions.run,
+        Sampler(node, server.connections).run,
+        partial(_keep_partitions, storage, settings),
     ):
-        tasks.start(work)
+        tasks.keep(work)
 
 
 async def _keep_partitions(storage: Log, settings: Settings) -> None:

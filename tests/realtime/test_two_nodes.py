@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -10,7 +10,7 @@ import pytest
 import redis.asyncio
 
 from persistence.hints import Hints
-from persistence.log import Log, Record
+from persistence.log import Head, Log, Record
 from tests.support.nodes import Client, RunningNode, serving
 from tokens.access import AccessRole
 
@@ -119,6 +119,30 @@ async def test_a_defect_while_a_hole_heals_leaves_it_to_the_next_check(
             await bob.say(session, "whispered")
             await eve.until_event(seq=3)
         assert failed == [session]
+
+
+async def test_a_defect_in_one_check_of_the_heads_leaves_the_others(
+    migrated: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick = {"head_check_ms": 100}
+    async with serving(migrated, redis_url, **quick) as one, serving(migrated, redis_url, **quick) as two:
+        session = await one.session()
+        read, failed = Log.heads, asyncio.Event()
+
+        async def fail_once(log: Log, sessions: Sequence[str]) -> dict[str, Head]:
+            if log is two.node.log and not failed.is_set():
+                failed.set()
+                raise ZeroDivisionError
+            return await read(log, sessions)
+
+        async with one.client("bob") as bob, two.client("eve") as eve:
+            await bob.join(session)
+            await eve.join(session)
+            monkeypatch.setattr(Log, "heads", fail_once)
+            await failed.wait()
+            monkeypatch.setattr(one.node.feeds.hints, "publish", lambda *_: None)
+            await bob.say(session, "whispered")
+            await eve.until_event(seq=3)
 
 
 @pytest.mark.parametrize("seen", [4, 10], ids=["within what a join gives", "beyond it"])
