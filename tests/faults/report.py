@@ -132,7 +132,7 @@ def markdown(report: Report) -> str:
         "faults": f"{report.faults:,}",
         "messages acknowledged": f"{report.acks:,}",
         "refused, of unknown fate": f"{report.refused:,}, {report.unknown:,}",
-        "events received by readers as they came": f"{report.received:,}",
+        "events received by readers": f"{report.received:,}",
         "**lost**": f"**{report.count(LOST)}**",
         "**duplicated**": f"**{report.count(DUPLICATED)}**",
         "**reordered**": f"**{report.count(REORDERED)}**",
