@@ -216,17 +216,17 @@ def _start(stack: AsyncExitStack, node: Node, server: Server, tasks: Tasks, sett
     node.feeds.hints.start()
     stack.push_async_callback(node.feeds.hints.stop)
     for work in (
-        node.feeds.check_heads(),
-        node.attendance.run(),
-        node.heartbeat.run(),
-        node.hub.watch(),
-        node.places.run(),
+        node.feeds.check_heads,
+        node.attendance.run,
+        node.heartbeat.run,
+        node.hub.watch,
+        node.places.run,
         *node.mailroom.works(),
-        node.mentions.run(),
-        Sampler(node, server.connections).run(),
-        Caretaker(storage, pool_settings(settings), settings).run(),
+        node.mentions.run,
+        Sampler(node, server.connections).run,
+        Caretaker(storage, pool_settings(settings), settings).run,
     ):
-        tasks.start(work)
+        tasks.keep(work)
 
 
 class _Uvicorn(uvicorn.Server):

@@ -224,9 +224,10 @@ class Feeds:
                 metrics.HINTS_LOST.inc(feed.head - before)
         except StorageError as exc:
             seldom_log.warning("catch-up failed", session=feed.id, reason=str(exc))
-        if feed.hole:
-            # The next check of the heads notices it again.
-            feed.hole_since = None
+        finally:
+            if feed.hole:
+                # The next check of the heads notices it again, whatever went wrong here.
+                feed.hole_since = None
 
     async def check_heads(self) -> None:
         """Compare all feeds with Postgres, for ever."""

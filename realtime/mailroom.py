@@ -9,7 +9,7 @@ beat which inboxes have changed. The last covers every way in which the first tw
 """
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, Final
 
 import structlog
@@ -104,9 +104,9 @@ class Mailroom:
         self._acking: set[asyncio.Task[InboxHead | None]] = set()
         self.hints: Hints
 
-    def works(self) -> Iterable[Coroutine[Any, Any, None]]:
+    def works(self) -> Iterable[Callable[[], Coroutine[Any, Any, None]]]:
         """Give what runs for as long as the node does."""
-        return self._backlog.copy_always(), self._read_always(), self._check_always(), self._sweep_always()
+        return self._backlog.copy_always, self._read_always, self._check_always, self._sweep_always
 
     def enter(self, connection: Connection, user: str) -> None:
         """Give a connection what waits for its user, and what comes."""

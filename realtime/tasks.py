@@ -1,7 +1,7 @@
 """Tasks that belong to the node: none is lost to the garbage collector, none fails unseen."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeVar
 
 import structlog
@@ -11,6 +11,8 @@ from realtime.protocol.codes import Refusal
 
 # Seconds that a cancelled task has to end before it is cancelled again.
 AGAIN: Final = 0.1
+# Seconds until something begins again that was to go on for ever.
+PAUSE: Final = 1.0
 T = TypeVar("T")
 log = structlog.get_logger("tasks")
 
@@ -28,6 +30,10 @@ class Tasks:
         task.add_done_callback(self._done)
         return task
 
+    def keep(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run what is to go on for ever. If it ends all the same, the log tells why, and it begins again soon."""
+        self.start(_for_ever(work))
+
     async def stop(self) -> None:
         """Cancel all and wait until they are gone."""
         while self._running:
@@ -43,3 +49,13 @@ class Tasks:
         expected = (Refusal, StorageError)
         if not task.cancelled() and (exc := task.exception()) and not isinstance(exc, expected):
             log.error("task failed", exc_info=exc)
+
+
+async def _for_ever(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    while True:
+        try:
+            await work()
+        except Exception:
+            # A defect in one round must not cost all the rounds to come: nobody would notice for long.
+            log.exception("task failed")
+        await asyncio.sleep(PAUSE)

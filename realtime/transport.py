@@ -186,8 +186,12 @@ class Connection(asyncio.Protocol):
         return str(peer[0]) if peer else ""
 
     def write(self, frames: bytes) -> None:
-        """Write whole frames."""
-        self._transport.write(frames)
+        """Write whole frames. Whoever they can't be written to has missed something, and is gone."""
+        try:
+            self._transport.write(frames)
+        except RuntimeError:
+            # That is how the loop says that it is closing. The others in the flush must not pay for it.
+            self._transport.abort()
 
     def send(self, message: Any) -> None:
         """Encode and write one message, unless the connection is closing."""

@@ -1,6 +1,7 @@
 """Says whether a history keeps the promises: what was asked and answered, what was read, what the log holds.
 
-Pure. Times are seconds on one monotonic clock that all recorders share.
+Pure. Times are seconds on one monotonic clock that all recorders share. Each broken promise is a line
+that begins with its name, a colon after it: `broken` counts them by it.
 """
 
 from collections import Counter
@@ -19,8 +20,12 @@ class Fate(StrEnum):
     UNKNOWN = "unknown"
 
 
-class Send(Struct, frozen=True):
-    """One message, from its first sending to its last answer."""
+class Send(Struct, frozen=True, gc=False):
+    """One message, from its first sending to its last answer.
+
+    `connection` is the one over which it was sent first, `number` its place among all that its sender ever
+    sent, and `attempts` how often it was sent.
+    """
 
     sender: str
     key: str
@@ -29,9 +34,12 @@ class Send(Struct, frozen=True):
     answered: float
     fate: Fate
     seq: int = 0
+    connection: int = 0
+    number: int = 0
+    attempts: int = 1
 
 
-class Entry(Struct, frozen=True):
+class Entry(Struct, frozen=True, gc=False):
     """An event, as the log holds it or as a reader received it."""
 
     seq: int
@@ -41,7 +49,10 @@ class Entry(Struct, frozen=True):
 
 
 class Run(Struct, frozen=True):
-    """What one reader received after a join: everything above `after`; `reset` if that was told anew."""
+    """What one reader received after a join: everything above `after`; `reset` if that was told anew.
+
+    A page of history is one, too.
+    """
 
     after: int
     entries: list[Entry]
@@ -54,6 +65,7 @@ class History(Struct, frozen=True):
     sends: list[Send]
     log: list[Entry]
     readers: dict[str, list[Run]]
+    pages: list[Run] = []
 
 
 def check(history: History) -> list[str]:
@@ -61,9 +73,17 @@ def check(history: History) -> list[str]:
     return [
         *_check_log(history.log),
         *_check_sends(history),
+        *_check_origin(history),
         *_check_order(history.sends),
+        *_check_turns(history.sends),
         *(line for name, runs in history.readers.items() for line in _check_reader(name, runs, history.log)),
+        *(line for page in history.pages for line in _check_run("a page", page, history.log)),
     ]
+
+
+def broken(lines: Iterable[str]) -> Counter[str]:
+    """Count broken promises by name."""
+    return Counter(line.partition(":")[0] for line in lines)
 
 
 def _check_log(log: list[Entry]) -> Iterator[str]:
@@ -83,8 +103,16 @@ def _check_sends(history: History) -> Iterator[str]:
         entry = stored.get((send.sender, send.key))
         if send.fate is Fate.ACKED and entry != Entry(send.seq, send.sender, send.key, send.text):
             yield f"lost: {send.sender}'s {send.key} was acknowledged as {send.seq}, the log has {entry}"
-        if send.fate is Fate.REFUSED and entry is not None:
+        # A key that was taken refuses another text, and keeps its own.
+        if send.fate is Fate.REFUSED and entry is not None and entry.text == send.text:
             yield f"refused and stored: {send.sender}'s {send.key} is in the log at {entry.seq}"
+
+
+def _check_origin(history: History) -> Iterator[str]:
+    sent = {(send.sender, send.key, send.text) for send in history.sends}
+    for entry in history.log:
+        if entry.key is not None and (entry.sender, entry.key, entry.text) not in sent:
+            yield f"invented: nobody sent what the log holds at {entry.seq}, {entry}"
 
 
 def _check_order(sends: Iterable[Send]) -> Iterator[str]:
@@ -96,11 +124,29 @@ def _check_order(sends: Iterable[Send]) -> Iterator[str]:
         while settled < len(by_answer) and by_answer[settled].answered < send.invoked:
             latest = max(latest, by_answer[settled], key=lambda done: done.seq)
             settled += 1
-        if latest.seq >= send.seq:
+        # The same place is the same message, sent again; or the log disagrees with one of them.
+        if latest.seq > send.seq:
             yield (
                 f"reordered: {latest.sender}'s {latest.key} was acknowledged as {latest.seq}"
                 f" before {send.sender}'s {send.key} was sent, which got {send.seq}"
             )
+
+
+def _check_turns(sends: Iterable[Send]) -> Iterator[str]:
+    """What was acknowledged at its first attempt comes before all that its sender sent later over that connection.
+
+    One that took several attempts binds nobody: it does not hold up those behind it.
+    """
+    latest: dict[tuple[str, int], Send] = {}
+    for send in sorted((send for send in sends if send.fate is Fate.ACKED), key=lambda send: send.number):
+        before = latest.get((send.sender, send.connection))
+        if before is not None and before.seq > send.seq:
+            yield (
+                f"out of turn: {send.sender} sent {before.key} before {send.key} over one connection,"
+                f" and they got {before.seq} and {send.seq}"
+            )
+        elif send.attempts == 1:
+            latest[send.sender, send.connection] = send
 
 
 def _check_reader(name: str, runs: list[Run], log: list[Entry]) -> Iterator[str]:
@@ -108,11 +154,15 @@ def _check_reader(name: str, runs: list[Run], log: list[Entry]) -> Iterator[str]
     for run in runs:
         if reached is not None and not run.reset and run.after != reached:
             yield f"silent hole: {name} had reached {reached} and went on after {run.after}"
-        seqs = [run.after, *(entry.seq for entry in run.entries)]
-        for earlier, later in pairwise(seqs):
-            if later != earlier + 1:
-                yield f"silent hole: {name} received {later} after {earlier}"
-        for entry in run.entries:
-            if entry.seq > len(log) or log[entry.seq - 1] != entry:
-                yield f"another story: {name} received {entry}, which the log does not hold"
-        reached = seqs[-1]
+        yield from _check_run(name, run, log)
+        reached = run.entries[-1].seq if run.entries else run.after
+
+
+def _check_run(name: str, run: Run, log: list[Entry]) -> Iterator[str]:
+    seqs = [run.after, *(entry.seq for entry in run.entries)]
+    for earlier, later in pairwise(seqs):
+        if later != earlier + 1:
+            yield f"{'silent hole' if later > earlier else 'repeated'}: {name} received {later} after {earlier}"
+    for entry in run.entries:
+        if not 1 <= entry.seq <= len(log) or log[entry.seq - 1] != entry:
+            yield f"another story: {name} received {entry}, which the log does not hold"

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.faults.checker import Entry, Fate, History, Run, Send, check
+from tests.faults.checker import Entry, Fate, History, Run, Send, broken, check
 
 LOG = [
     Entry(1, "host", None, None),
@@ -21,11 +21,39 @@ SENDS = [
     Send("bob", "b3", "five", 7.0, 8.0, Fate.UNKNOWN),
 ]
 READERS = {"eve": [Run(1, LOG[1:3]), Run(3, LOG[3:])], "zoe": [Run(1, LOG[1:2]), Run(4, [], reset=True)]}
-TRUTH = History(SENDS, LOG, READERS)
+TRUTH = History(SENDS, LOG, READERS, [Run(1, LOG[1:])])
 
 
 def test_the_truth_passes() -> None:
     assert check(TRUTH) == []
+
+
+def turn(number: int, seq: int, attempts: int = 1, connection: int = 7) -> Send:
+    """Give one of ann's two messages, both of which were on their way at the same time."""
+    entry = LOG[seq - 1]
+    return Send("ann", entry.key or "", entry.text or "", number, 9.0, Fate.ACKED, seq, connection, number, attempts)
+
+
+@pytest.mark.parametrize(
+    "sends",
+    [
+        pytest.param([turn(1, 2), turn(2, 4, attempts=2)], id="in turn"),
+        pytest.param([turn(1, 4, attempts=2), turn(2, 2)], id="it had to be sent again, which holds up nobody"),
+        pytest.param([turn(1, 4, connection=6), turn(2, 2)], id="over two connections"),
+        pytest.param([turn(1, 4), turn(2, 4)], id="the same message twice"),
+        pytest.param(
+            [SENDS[0], Send("ann", "a1", "not one", 3.0, 4.0, Fate.REFUSED)], id="the key was taken, and kept its text"
+        ),
+    ],
+)
+def test_what_is_allowed_passes(sends: list[Send]) -> None:
+    others = [send for send in SENDS if send.key not in {send.key for send in sends}]
+    assert check(instead(sends=[*sends, *others])) == []
+
+
+def test_broken_promises_are_counted_by_name() -> None:
+    lies = check(instead(sends=[turn(1, 4), turn(2, 2), SENDS[1]], log=[*LOG, LOG[0]]))
+    assert broken(lies) == {"hole": 1, "out of turn": 1}
 
 
 def instead(**parts: object) -> History:
@@ -51,11 +79,17 @@ def instead(**parts: object) -> History:
             "reordered",
         ),
         (instead(readers={"eve": [Run(1, [LOG[1], LOG[3]])]}), "silent hole"),
-        (instead(readers={"eve": [Run(1, [LOG[1], LOG[1]])]}), "silent hole"),
-        (instead(readers={"eve": [Run(1, [LOG[2], LOG[1]])]}), "silent hole"),
+        (instead(readers={"eve": [Run(1, [LOG[1], LOG[1]])]}), "repeated"),
+        (instead(readers={"eve": [Run(1, [LOG[2], LOG[1]])]}), "repeated"),
         (instead(readers={"eve": [Run(1, LOG[1:2]), Run(3, LOG[3:])]}), "silent hole"),
         (instead(readers={"eve": [Run(1, LOG[1:3]), Run(2, LOG[2:])]}), "silent hole"),
         (instead(readers={"eve": [Run(1, [Entry(2, "ann", "a1", "another")])]}), "another story"),
+        (instead(sends=[turn(1, 4), turn(2, 2)]), "out of turn"),
+        (instead(sends=SENDS[:2]), "invented: nobody sent what the log holds at 4"),
+        (instead(sends=[turn(1, 4), turn(2, 2, attempts=2)]), "out of turn"),
+        (instead(pages=[Run(1, [LOG[1], LOG[3]])]), "silent hole: a page"),
+        (instead(pages=[Run(0, [LOG[1]])]), "silent hole: a page"),
+        (instead(readers={"eve": [Run(-1, [Entry(0, "ann", "a9", "before the beginning")])]}), "another story"),
         (instead(readers={"eve": [Run(4, [Entry(5, "ann", "a9", "never stored")])]}), "another story"),
     ],
 )

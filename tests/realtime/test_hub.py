@@ -155,6 +155,19 @@ async def test_what_is_sent_to_a_broken_connection_harms_nobody() -> None:
         assert list(hub.group("s")) == [other.connection]
 
 
+async def test_a_connection_that_cannot_be_written_to_is_ended_and_harms_nobody() -> None:
+    hub = Hub(QUICK)
+    async with linked(hub, QUICK, J, J) as (broken, stays):
+        for link in (broken, stays):
+            link.join(hub, "s")
+        broken.connection._transport.write_eof()
+        hub.publish("s", documents(1, 2))
+        assert await stays.read_along(2) == [1, 2]
+        assert hub.size("s") == 1
+        hub.publish("s", documents(3))
+        assert await stays.receive() == 3
+
+
 async def test_what_waits_for_one_session_can_be_written_at_once() -> None:
     hub = Hub(QUICK)
     async with linked(hub, QUICK, J, J) as (one, other):

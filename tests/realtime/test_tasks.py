@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from persistence.errors import Unavailable
+from realtime import tasks as module
 from realtime.protocol.codes import Code, Refusal
 from realtime.tasks import Tasks
 
@@ -41,6 +42,31 @@ async def test_a_failure_is_seen_to_here_and_by_whoever_awaits(exc: Exception) -
         await asyncio.sleep(0)
     gc.collect()
     assert unseen == []
+
+
+async def test_what_goes_on_for_ever_begins_again_whatever_ended_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PAUSE", 0.001)
+    tasks, enough = Tasks(), asyncio.Event()
+    rounds: list[int] = []
+
+    async def work() -> None:
+        rounds.append(len(rounds))
+        match rounds[-1]:
+            case 0:
+                raise ZeroDivisionError
+            case 1:
+                raise Unavailable("no")
+            case 2:
+                return
+            case _:
+                enough.set()
+                await asyncio.sleep(60)
+
+    tasks.keep(work)
+    async with asyncio.timeout(5):
+        await enough.wait()
+    await tasks.stop()
+    assert rounds == [0, 1, 2, 3]
 
 
 async def test_stopping_cancels_all_and_waits_for_them() -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -10,6 +10,7 @@ import pytest
 import redis.asyncio
 
 from persistence.hints import Hints
+from persistence.log import Head, Log, Record
 from tests.support.nodes import Client, RunningNode, serving
 from tokens.access import AccessRole
 
@@ -93,6 +94,85 @@ async def test_a_lost_hint_is_noticed_and_healed(pair: Pair, monkeypatch: pytest
         await bob.say(session, "aloud")
         await eve.until_event(seq=5)
         assert [event["seq"] for event in eve.events()] == [3, 4, 5]
+
+
+async def test_a_defect_while_a_hole_heals_leaves_it_to_the_next_check(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = pair
+    session = await one.session()
+    read = Log.after
+    failed: list[str] = []
+
+    async def fail_once(log: Log, session: str, seq: int, limit: int) -> list[Record]:
+        if not failed:
+            failed.append(session)
+            raise ZeroDivisionError
+        return await read(log, session, seq, limit)
+
+    async with one.client("bob") as bob, two.client("eve") as eve:
+        await bob.join(session)
+        await eve.join(session)
+        with monkeypatch.context() as patch:
+            patch.setattr(one.node.feeds.hints, "publish", lambda *_: None)
+            patch.setattr(Log, "after", fail_once)
+            await bob.say(session, "whispered")
+            await eve.until_event(seq=3)
+        assert failed == [session]
+
+
+async def test_a_defect_in_one_check_of_the_heads_leaves_the_others(
+    migrated: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick = {"head_check_ms": 100}
+    async with serving(migrated, redis_url, **quick) as one, serving(migrated, redis_url, **quick) as two:
+        session = await one.session()
+        read, failed = Log.heads, asyncio.Event()
+
+        async def fail_once(log: Log, sessions: Sequence[str]) -> dict[str, Head]:
+            if log is two.node.log and not failed.is_set():
+                failed.set()
+                raise ZeroDivisionError
+            return await read(log, sessions)
+
+        async with one.client("bob") as bob, two.client("eve") as eve:
+            await bob.join(session)
+            await eve.join(session)
+            monkeypatch.setattr(Log, "heads", fail_once)
+            await failed.wait()
+            monkeypatch.setattr(one.node.feeds.hints, "publish", lambda *_: None)
+            await bob.say(session, "whispered")
+            await eve.until_event(seq=3)
+
+
+@pytest.mark.parametrize("seen", [4, 10], ids=["within what a join gives", "beyond it"])
+async def test_a_reader_who_knows_more_than_the_node_goes_on(
+    migrated: str, redis_url: str, monkeypatch: pytest.MonkeyPatch, seen: int
+) -> None:
+    slow = {"head_check_ms": 3_600_000, "ring_events": 4, "replay_limit": 4}
+    async with serving(migrated, redis_url, **slow) as one, serving(migrated, redis_url, **slow) as two:
+        session = await one.session()
+        async with one.client("bob") as bob, two.client("eve") as eve:
+            await bob.join(session)
+            await eve.join(session)
+            monkeypatch.setattr(one.node.feeds.hints, "publish", lambda *_: None)
+            last = [(await bob.say(session, f"whispered {n}"))["seq"] for n in range(seen)][-1]
+            epoch = (await bob.join(session))["position"]["epoch"]
+            async with two.client("zoe") as zoe:
+                joined = await zoe.join(session, since={"epoch": epoch, "seq": last - 1})
+                assert joined["complete"] is True
+                assert [event["seq"] for event in joined["events"]] == [last]
+            await eve.until_event(seq=last)
+            assert [event["seq"] for event in eve.events()] == list(range(3, 3 + seen))
+
+
+async def test_a_position_that_no_log_has_reached_is_told_so(pair: Pair) -> None:
+    one, _ = pair
+    session = await one.session()
+    async with one.client("bob") as bob:
+        position = (await bob.join(session))["position"]
+        joined = await bob.join(session, since={**position, "seq": 2**50})
+        assert (joined["complete"], joined["position"]) == (False, position)
 
 
 async def test_chat_goes_on_without_redis(migrated: str) -> None:
