@@ -15,11 +15,12 @@ from realtime.answers import answer, refuse
 from realtime.domain import access
 from realtime.domain.access import May
 from realtime.domain.clock import Absence, age_of
+from realtime.mail import entry
 from realtime.node import Node
 from realtime.peer import Membership, Peer, membership_of
 from realtime.protocol import commands, replies
 from realtime.protocol.codes import Code, Refusal
-from realtime.protocol.events import ChangeBody, ChatBody, Kind
+from realtime.protocol.events import ChangeBody, ChatBody, InboxKind, Kind, NoticeBody
 from realtime.protocol.text import clean
 from realtime.transport import Connection
 from realtime.writer import Answer, Pending
@@ -39,6 +40,8 @@ class _Wish(msgspec.Struct, frozen=True):
     body: ChatBody | ChangeBody
     heard: int
     written_at: int | None = None
+    # Whose the message is that it changes.
+    author: str = ""
 
 
 def send(node: Node, connection: Connection, peer: Peer, command: commands.ChatSend) -> Later:
@@ -92,13 +95,14 @@ def _change(node: Node, membership: Membership, wish: _Wish) -> Later:
         return _change_later(node, membership, wish, wish.body.seq)
     # Of which kind an event is and whose never changes, so memory's word is as good as Postgres's.
     _check(membership, wish, target.kind, target.by)
-    return _append(node, wish)
+    return _append(node, msgspec.structs.replace(wish, author=target.by))
 
 
 async def _change_later(node: Node, membership: Membership, wish: _Wish, seq: int) -> None:
     target = await node.log.event(membership.feed.id, seq)
-    _check(membership, wish, target.kind if target else None, target.sender if target else "")
-    if later := _append(node, wish):
+    author = target.sender if target else ""
+    _check(membership, wish, target.kind if target else None, author)
+    if later := _append(node, msgspec.structs.replace(wish, author=author)):
         await later
 
 
@@ -138,15 +142,26 @@ async def _append_later(node: Node, wish: _Wish) -> None:
 def _submit(node: Node, wish: _Wish, age: int) -> None:
     command = wish.command
     body = msgspec.json.encode(wish.body).decode()
-    entry = Entry(command.session, wish.peer.identity.user, command.key, wish.kind, body, age)
-    node.writer.submit(Pending(entry, partial(_settle, wish.connection, command), wish.heard / 1000))
+    event = Entry(command.session, wish.peer.identity.user, command.key, wish.kind, body, age)
+    node.writer.submit(Pending(event, partial(_settle, node, wish), wish.heard / 1000))
     wish.connection.begin()
 
 
-def _settle(connection: Connection, command: commands.Chat, result: Answer) -> None:
+def _settle(node: Node, wish: _Wish, result: Answer) -> None:
     """Answer a command once it is known what became of it."""
+    connection, command = wish.connection, wish.command
     if isinstance(result, Refusal):
         refuse(connection, command, result)
     else:
         answer(connection, command, replies.Ack(re=command.id, key=str(command.key), seq=result.seq, at=result.at))
+        _notify(node, wish)
     connection.finish()
+
+
+def _notify(node: Node, wish: _Wish) -> None:
+    """Let an author know whose message was deleted by another; a repetition, by its key, tells nothing new."""
+    by = wish.peer.identity.user
+    if wish.kind is Kind.CHAT_DELETED and wish.author != by:
+        assert isinstance(wish.body, ChangeBody)
+        body = NoticeBody("your message was deleted", wish.command.session, wish.body.seq)
+        node.mail.tell(entry(wish.author, by, wish.command.key, InboxKind.NOTICE, body))

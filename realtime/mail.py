@@ -4,6 +4,7 @@ import asyncio
 from functools import partial
 from uuid import UUID
 
+import structlog
 from msgspec import Struct, json, structs
 
 from persistence.inbox import Inboxes
@@ -14,6 +15,8 @@ from realtime.protocol.events import InboxKind, NoticeBody
 from realtime.protocol.text import clean
 from realtime.settings import Settings
 from realtime.writer import Answer, Pending, Writer
+
+log = structlog.get_logger("mail")
 
 
 class Mail:
@@ -55,6 +58,13 @@ class Mail:
         cleaned = self.clean(text)
         return await self.append(entry(user, by, key, InboxKind.NOTICE, NoticeBody(cleaned, session)))
 
+    def tell(self, entry: Entry) -> None:
+        """Append an entry soon, as well as it can be done: nobody waits for it."""
+        try:
+            self.submit(Pending(entry, _unheard))
+        except Refusal as exc:
+            log.warning("notice lost", user=entry.session, reason=exc.message)
+
     def clean(self, text: str) -> str:
         """Give a text as it will be stored.
 
@@ -79,6 +89,11 @@ class Mail:
 def entry(user: str, by: str, key: UUID, kind: InboxKind, body: Struct) -> Entry:
     """Give an entry for a user's inbox."""
     return Entry(user, by, key, kind, json.encode(body).decode())
+
+
+def _unheard(answer: Answer) -> None:
+    if isinstance(answer, Refusal):
+        log.warning("notice lost", reason=answer.message)
 
 
 def _settle(answered: asyncio.Future[Answer], answer: Answer) -> None:

@@ -151,10 +151,11 @@ class MentionBody(Struct, frozen=True):
 
 
 class NoticeBody(Struct, frozen=True, omit_defaults=True):
-    """The body of `notice`, and the session that it is about."""
+    """The body of `notice`, and the session, and the event of its log, that it is about."""
 
     text: str
     session: SessionId | None = None
+    seq: Seq | None = None
 
 
 class Inbox(Push, tag="inbox", frozen=True, kw_only=True):

@@ -136,6 +136,25 @@ async def test_what_is_acknowledged_is_gone_for_every_device(node: RunningNode, 
         assert ids(back) == [4]
 
 
+async def test_an_author_is_told_once_that_a_moderator_deleted_a_message(node: RunningNode) -> None:
+    session = await node.session("ann")
+    async with node.client("bob") as bob, node.client("mod", AccessRole.MODERATOR) as moderator:
+        await bob.join(session)
+        await moderator.join(session)
+        rude, regretted = [(await bob.say(session, text))["seq"] for text in ("rude", "regretted")]
+        key = str(uuid4())
+        for _ in range(2):
+            await moderator.ask("chat.delete", session=session, seq=rude, key=key)
+        await bob.ask("chat.delete", session=session, seq=regretted, key=str(uuid4()))
+        await until_id(bob, 1)
+        # What comes next shows that nothing came in between.
+        await moderator.ask("direct.send", user="bob", key=str(uuid4()), text="please be kind")
+        await until_id(bob, 2)
+    notice, _ = entries(bob)
+    assert (notice["kind"], notice["by"], notice["key"]) == ("notice", "mod", key)
+    assert notice["body"] == {"text": "your message was deleted", "session": session, "seq": rude}
+
+
 async def test_nobody_acknowledges_what_they_were_not_given(node: RunningNode) -> None:
     bob = fresh()
     await fill(node, bob, 3)
