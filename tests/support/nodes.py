@@ -55,7 +55,8 @@ class Target:
     async def request(self, method: str, path: str, who: str | None = None, **options: Any) -> httpx.Response:
         """Ask the side API, with the access token `who`."""
         headers = {"Authorization": f"Bearer {who}"} if who else {}
-        async with httpx.AsyncClient(base_url=self.http) as http:
+        # Plain HTTP: reading the certificates of the world for each request would take longer than it.
+        async with httpx.AsyncClient(base_url=self.http, verify=False) as http:
             return await http.request(method, path, headers={**headers, **options.pop("headers", {})}, **options)
 
     async def session(self, host: str = "host", *, live: bool = True) -> str:
