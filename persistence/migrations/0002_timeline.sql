@@ -41,7 +41,8 @@ SELECT e.session, e.seq, e.at, e.kind, e.sender, e.key, e.message,
   ) gone ON true;
 
 -- Appends a batch, which may belong to several sessions. Item n of each array makes one event.
--- `_ages` says how many milliseconds ago each event happened. Outcomes, by ordinal:
+-- `_ages` says how many milliseconds ago each event happened; but a message that is posted belongs to no earlier
+-- moment than the one that its sender posted before it. Outcomes, by ordinal:
 --   new       appended: its seq and at
 --   repeat    the sender has used this key for the same event: the seq and at of that one
 --   conflict  the sender has used this key for something else
@@ -73,7 +74,14 @@ BEGIN
     ), fresh AS MATERIALIZED (
         SELECT item.*,
                head + row_number() OVER (PARTITION BY session ORDER BY item.ordinal) AS new_seq,
-               greatest(head_at, _now) - age AS new_at
+               -- How long this append took to come here is part of `_now`: no reason to show what somebody wrote
+               -- offline before what the same one wrote before it.
+               greatest(greatest(head_at, _now) - age,
+                        CASE WHEN age > 0 AND kind = 'chat.posted' THEN (
+                            SELECT p.at FROM events p
+                             WHERE p.session = item.session AND p.seq > head - 1000
+                               AND p.sender = item.sender AND p.kind = 'chat.posted'
+                             ORDER BY p.seq DESC LIMIT 1) END) AS new_at
           FROM item WHERE open AND old_seq IS NULL
     ), inserted AS (
         INSERT INTO events (session, seq, at, kind, sender, key, body)

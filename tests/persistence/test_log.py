@@ -148,6 +148,19 @@ async def test_an_event_belongs_to_the_moment_it_happened(postgres: Postgres, se
     assert earlier.seq == now.seq + 1
 
 
+async def test_what_one_sender_wrote_offline_keeps_its_order(postgres: Postgres, session: str) -> None:
+    log = Log(postgres)
+    [first] = await log.append([chat(session, age=60_000)])
+    # The second was written later, and yet it seems older by what the first append took to come here.
+    [second] = await log.append([chat(session, age=61_000)])
+    assert second.at == first.at
+    [other] = await log.append([chat(session, age=61_000, sender="eve")])
+    assert other.at < first.at
+    edit = Entry(session, "bob", uuid4(), "chat.edited", f'{{"seq": {first.seq}, "text": "edited"}}', 62_000)
+    [edited] = await log.append([edit])
+    assert edited.at < first.at
+
+
 async def test_time_never_goes_back_within_a_log(postgres: Postgres, session: str) -> None:
     ahead = now_ms() + 3_600_000
     await postgres.rows("UPDATE log_heads SET at = $2 WHERE session = $1", session, ahead)

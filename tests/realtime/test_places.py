@@ -311,13 +311,16 @@ async def test_a_wrong_clock_does_not_matter(node: RunningNode, away: str, wrong
 
 async def test_a_clock_of_which_nothing_is_known_is_not_believed_until_a_pong(migrated: str, redis_url: str) -> None:
     async with serving(migrated, redis_url, **QUICK) as node:
-        session = await node.session()
-        await absent(redis_url, session, "bob", HOUR)
+        session, other = await node.session(), await node.session()
+        for missed in (session, other):
+            await absent(redis_url, missed, "bob", HOUR)
         async with node.client("bob") as bob:
             await bob.join(session)
+            await bob.join(other)
             assert close((await write(bob, session, now_ms() - 30 * MINUTE))["at"], now_ms())
             await confirm(bob, session, 3)
-            assert close((await write(bob, session, now_ms() - 30 * MINUTE))["at"], now_ms() - 30 * MINUTE)
+            # In another session, since nobody posts before what they have posted already.
+            assert close((await write(bob, other, now_ms() - 30 * MINUTE))["at"], now_ms() - 30 * MINUTE)
 
 
 async def test_who_was_never_here_writes_now(node: RunningNode, away: str) -> None:
