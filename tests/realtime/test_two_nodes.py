@@ -101,21 +101,21 @@ async def test_a_defect_while_a_hole_heals_leaves_it_to_the_next_check(
 ) -> None:
     one, two = pair
     session = await one.session()
-    read = Log.after
+    read = Log.after_in
     failed: list[str] = []
 
-    async def fail_once(log: Log, session: str, seq: int, limit: int) -> list[Record]:
+    async def fail_once(log: Log, session: str, epoch: str, seq: int, limit: int) -> list[Record]:
         if not failed:
             failed.append(session)
             raise ZeroDivisionError
-        return await read(log, session, seq, limit)
+        return await read(log, session, epoch, seq, limit)
 
     async with one.client("bob") as bob, two.client("eve") as eve:
         await bob.join(session)
         await eve.join(session)
         with monkeypatch.context() as patch:
             patch.setattr(one.node.feeds.hints, "publish", lambda *_: None)
-            patch.setattr(Log, "after", fail_once)
+            patch.setattr(Log, "after_in", fail_once)
             await bob.say(session, "whispered")
             await eve.until_event(seq=3)
         assert failed == [session]
