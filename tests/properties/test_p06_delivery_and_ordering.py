@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 from websockets.exceptions import ConnectionClosed
 
+from tests.properties.conftest import QUICK
 from tests.properties.effort import tried
 from tests.properties.world import PATIENCE, Reader, World, mute, raw, shown, unmute
 from tests.support.nodes import Message
@@ -91,9 +92,13 @@ class Chat(RuleBasedStateMachine):
                 await self._join(who, self.node_of[who], "resume")
 
     async def _join(self, who: int, node: int, how: str) -> None:
-        self.node_of[who] = node
-        await self.readers[who].connect(self.world.nodes[node], now=now_ms())
-        assert (await self.readers[who].join(how))["type"] == "joined"
+        reader, self.node_of[who] = self.readers[who], node
+        await reader.connect(self.world.nodes[node], now=now_ms())
+        since, (epoch, _) = reader.position, await self.world.head(self.session)
+        joined = await reader.join(how)
+        if how == "resume" and since and since["epoch"] == epoch and not joined["complete"]:
+            # Nobody begins anew without a reason, wherever the node has got to by then.
+            assert joined["position"]["seq"] - since["seq"] > QUICK["replay_limit"]
 
     @rule(who=WHO, how=HOW)
     def join_again(self, who: int, how: str) -> None:
