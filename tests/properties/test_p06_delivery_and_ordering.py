@@ -205,16 +205,22 @@ class Chat(RuleBasedStateMachine):
         (mute if lost else unmute)(self.world.nodes[node])
 
     @precondition(lambda self: not self.killed)
-    @rule(node=NODE)
-    def kill(self, node: int) -> None:
-        """End a node. Its readers are cut off."""
+    @rule(node=NODE, count=st.integers(0, 2))
+    def kill(self, node: int, count: int) -> None:
+        """End a node that has told nobody of the last that it stored. Its readers go on at the other one."""
         self.killed = True
-        self.run(self._kill(node))
+        self.run(self._kill(node, count))
 
-    async def _kill(self, node: int) -> None:
-        for who, reader in enumerate(self.readers):
-            if reader.client is not None and self.node_of[who] == node:
-                await reader.drop()
+    async def _kill(self, node: int, count: int) -> None:
+        mute(self.world.nodes[node])
+        there = [who for who in WHOEVER if self.readers[who].client is not None and self.node_of[who] == node]
+        talking = [who for who in there if self.readers[who].joined]
+        for who in talking[:1]:
+            await self._say(who, [self._message(0) for _ in range(count)])
+        for who in there:
+            await self.readers[who].drop()
+        for who in talking:
+            await self._join(who, 1 - node, "resume")
         await self.world.kill(node)
 
     @precondition(lambda self: not self.restored)

@@ -16,13 +16,13 @@ from tests.support.nodes import Client, Message, token
 from tokens.access import AccessRole
 
 pytestmark = pytest.mark.timeout(300)
-SESSIONS = 3
+SESSIONS = 2
 # The last one knows no session's secrets: it never joins any.
 USERS = ["bob", "eve", "bob", "stranger"]
 STRANGER = 3
 WHO, WHERE = st.integers(0, len(USERS) - 1), st.integers(0, SESSIONS - 1)
 WHAT = ["join", "join", "resume elsewhere", "leave", "send", "send", "edit", "delete", "typing", "history", "malformed"]
-STEPS = st.lists(st.tuples(st.sampled_from(WHAT), WHO, WHERE), max_size=25)
+STEPS = st.lists(st.tuples(st.sampled_from(WHAT), WHO, WHERE), min_size=10, max_size=40)
 NAMES = {"send": "chat.send", "edit": "chat.edit", "delete": "chat.delete", "typing": "typing"}
 
 
@@ -84,6 +84,8 @@ async def _story(world: World, steps: list[tuple[str, int, int]]) -> None:
             client = await stack.enter_async_context(world.nodes[number % 2].client(user, fmt=fmt))
             guests.append(Guest(client, sessions))
         said: list[list[int]] = [[] for _ in sessions]
+        for guest in guests[:STRANGER]:
+            await guest.client.join(sessions[0])
         for what, who, where in steps:
             reply = await _do(guests[who], what, sessions, where, said[where])
             if who == STRANGER and what in ("leave", "malformed"):
@@ -97,6 +99,8 @@ async def _story(world: World, steps: list[tuple[str, int, int]]) -> None:
                 async with asyncio.timeout(PATIENCE):
                     while guest.reached[session]["seq"] < head:
                         await guest.client.receive()
+            # And whatever else was on its way has come before this.
+            await guest.client.ask("pong")
         await _search(world, sessions)
 
 
