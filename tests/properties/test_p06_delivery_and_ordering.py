@@ -217,6 +217,9 @@ class Chat(RuleBasedStateMachine):
         talking = [who for who in there if self.readers[who].joined]
         for who in talking[:1]:
             await self._say(who, [self._message(0) for _ in range(count)])
+        _, head = await self.world.head(self.session)
+        for who in talking[:1]:
+            await self.readers[who].reach(head)
         for who in there:
             await self.readers[who].drop()
         for who in talking:
