@@ -247,6 +247,8 @@ class Chat(RuleBasedStateMachine):
             with suppress(ConnectionClosed):
                 await self._send(who, [message])
         assert [await reader.closed() for reader in following] == [4003] * len(following)
+        # A node that nobody follows it on sees it a little later: who came back before would be sent away again.
+        await self.world.until_all_know(self.session)
 
     # What must be true.
 

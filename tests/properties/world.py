@@ -96,6 +96,13 @@ class World:
                 "UPDATE log_heads SET epoch = $2, seq = $3 WHERE session = $1", session, uuid4().hex, kept
             )
 
+    async def until_all_know(self, session: str) -> None:
+        """Wait until no node holds a session's log of another epoch."""
+        epoch, _ = await self.head(session)
+        async with asyncio.timeout(PATIENCE):
+            while [node for node in self.nodes if (feed := node.node.feeds.get(session)) and feed.epoch != epoch]:  # noqa: ASYNC110 - nodes tell nobody
+                await asyncio.sleep(0.01)
+
 
 def mute(node: RunningNode) -> None:
     """Have all hints of a node get lost."""
