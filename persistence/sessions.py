@@ -1,12 +1,27 @@
-"""Sessions in Postgres."""
+"""Sessions in Postgres: created, found, moved from state to state, and hosted."""
 
-from typing import Any
+from collections.abc import Collection, Mapping
+from enum import StrEnum
+from typing import Any, Final
 from uuid import UUID
 
-from msgspec import Struct
+from msgspec import Struct, json
 
 from persistence.log import Head, Record, records
 from persistence.postgres import Postgres
+
+
+class Span(Struct, frozen=True, gc=False):
+    """A time that a session has spent in one state, until the next one begins.
+
+    `media_ms` is what the session's clock showed when it began, after that change of the session which made it
+    this `version`.
+    """
+
+    version: int
+    state: str
+    began: int
+    media_ms: int
 
 
 class Session(Struct, frozen=True, kw_only=True):
@@ -20,31 +35,117 @@ class Session(Struct, frozen=True, kw_only=True):
     created_at: int
     started_at: int | None
     ended_at: int | None
+    reason: str | None
+    former: str | None
+    ends_at: int | None
+    spans: list[Span]
     head: Head
 
 
+class Outcome(StrEnum):
+    """What became of a transition; the migration that defines `move_session` explains each."""
+
+    NEW = "new"
+    REPEAT = "repeat"
+    CONFLICT = "conflict"
+    STALE = "stale"
+    DISPLACED = "displaced"
+    FENCED = "fenced"
+    MISSING = "missing"
+
+
+class Timer(Struct, frozen=True):
+    """A timer that a node has taken because it is due; the last one that took it has the highest `term`."""
+
+    session: str
+    kind: str
+    term: int
+    late_ms: int
+
+
+class Move(Struct, frozen=True, kw_only=True):
+    """A transition of a session that has `version`: the state and the timers that follow, and its event.
+
+    `by` a user or the server, for a `reason`, under a `key` of the sender's own. With `term` only while that is the
+    term of the session's host; with `timer` only while that is due, and nobody else's.
+    """
+
+    session: str
+    version: int
+    to: str
+    kind: str
+    by: str
+    timers: Collection[str]
+    key: UUID | None = None
+    reason: str | None = None
+    term: int | None = None
+    timer: Timer | None = None
+
+
 class Moved(Struct, frozen=True):
-    """The event of a transition, and the epoch of the log that it was appended to."""
+    """What became of a transition: its event, and the epoch of the log that it was appended to, where there are any."""
 
+    outcome: Outcome
+    epoch: str = ""
+    event: Record | None = None
+
+
+class Host(Struct, frozen=True):
+    """A connection that hosts a session, and the node that has it."""
+
+    session: str
+    connection: str
+    member: str
+    device: str | None = None
+
+
+class Hosted(Struct, frozen=True):
+    """What became of a host's connection: whether the session is run from it, in which term, and the session's state.
+
+    `event`, in `epoch`, tells everyone where that was taken from another connection.
+    """
+
+    state: str
+    hosting: bool
+    term: int
     epoch: str
-    event: Record
+    event: Record | None
 
 
+NO_LIMITS: Final[Mapping[str, int]] = {"grace": 0}
 _SELECT = """
-    SELECT s.id, s.host, s.title, s.state, s.version, s.created_at, s.started_at, s.ended_at, h.epoch, h.seq
+    SELECT s.id, s.host, s.title, s.state, s.version, s.created_at, s.started_at, s.ended_at, s.reason, s.former,
+           ends_at(s.id), ARRAY(SELECT (p.version, p.state, p.began, p.media_ms) FROM spans p
+                                 WHERE p.session = s.id ORDER BY p.version),
+           h.epoch, h.seq
       FROM sessions s JOIN log_heads h ON h.session = s.id
 """
 
 
 class Sessions:
-    """Create, find and move sessions."""
+    """Create, find, move and host sessions. `lease_ms` is for how long a node's host counts without being renewed."""
 
-    def __init__(self, postgres: Postgres) -> None:
+    def __init__(self, postgres: Postgres, node: str = "", lease_ms: int = 0) -> None:
         self._postgres = postgres
+        self._node = node
+        self._lease_ms = lease_ms
 
-    async def create(self, host: str, title: str) -> Session:
-        """Create a scheduled session; its log begins with that."""
-        row = await self._postgres.row("SELECT create_session($1, $2)", host, title)
+    async def create(
+        self,
+        host: str,
+        title: str,
+        limits: Mapping[str, int] = NO_LIMITS,
+        timers: Collection[str] = (),
+        key: UUID | None = None,
+    ) -> Session:
+        """Create a scheduled session; its log begins with that.
+
+        `limits` are milliseconds by kind of timer. Under a `key` that the host has used before, gives the session of
+        then.
+        """
+        row = await self._postgres.row(
+            "SELECT create_session($1, $2, $3, $4, $5)", host, title, key, json.encode(limits).decode(), list(timers)
+        )
         assert row is not None
         session = await self.get(str(row[0]))
         assert session is not None
@@ -62,20 +163,87 @@ class Sessions:
         )
         return [_session(row) for row in rows]
 
-    async def move(self, session: str, version: int, to: str, kind: str, by: str) -> Moved | None:
-        """Move a session of `version` to the state `to`, as an event of `kind` by the user `by`.
+    async def move(self, move: Move) -> Moved:
+        """Move a session to another state, as an event of its log."""
+        rows = await self._postgres.rows(
+            "SELECT outcome, epoch, seq, at, kind, sender, key, body"
+            " FROM move_session($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+            move.session,
+            move.version,
+            move.to,
+            move.kind,
+            move.by,
+            move.key,
+            move.reason,
+            move.term,
+            list(move.timers),
+            move.timer.kind if move.timer else None,
+            move.timer.term if move.timer else None,
+        )
+        outcome, epoch, *event = rows[0]
+        return Moved(Outcome(outcome), epoch or "", _event(event))
 
-        Gives nothing where the session has another version by now.
+    async def done(self, session: str, user: str, key: UUID) -> Record | None:
+        """Give what a user has done to a session under a key, if anything."""
+        rows = await self._postgres.rows(
+            "SELECT seq, at, kind, sender, key, body FROM events WHERE session = $1 AND sender = $2 AND key = $3",
+            session,
+            user,
+            key,
+        )
+        return records(rows)[0] if rows else None
+
+    async def claim(self, host: Host, *, owner: bool, take: bool = False, key: UUID | None = None) -> Hosted | None:
+        """Count a connection among those that host a session, until `renew` fails to come, or `lose` comes.
+
+        The `owner` runs the session from one connection: this one, if there is no other, or the other is of the same
+        device; with `take`, whatever there is. Gives nothing where the session doesn't exist, or has ended.
         """
         rows = await self._postgres.rows(
-            "SELECT epoch, seq, at, kind, sender, key, body FROM move_session($1, $2, $3, $4, $5)",
-            session,
-            version,
-            to,
-            kind,
-            by,
+            "SELECT state, hosting, term, epoch, seq, at, kind, sender, key, body"
+            " FROM host_session($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+            host.session,
+            host.connection,
+            self._node,
+            host.member,
+            host.device,
+            owner,
+            take,
+            self._lease_ms,
+            key,
         )
-        return Moved(rows[0][0], records(row[1:] for row in rows)[0]) if rows else None
+        if not rows:
+            return None
+        state, hosting, term, epoch, *event = rows[0]
+        return Hosted(state, hosting, term, epoch, _event(event))
+
+    async def lose(self, session: str, connection: str) -> None:
+        """Count a connection of a host no more."""
+        await self._postgres.rows("SELECT unhost_session($1, $2)", session, connection)
+
+    async def renew(self, hosts: Collection[Host]) -> list[str]:
+        """Count these connections for another lease; give the sessions of theirs that are interrupted all the same."""
+        rows = await self._postgres.rows(
+            "SELECT renew_hosts($1, $2, $3, $4, $5, $6)",
+            self._node,
+            self._lease_ms,
+            [host.session for host in hosts],
+            [host.connection for host in hosts],
+            [host.member for host in hosts],
+            [host.device for host in hosts],
+        )
+        return [str(row[0]) for row in rows]
+
+    async def occupied(self, sessions: Collection[str], beat_ms: int) -> None:
+        """Take note, to `beat_ms`, that somebody is in these sessions now."""
+        await self._postgres.rows("SELECT renew_empty($1, $2)", list(sessions), beat_ms)
+
+    async def due(self, count: int, hold_ms: int) -> list[Timer]:
+        """Take at most `count` timers that are due: for `hold_ms` no other node gets them."""
+        rows = await self._postgres.rows(
+            "SELECT session, kind, term, late FROM take_timers($1, $2, $3)", count, hold_ms, self._lease_ms
+        )
+        return [Timer(str(session), kind, term, late) for session, kind, term, late in rows]
 
     async def agora_uid(self, session: str, user: str) -> int:
         """Give the number by which Agora knows the user in this session: 1 to 2^32-1, unique, stable."""
@@ -84,8 +252,26 @@ class Sessions:
         return int(row[0])
 
 
+def _event(row: Any) -> Record | None:
+    return None if row[0] is None else records([row])[0]
+
+
 def _session(row: Any) -> Session:
-    key, host, title, state, version, created_at, started_at, ended_at, epoch, seq = row
+    (
+        key,
+        host,
+        title,
+        state,
+        version,
+        created_at,
+        started_at,
+        ended_at,
+        reason,
+        former,
+        ends_at,
+        spans,
+        *head,
+    ) = row
     return Session(
         id=str(key),
         host=host,
@@ -95,5 +281,9 @@ def _session(row: Any) -> Session:
         created_at=created_at,
         started_at=started_at,
         ended_at=ended_at,
-        head=Head(epoch, seq),
+        reason=reason,
+        former=former,
+        ends_at=ends_at,
+        spans=[Span(*span) for span in spans],
+        head=Head(*head),
     )

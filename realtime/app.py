@@ -26,6 +26,7 @@ from realtime.attendance import Attendance
 from realtime.backlog import Backlog
 from realtime.draining import drain
 from realtime.feeds import Feeds
+from realtime.hosting import Hosting
 from realtime.http import site
 from realtime.http.endpoints import Context
 from realtime.http.health import Health
@@ -43,6 +44,7 @@ from realtime.server import Server
 from realtime.settings import Settings
 from realtime.tasks import Tasks
 from realtime.telemetry.pool import Meter
+from realtime.timers import Timers
 from realtime.transport import Connection, parse_origins
 from realtime.video import Video
 from realtime.writer import Publish, Writer
@@ -123,10 +125,12 @@ async def running(settings: Settings, sockets: Sockets) -> AsyncIterator[Node]:
         stack.push_async_callback(client.aclose)
         tasks = Tasks()
         stack.push_async_callback(tasks.stop)
-        node, video = _assemble(settings, postgres, client, tasks)
+        node, video, timers = _assemble(settings, postgres, client, tasks)
         server = Server(node, tasks)
         health = Health(postgres, client)
         _start(stack, node, server, tasks, settings, Log(postgres))
+        tasks.keep(timers.run)
+        tasks.keep(timers.watch_empty)
         app = site.build(Context(node, video, Search(node.log, settings)), health, lambda: sockets.websocket_port)
         await stack.enter_async_context(_http(app, sockets.http, settings))
         await stack.enter_async_context(_websocket(server, node, health, sockets.websocket))
@@ -155,9 +159,9 @@ def pool_settings(settings: Settings) -> PoolSettings:
     )
 
 
-def _assemble(settings: Settings, postgres: Postgres, client: Redis, tasks: Tasks) -> tuple[Node, Video]:
+def _assemble(settings: Settings, postgres: Postgres, client: Redis, tasks: Tasks) -> tuple[Node, Video, Timers]:
     name = token_hex(8)
-    storage, sessions, hub = Log(postgres), Sessions(postgres), Hub(settings)
+    storage, sessions, hub = Log(postgres), Sessions(postgres, name, settings.lease_ms), Hub(settings)
     feeds = Feeds(name, storage, sessions, hub, tasks, settings)
     inboxes, mailroom = _inboxes(name, postgres, client, tasks, settings)
     mail = Mail(inboxes, mailroom, settings)
@@ -176,12 +180,14 @@ def _assemble(settings: Settings, postgres: Postgres, client: Redis, tasks: Task
         writer=Writer(storage, _published(feeds, mentions), settings),
         attendance=attendance,
         lifecycle=lifecycle,
+        hosting=Hosting(sessions, feeds, lifecycle, tasks, settings),
         places=Places(Positions(client, int(settings.positions_days * DAY_MS)), settings),
         mail=mail,
         mailroom=mailroom,
         mentions=mentions,
     )
-    return Node(parts), Video(sessions, lifecycle, settings)
+    timers = Timers(sessions, lifecycle, feeds, attendance, settings)
+    return Node(parts), Video(sessions, lifecycle, settings), timers
 
 
 def _inboxes(
@@ -218,6 +224,7 @@ def _start(stack: AsyncExitStack, node: Node, server: Server, tasks: Tasks, sett
     for work in (
         node.feeds.check_heads,
         node.attendance.run,
+        node.hosting.run,
         node.heartbeat.run,
         node.hub.watch,
         node.places.run,
@@ -287,6 +294,7 @@ async def _wind_down(server: Server, node: Node) -> None:
                 async with asyncio.timeout(within / 2):
                     await asyncio.gather(node.writer.drain(), node.mail.drain())
             await node.attendance.write_all()
+            await node.hosting.drain()
             await node.mentions.drain()
             await node.mailroom.drain()
             await node.places.write_all()

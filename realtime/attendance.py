@@ -88,6 +88,11 @@ class Attendance:
         watch = self._watches.get(session)
         return watch.estimate if watch else Audience()
 
+    def others(self, session: str, user: str) -> bool:
+        """Tell whether anybody but this user is there on this node."""
+        watch = self._watches.get(session)
+        return watch is not None and watch.roster.users > (user in watch.roster)
+
     def has(self, session: str, user: str) -> bool:
         """Tell whether the user is there on this node."""
         watch = self._watches.get(session)

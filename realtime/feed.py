@@ -12,9 +12,11 @@ from persistence.log import Record
 from persistence.sessions import Session
 from realtime.domain import session as lifecycle
 from realtime.domain import timeline
+from realtime.domain.course import Course, Span
 from realtime.domain.replay import Window
+from realtime.domain.session import State
 from realtime.protocol.events import Event, Kind, SessionBody
-from realtime.protocol.replies import SessionView
+from realtime.protocol.replies import MediaClock, SessionView
 from realtime.protocol.types import Position
 
 _CHANGES: Final = frozenset([Kind.CHAT_EDITED, Kind.CHAT_DELETED])
@@ -54,6 +56,7 @@ class Feed:
     def __init__(self, session: Session, capacity: int) -> None:
         self.id = session.id
         self.view = view_of(session)
+        self.course = course_of(session)
         self.epoch = session.head.epoch
         self.head = session.head.seq
         # On the clock of whoever sets them: when the open hole was noticed, when the last reader left.
@@ -62,6 +65,7 @@ class Feed:
         self._ring: deque[Document] = deque()
         self._changed: dict[int, _Changed] = {}
         self._early: dict[int, Record] = {}
+        self._turns: list[Record] = []
         self._known = self.head
         self._capacity = capacity
 
@@ -87,6 +91,11 @@ class Feed:
             elif record.seq > self.head and len(self._early) < self._capacity:
                 self._early[record.seq] = record
         return ready
+
+    def take_turns(self) -> list[Record]:
+        """Give what has become of the session itself since this was last asked."""
+        turns, self._turns = self._turns, []
+        return turns
 
     def expect(self, seq: int) -> None:
         """Take note that the log has reached `seq`."""
@@ -120,12 +129,19 @@ class Feed:
     def _advance(self, record: Record) -> Document:
         self.head = record.seq
         if record.kind.startswith("session."):
-            body = msgspec.json.decode(record.body, type=SessionBody)
-            self.view = lifecycle.apply(self.view, record.kind, record.at, body)
+            self._turn(record)
         return self._keep(record)
 
+    def _turn(self, record: Record) -> None:
+        body = msgspec.json.decode(record.body, type=SessionBody)
+        if body.version > self.view.version:
+            self.course.enter(body.state, record.at)
+        media_ms = self.course.media_at(record.at)
+        self.view = lifecycle.apply(self.view, record.kind, record.at, media_ms, body)
+        self._turns.append(record)
+
     def _keep(self, record: Record) -> Document:
-        event = event_of(self.id, record)
+        event = event_of(self.id, record, self.course)
         fact = timeline.read(event) if record.kind in _CHANGES else None
         if fact is None:
             document = Document(record.seq, _to_json(event), record.seq if record.kind == Kind.CHAT_POSTED else 0)
@@ -189,17 +205,18 @@ def _needed(message: timeline.Message) -> timeline.Message:
     return timeline.Message(edit=None if message.deleted else message.edit, deleted=message.deleted)
 
 
-def encode(session: str, record: Record) -> bytes:
+def encode(session: str, record: Record, course: Course) -> bytes:
     """Encode an event of the log as its push, in JSON."""
-    return _to_json(event_of(session, record))
+    return _to_json(event_of(session, record, course))
 
 
-def event_of(session: str, record: Record) -> Event:
+def event_of(session: str, record: Record, course: Course) -> Event:
     """Give a stored event as clients see it."""
     return Event(
         session=session,
         seq=record.seq,
         at=record.at,
+        media_ms=course.media_at(record.at),
         kind=record.kind,
         by=record.sender,
         key=record.key,
@@ -207,8 +224,14 @@ def event_of(session: str, record: Record) -> Event:
     )
 
 
+def course_of(session: Session) -> Course:
+    """Give a stored session's course."""
+    return Course(Span(span.state, span.began, span.media_ms) for span in session.spans)
+
+
 def view_of(session: Session) -> SessionView:
     """Give a stored session as clients see it."""
+    last = course_of(session).last
     return SessionView(
         id=session.id,
         host=session.host,
@@ -216,6 +239,10 @@ def view_of(session: Session) -> SessionView:
         state=session.state,
         version=session.version,
         created_at=session.created_at,
+        since=last.began,
+        media=MediaClock(last.media_ms, last.began, running=session.state == State.LIVE),
         started_at=session.started_at,
         ended_at=session.ended_at,
+        reason=session.reason,
+        ends_at=session.ends_at,
     )

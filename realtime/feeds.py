@@ -9,7 +9,7 @@ is sent away to join again, and learns then that what it holds counts no more.
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from time import monotonic
 
@@ -64,6 +64,7 @@ class Feeds:
         # Events that arrive while a feed is being opened, by epoch.
         self._early: dict[str, list[tuple[str, list[Record]]]] = {}
         self._check_soon = asyncio.Event()
+        self._on_turn: list[Callable[[Feed, Record], None]] = []
         self.hints: Hints
         self.on_audience = _ignore
 
@@ -72,6 +73,10 @@ class Feeds:
 
     def __len__(self) -> int:
         return len(self._feeds)
+
+    def on_turn(self, take: Callable[[Feed, Record], None]) -> None:
+        """Have `take(feed, record)` called for every event that says what has become of a session."""
+        self._on_turn.append(take)
 
     def get(self, session: str) -> Feed | None:
         """Give the feed of a session, if it is open."""
@@ -196,6 +201,9 @@ class Feeds:
         documents = feed.offer(records)
         if documents:
             self._hub.publish(feed.id, [document.json for document in documents])
+        for record in feed.take_turns():
+            for take in self._on_turn:
+                take(feed, record)
         if feed.hole:
             self._notice(feed)
         elif feed.hole_since is not None:

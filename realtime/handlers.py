@@ -5,11 +5,11 @@ from secrets import token_hex
 from time import time, time_ns
 from typing import Any, Final, TypeAlias
 
-from realtime import chat, direct
+from realtime import chat, direct, running
 from realtime.domain import access
 from realtime.domain.access import May
 from realtime.domain.clock import better, from_hello, from_pong
-from realtime.domain.session import Action, State
+from realtime.domain.session import State
 from realtime.feed import view_of
 from realtime.history import page
 from realtime.joining import join
@@ -26,13 +26,6 @@ Later: TypeAlias = Coroutine[Any, Any, replies.Reply | None]
 Outcome: TypeAlias = replies.Reply | Later | None
 Handler: TypeAlias = Callable[[Node, Connection, Peer, Any], Outcome]
 
-_ACTIONS: Final = {
-    commands.SessionStart: Action.START,
-    commands.SessionPause: Action.PAUSE,
-    commands.SessionResume: Action.RESUME,
-    commands.SessionEnd: Action.END,
-}
-
 
 def identify(node: Node, connection: Connection, hello: commands.Hello) -> Peer:
     """Check a `hello`.
@@ -41,7 +34,7 @@ def identify(node: Node, connection: Connection, hello: commands.Hello) -> Peer:
         AccessDenied: the token is no good.
     """
     identity = verify(hello.token, node.access, time())
-    peer = Peer(token_hex(8), identity, hello.client, int(connection.opened_at * 1000))
+    peer = Peer(token_hex(8), identity, hello.client, int(connection.opened_at * 1000), hello.device)
     if hello.now is not None:
         peer.offset = from_hello(hello.now, connection.heard_ms)
     return peer
@@ -100,13 +93,8 @@ def _typing(node: Node, connection: Connection, peer: Peer, command: commands.Ty
 
 
 async def _create(node: Node, connection: Connection, peer: Peer, command: commands.SessionCreate) -> replies.Reply:  # noqa: ARG001
-    session = await node.lifecycle.create(peer.identity, command.title)
+    session = await node.lifecycle.create(peer.identity, command.title, command.key)
     return replies.Created(re=command.id, session=view_of(session))
-
-
-async def _move(node: Node, connection: Connection, peer: Peer, command: commands.Transition) -> replies.Reply:  # noqa: ARG001
-    record = await node.lifecycle.move(peer.identity, command.session, _ACTIONS[type(command)])
-    return replies.Ack(re=command.id, seq=record.seq, at=record.at)
 
 
 HANDLERS: Final[dict[type[commands.Command], Handler]] = {
@@ -120,10 +108,11 @@ HANDLERS: Final[dict[type[commands.Command], Handler]] = {
     commands.History: _history,
     commands.Typing: _typing,
     commands.SessionCreate: _create,
-    commands.SessionStart: _move,
-    commands.SessionPause: _move,
-    commands.SessionResume: _move,
-    commands.SessionEnd: _move,
+    commands.SessionStart: running.move,
+    commands.SessionPause: running.move,
+    commands.SessionResume: running.move,
+    commands.SessionEnd: running.move,
+    commands.SessionTakeover: running.take_over,
     commands.DirectSend: direct.send,
     commands.InboxAck: direct.ack,
 }

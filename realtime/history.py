@@ -4,6 +4,7 @@ from collections.abc import Coroutine
 from typing import Any, Final
 
 from persistence.log import Log
+from realtime.domain.course import Course
 from realtime.domain.replay import Span, span
 from realtime.domain.timeline import Step, story
 from realtime.feed import Feed, encode, event_of
@@ -23,21 +24,21 @@ def page(node: Node, codec: Codec, feed: Feed, command: History) -> Page | Corou
     wanted = span(feed.head, command.before, command.after, command.limit)
     if wanted.first >= feed.window.oldest or wanted.first > wanted.last:
         return _page(codec, command, wanted, feed.between(wanted.first - 1, wanted.last + 1))
-    return _page_later(node.log, codec, command, wanted)
+    return _page_later(node.log, codec, feed, command, wanted)
 
 
-async def _page_later(log: Log, codec: Codec, command: History, wanted: Span) -> Page:
-    return _page(codec, command, wanted, await read(log, command.session, wanted))
+async def _page_later(log: Log, codec: Codec, feed: Feed, command: History, wanted: Span) -> Page:
+    return _page(codec, command, wanted, await read(log, feed.id, feed.course, wanted))
 
 
-async def read(log: Log, session: str, wanted: Span) -> list[bytes]:
+async def read(log: Log, session: str, course: Course, wanted: Span) -> list[bytes]:
     """Read a page from Postgres, each event encoded as its push, in JSON."""
     count = wanted.last - wanted.first + 1
     records = await log.after(session, wanted.first - 1, count) if count > 0 else []
-    return [encode(session, record) for record in records]
+    return [encode(session, record, course) for record in records]
 
 
-async def edits(log: Log, session: str, seq: int) -> list[Step]:
+async def edits(log: Log, session: str, course: Course, seq: int) -> list[Step]:
     """Give how a message became what it is: its last edits, and its deletions.
 
     Raises:
@@ -48,7 +49,7 @@ async def edits(log: Log, session: str, seq: int) -> list[Step]:
         raise Refusal(Code.NOT_FOUND, "no such message")
     # One more, because only an edit tells the text before the next one.
     changes = await log.changes(session, seq, MAX_CHANGES + 1)
-    steps = story(event_of(session, post), [event_of(session, change) for change in changes])
+    steps = story(event_of(session, post, course), [event_of(session, change, course) for change in changes])
     edited = sum(change.kind == Kind.CHAT_EDITED for change in changes)
     return steps[max(edited - MAX_CHANGES, 0) :]
 

@@ -7,6 +7,8 @@ step in which what was missed is taken from there, so nothing can fall between.
 from collections.abc import Coroutine
 from typing import Any
 
+from msgspec import structs
+
 from realtime.domain import access
 from realtime.domain.access import May
 from realtime.domain.replay import Replay, Source, ahead, plan
@@ -24,9 +26,13 @@ from realtime.transport import Connection
 def join(node: Node, connection: Connection, peer: Peer, command: Join) -> Joined | Coroutine[Any, Any, Joined]:
     """Join at once where this node follows the session already."""
     feed = node.feeds.get(command.session)
-    if feed is None or command.since == "last" or ahead(command.since, feed.window):
+    if feed is None or command.since == "last" or ahead(command.since, feed.window) or _is_host(peer, feed):
         return _join_later(node, connection, peer, command)
     return _enter(node, connection, peer, command, feed, _plan(node, feed, command.since))
+
+
+def _is_host(peer: Peer, feed: Feed) -> bool:
+    return access.hosts(feed.view.host, peer.identity.user)
 
 
 async def _join_later(node: Node, connection: Connection, peer: Peer, command: Join) -> Joined:
@@ -35,8 +41,12 @@ async def _join_later(node: Node, connection: Connection, peer: Peer, command: J
         since = await node.places.last(command.session, peer.identity.user)
         lost = since is None
     feed = await _open(node, command.session, since)
+    hosting = None
+    if _is_host(peer, feed):
+        hosting = await node.hosting.meet(connection, peer, feed.view)
+        feed = await _open(node, command.session, since)
     replay = Replay(Source.RESET, feed.head) if lost else _plan(node, feed, since)
-    return _enter(node, connection, peer, command, feed, replay)
+    return structs.replace(_enter(node, connection, peer, command, feed, replay), hosting=hosting)
 
 
 async def _open(node: Node, session: str, since: Position | None) -> Feed:

@@ -1,37 +1,68 @@
 """Sessions are created and moved: decided by the table, done by a conditional update, told by the log."""
 
+from typing import Final
+from uuid import UUID
+
+from msgspec import Struct, structs
+
 from persistence.log import Record
-from persistence.sessions import Session, Sessions
+from persistence.sessions import Move, Moved, Outcome, Session, Sessions, Timer
 from realtime.domain import access
 from realtime.domain.access import May
-from realtime.domain.session import Action, State, decide
+from realtime.domain.session import DUE, KINDS, TIMERS, Action, Reason, State, Step, decide
+from realtime.domain.session import Timer as Kind
 from realtime.feeds import Feeds
 from realtime.protocol.codes import Code, Refusal
 from realtime.protocol.text import clean
 from realtime.settings import Settings
+from realtime.telemetry import metrics
 from tokens.access import Identity
 
 # A session that two hosts fight over is moved by someone else each time; three tries settle it.
-ATTEMPTS = 3
+ATTEMPTS: Final = 3
+# Who moves sessions whose time is up. No user can have this name.
+SERVER: Final = "@server"
+
+
+class Wish(Struct, frozen=True):
+    """What someone wants of a session; with `term` only while the host runs it from that device."""
+
+    action: Action
+    by: str
+    key: UUID | None = None
+    reason: str | None = None
+    term: int | None = None
+    timer: Timer | None = None
+
+
+class TakenOver(Refusal):
+    """The host runs the session from another device."""
+
+    def __init__(self) -> None:
+        super().__init__(Code.CONFLICT, "another device hosts this session: take over first")
 
 
 class Lifecycle:
-    """What hosts do with their sessions."""
+    """What is done with sessions, by their hosts and by their timers."""
 
     def __init__(self, sessions: Sessions, feeds: Feeds, settings: Settings) -> None:
-        self._title_characters = settings.title_characters
         self._sessions = sessions
         self._feeds = feeds
+        self._settings = settings
+        self._limits = limits(settings)
 
-    async def create(self, who: Identity, title: str) -> Session:
-        """Create a scheduled session.
+    async def create(self, who: Identity, title: str, key: UUID | None = None) -> Session:
+        """Create a scheduled session; with a `key` that was used before, give the session of then.
 
         Raises:
-            Refusal: `forbidden`; or `bad_request` or `too_large` for the title.
+            Refusal: `forbidden`; `bad_request` or `too_large` for the title; `conflict` for the key.
         """
         access.check_create(who.role)
-        limit = self._title_characters
-        return await self._sessions.create(who.user, clean(title, max_characters=limit, max_bytes=4 * limit))
+        title = self._clean(title, self._settings.title_characters)
+        session = await self._sessions.create(who.user, title, self._limits, TIMERS[State.SCHEDULED], key)
+        if session.title != title:
+            raise _used()
+        return session
 
     async def find(self, session: str) -> Session:
         """Find a session.
@@ -48,19 +79,118 @@ class Lifecycle:
         """Give the newest sessions, of one state or of all."""
         return await self._sessions.newest(state, limit)
 
-    async def move(self, who: Identity, session: str, action: Action) -> Record:
-        """Carry out a transition, and give its event.
+    async def move(self, who: Identity, session: str, wish: Wish) -> Record:
+        """Carry out what a user wants, and give its event; with a key that was used before, the event of then.
 
         Raises:
-            Refusal: `not_found`, `forbidden`, or `conflict` with the state that stands in the way.
+            Refusal: `not_found`, `forbidden`, or `conflict`: with the state that stands in the way, for a key that
+                was used for something else, or because another device hosts the session.
         """
+        if wish.reason is not None:
+            wish = structs.replace(wish, reason=self._clean(wish.reason, self._settings.reason_characters))
         for _ in range(ATTEMPTS):
             found = await self.find(session)
-            state = State(found.state)
-            access.check(May.RUN, access.role_in(found.host, who.user, who.role), state)
-            step = decide(state, action)
-            moved = await self._sessions.move(session, found.version, step.to, step.kind, who.user)
-            if moved is not None:
-                self._feeds.committed(session, moved.epoch, [moved.event])
-                return moved.event
+            access.check(May.RUN, access.role_in(found.host, who.user, who.role), State(found.state))
+            try:
+                step = decide(State(found.state), wish.action, found.former)
+            except Refusal:
+                if wish.key and (event := await self._sessions.done(session, wish.by, wish.key)):
+                    return _repeated(event, wish.action)
+                raise
+            if event := _event(await self._move(found, step, wish)):
+                return event
         raise Refusal(Code.UNAVAILABLE, "the session is being changed by others", retry_after_ms=100)
+
+    async def settle(self, timer: Timer) -> bool:
+        """Do what is due; tell whether it was still to be done.
+
+        Raises:
+            StorageError: it is due still.
+        """
+        action, reason = DUE[Kind(timer.kind)]
+        return await self._do(timer.session, Wish(action, SERVER, reason=reason, timer=timer))
+
+    async def come_back(self, session: str, host: str) -> bool:
+        """End an interruption: a host is there again. Tell whether there was one.
+
+        Raises:
+            StorageError
+        """
+        return await self._do(session, Wish(Action.RETURN, host, reason=Reason.HOST_RETURNED))
+
+    async def _do(self, session: str, wish: Wish) -> bool:
+        """Carry out what follows from what has happened, unless something else has happened since."""
+        for _ in range(ATTEMPTS):
+            found = await self._sessions.get(session)
+            if found is None:
+                return False
+            try:
+                step = decide(State(found.state), wish.action, found.former)
+            except Refusal:
+                return False
+            moved = await self._move(found, step, wish)
+            if moved.outcome is not Outcome.STALE:
+                return moved.outcome is Outcome.NEW
+        return False
+
+    async def _move(self, found: Session, step: Step, wish: Wish) -> Moved:
+        moved = await self._sessions.move(
+            Move(
+                session=found.id,
+                version=found.version,
+                to=step.to,
+                kind=step.kind,
+                timers=TIMERS[step.to],
+                by=wish.by,
+                key=wish.key,
+                reason=wish.reason,
+                term=wish.term,
+                timer=wish.timer,
+            )
+        )
+        if moved.outcome is Outcome.NEW:
+            assert moved.event is not None
+            metrics.TRANSITIONS.labels(step.kind, wish.reason if wish.by == SERVER else "user").inc()
+            self._feeds.committed(found.id, moved.epoch, [moved.event])
+        return moved
+
+    def _clean(self, text: str, limit: int) -> str:
+        return clean(text, max_characters=limit, max_bytes=4 * limit)
+
+
+def limits(settings: Settings) -> dict[str, int]:
+    """Give the limits of a new session: milliseconds by kind of timer, 0 for none."""
+    return {
+        "grace": int(settings.host_grace * 1000),
+        Kind.AWAY: int(settings.host_window * 1000),
+        Kind.SCHEDULED: int(settings.scheduled_limit * 1000),
+        Kind.PAUSED: int(settings.paused_limit * 1000),
+        Kind.LONGEST: int(settings.longest_limit * 1000),
+        Kind.EMPTY: int(settings.empty_limit * 1000),
+    }
+
+
+def _event(moved: Moved) -> Record | None:
+    """Give the event of what was done, or nothing where the session must be looked at again.
+
+    Raises:
+        Refusal
+    """
+    match moved.outcome:
+        case Outcome.CONFLICT:
+            raise _used()
+        case Outcome.DISPLACED:
+            raise TakenOver
+        case Outcome.MISSING:
+            raise Refusal(Code.NOT_FOUND, "no such session")
+    return moved.event
+
+
+def _repeated(event: Record, action: Action) -> Record:
+    if event.kind != KINDS[action]:
+        raise _used()
+    return event
+
+
+def _used() -> Refusal:
+    return Refusal(Code.CONFLICT, "this key was used for something else")

@@ -8,6 +8,7 @@ from realtime.domain.access import Role
 from realtime.feed import Feed
 from realtime.feeds import Feeds
 from realtime.heartbeat import Heartbeat
+from realtime.hosting import Hosting
 from realtime.hub import Hub
 from realtime.lifecycle import Lifecycle
 from realtime.mail import Mail
@@ -34,6 +35,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     writer: Writer
     attendance: Attendance
     lifecycle: Lifecycle
+    hosting: Hosting
     places: Places
     mail: Mail
     mailroom: Mailroom
@@ -52,6 +54,7 @@ class Node:
         self.writer = parts.writer
         self.attendance = parts.attendance
         self.lifecycle = parts.lifecycle
+        self.hosting = parts.hosting
         self.places = parts.places
         self.mail = parts.mail
         self.mailroom = parts.mailroom
@@ -78,6 +81,7 @@ class Node:
     def leave(self, connection: Connection, peer: Peer, session: str) -> None:
         """Let a connection follow a session no more."""
         feed = peer.joined.pop(session).feed
+        self.hosting.lose(peer, session)
         # How far the user has got by now is not known; that the user was there until now, is.
         self.places.confirm(session, peer.identity.user, Position(feed.epoch, 0), connection.last_heard)
         self.hub.detach(session, connection)

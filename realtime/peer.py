@@ -30,13 +30,17 @@ class Peer:
     """An identified user on one connection, which began at `since`. All times are the loop's, in milliseconds."""
 
     __slots__ = (
-        "_pinged", "_unanswered", "absences", "client", "connection_id", "identity", "joined", "offset", "since",
+        "_pinged", "_unanswered", "absences", "client", "connection_id", "device", "identity", "joined", "offset",
+        "since",
     )  # fmt: skip
 
-    def __init__(self, connection_id: str, identity: Identity, client: str | None, since: int) -> None:
+    def __init__(
+        self, connection_id: str, identity: Identity, client: str | None, since: int, device: str | None = None
+    ) -> None:
         self.connection_id = connection_id
         self.identity = identity
         self.client = client
+        self.device = device
         self.since = since
         # What is known of the client's clock, and of the times before when the user was away.
         self.offset: Offset | None = None

@@ -37,6 +37,7 @@ class Sampler:
             metrics.CONNECTIONS.labels(name).set(formats[name])
         metrics.SESSIONS.set(len(self._node.feeds))
         metrics.MEMBERS.set(self._node.attendance.connections)
+        metrics.HOSTS.set(len(self._node.hosting))
         metrics.QUEUED.set(self._node.writer.queued)
         self._count_hints()
 

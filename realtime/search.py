@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 
 from persistence.errors import Rejected
 from persistence.log import Log
-from realtime.feed import encode
+from persistence.sessions import Session
+from realtime.feed import course_of, encode
 from realtime.protocol.codes import Code, Refusal
 from realtime.protocol.types import MAX_INTEGER
 from realtime.settings import Settings
@@ -21,7 +22,7 @@ class Search:
         self._turn = asyncio.Semaphore(settings.searches)
         self._patience = settings.search_wait
 
-    async def find(self, session: str, words: str, before: int | None, limit: int) -> list[bytes]:
+    async def find(self, session: Session, words: str, before: int | None, limit: int) -> list[bytes]:
         """Give the last `limit` messages that have the words now, below `before`, descending, as pushes in JSON.
 
         Raises:
@@ -31,10 +32,11 @@ class Search:
         wanted = unicodedata.normalize("NFC", words)
         async with self._one_of_few():
             try:
-                found = await self._log.search(session, wanted, before or MAX_INTEGER, limit)
+                found = await self._log.search(session.id, wanted, before or MAX_INTEGER, limit)
             except Rejected:
                 raise Refusal(Code.BAD_REQUEST, "no text can have these words") from None
-        return [encode(session, record) for record in found]
+        course = course_of(session)
+        return [encode(session.id, record, course) for record in found]
 
     @asynccontextmanager
     async def _one_of_few(self) -> AsyncIterator[None]:

@@ -66,6 +66,7 @@ class Server:
             assert peer is not None
             self._node.leave(connection, peer, session)
         if peer is not None:
+            self._node.hosting.lose(peer)
             self._node.mailroom.leave(connection, peer.identity.user)
         self._tell(connection, peer)
 

@@ -18,6 +18,7 @@ MIN_SECRET: Final = 32
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Count = Annotated[int, Meta(ge=1)]
 Seconds = Annotated[float, Meta(gt=0, le=86_400)]
+LongSeconds = Annotated[float, Meta(ge=0, le=366 * 86_400)]
 Milliseconds = Annotated[int, Meta(ge=1)]
 AppId = Annotated[str, Meta(pattern=r"^([0-9a-fA-F]{32})?\Z")]
 
@@ -80,6 +81,28 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     text_characters: Annotated[Count, about("Characters of a chat message at most.")] = 1000
     text_bytes: Annotated[Count, about("Bytes of a chat message at most, in UTF-8.")] = 4000
     title_characters: Annotated[Count, about("Characters of a session's title at most.")] = 200
+    reason_characters: Annotated[Count, about("Characters of the reason for a transition at most.")] = 200
+
+    host_grace: Annotated[
+        LongSeconds, about("Seconds without any connection of a host after which a session is interrupted.")
+    ] = 10.0
+    host_window: Annotated[
+        LongSeconds, about("Seconds after which an interrupted session ends. For this and the next four, 0 is never.")
+    ] = 120.0
+    scheduled_limit: Annotated[LongSeconds, about("Seconds after which a session ends that was never started.")] = (
+        7 * 86_400.0
+    )
+    paused_limit: Annotated[LongSeconds, about("Seconds after which a paused session ends.")] = 1800.0
+    longest_limit: Annotated[LongSeconds, about("Seconds after its start at which a session ends.")] = 12 * 3600.0
+    empty_limit: Annotated[
+        LongSeconds, about("Seconds after which a live session ends that nobody but its host watches.")
+    ] = 3600.0
+    timer_ms: Annotated[Milliseconds, about("Milliseconds between looks for timers of sessions that are due.")] = 500
+    timer_hold_ms: Annotated[
+        Milliseconds, about("Milliseconds for which a node has a timer that it has taken, before another one may.")
+    ] = 1000
+    timer_batch: Annotated[Count, about("Timers that a node takes at a time.")] = 100
+    timer_lanes: Annotated[Count, about("Timers that a node settles at the same time.")] = 4
 
     tick_ms: Annotated[Milliseconds, about("Milliseconds that a busy session's events may be gathered at most.")] = 80
     batch_size: Annotated[Count, about("Events of one append at most.")] = 256

@@ -50,7 +50,7 @@ RULES: Final[dict[May, Rule]] = {
     May.MODERATE: Rule(frozenset([Role.HOST, Role.MODERATOR]), _ANY_TIME),
     # Which transition is legal in which state is for the transition table to say.
     May.RUN: Rule(frozenset([Role.HOST]), _ANY_TIME),
-    May.VIDEO: Rule(_ANYONE, frozenset([State.LIVE, State.PAUSED])),
+    May.VIDEO: Rule(_ANYONE, frozenset([State.LIVE, State.PAUSED, State.INTERRUPTED])),
 }
 
 
@@ -59,6 +59,21 @@ def role_in(host: str, user: str, standing: AccessRole) -> Role:
     if user == host or standing is AccessRole.ADMIN:
         return Role.HOST
     return Role.MODERATOR if standing is AccessRole.MODERATOR else Role.VIEWER
+
+
+def hosts(host: str, user: str) -> bool:
+    """Tell whether the presence of a user keeps a session of `host` going. An admin's does not."""
+    return user == host
+
+
+def check_owner(host: str, user: str) -> None:
+    """Let pass the user whose session it is.
+
+    Raises:
+        Refusal: `forbidden`.
+    """
+    if user != host:
+        raise Refusal(Code.FORBIDDEN, "only its host may take a session over")
 
 
 def check_role(may: May, role: Role) -> None:

@@ -1,10 +1,14 @@
-"""A session's lifecycle: one table says which transitions there are.
+"""A session's lifecycle: one table says which transitions there are, another which timers run in each state.
 
 scheduled ──start──▶ live ◀─pause/resume─▶ paused
-    │                 │                      │
-    └──────end────────┴─────────end──────────┴──▶ ended (final)
+    │                 │ ▲                   ▲ │
+    │           interrupt return       return interrupt
+    │                 ▼ │                   │ ▼
+    │               interrupted (keeps which of them it was)
+    └───end─────end───┴──────────end──────────┘──▶ ended (final)
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
@@ -12,7 +16,7 @@ from msgspec import Struct, structs
 
 from realtime.protocol.codes import Code, Refusal
 from realtime.protocol.events import Kind, SessionBody
-from realtime.protocol.replies import SessionView
+from realtime.protocol.replies import MediaClock, SessionView
 
 
 class State(StrEnum):
@@ -21,16 +25,47 @@ class State(StrEnum):
     SCHEDULED = "scheduled"
     LIVE = "live"
     PAUSED = "paused"
+    INTERRUPTED = "interrupted"
     ENDED = "ended"
 
 
 class Action(StrEnum):
-    """What its host can do with a session."""
+    """What can be done with a session: the first four by its host, the others by the server."""
 
     START = "start"
     PAUSE = "pause"
     RESUME = "resume"
     END = "end"
+    INTERRUPT = "interrupt"
+    RETURN = "return"
+
+
+COMMANDS: Final = (Action.START, Action.PAUSE, Action.RESUME, Action.END)
+
+
+class Timer(StrEnum):
+    """What is limited in time, each by a limit of the same name; LOST and VIDEO by the grace."""
+
+    SCHEDULED = "scheduled"
+    PAUSED = "paused"
+    AWAY = "away"
+    LONGEST = "longest"
+    EMPTY = "empty"
+    LOST = "lost"
+    VIDEO = "video"
+
+
+class Reason(StrEnum):
+    """Why the server has moved a session."""
+
+    NEVER_STARTED = "never_started"
+    PAUSED_TOO_LONG = "paused_too_long"
+    HOST_AWAY = "host_away"
+    TOO_LONG = "too_long"
+    NOBODY_THERE = "nobody_there"
+    HOST_LOST = "host_lost"
+    HOST_LEFT_CHANNEL = "host_left_channel"
+    HOST_RETURNED = "host_returned"
 
 
 class Step(Struct, frozen=True):
@@ -40,36 +75,80 @@ class Step(Struct, frozen=True):
     kind: Kind
 
 
-TRANSITIONS: Final[dict[tuple[State, Action], Step]] = {
+_END: Final = Step(State.ENDED, Kind.SESSION_ENDED)
+_RESUME: Final = Step(State.LIVE, Kind.SESSION_RESUMED)
+_INTERRUPT: Final = Step(State.INTERRUPTED, Kind.SESSION_INTERRUPTED)
+
+TRANSITIONS: Final[Mapping[tuple[State, Action], Step]] = {
     (State.SCHEDULED, Action.START): Step(State.LIVE, Kind.SESSION_STARTED),
     (State.LIVE, Action.PAUSE): Step(State.PAUSED, Kind.SESSION_PAUSED),
-    (State.PAUSED, Action.RESUME): Step(State.LIVE, Kind.SESSION_RESUMED),
-    (State.SCHEDULED, Action.END): Step(State.ENDED, Kind.SESSION_ENDED),
-    (State.LIVE, Action.END): Step(State.ENDED, Kind.SESSION_ENDED),
-    (State.PAUSED, Action.END): Step(State.ENDED, Kind.SESSION_ENDED),
+    (State.PAUSED, Action.RESUME): _RESUME,
+    (State.LIVE, Action.INTERRUPT): _INTERRUPT,
+    (State.PAUSED, Action.INTERRUPT): _INTERRUPT,
+    (State.INTERRUPTED, Action.RESUME): _RESUME,
+    (State.SCHEDULED, Action.END): _END,
+    (State.LIVE, Action.END): _END,
+    (State.PAUSED, Action.END): _END,
+    (State.INTERRUPTED, Action.END): _END,
+}
+# What tells that a command was carried out.
+KINDS: Final[Mapping[Action, Kind]] = {action: step.kind for (_, action), step in TRANSITIONS.items()}
+# The way back from an interruption, by the state before it.
+RETURNS: Final[Mapping[str | None, Step]] = {
+    State.LIVE: _RESUME,
+    State.PAUSED: Step(State.PAUSED, Kind.SESSION_RESUMED),
+}
+
+# The timers that run in each state. Those that ran before and are not named stop.
+TIMERS: Final[Mapping[State, frozenset[Timer]]] = {
+    State.SCHEDULED: frozenset([Timer.SCHEDULED]),
+    State.LIVE: frozenset([Timer.LOST, Timer.LONGEST, Timer.EMPTY]),
+    State.PAUSED: frozenset([Timer.LOST, Timer.LONGEST, Timer.PAUSED]),
+    State.INTERRUPTED: frozenset([Timer.AWAY, Timer.LONGEST]),
+    State.ENDED: frozenset(),
+}
+
+# What is done when a timer is due, and why.
+DUE: Final[Mapping[Timer, tuple[Action, Reason]]] = {
+    Timer.SCHEDULED: (Action.END, Reason.NEVER_STARTED),
+    Timer.PAUSED: (Action.END, Reason.PAUSED_TOO_LONG),
+    Timer.AWAY: (Action.END, Reason.HOST_AWAY),
+    Timer.LONGEST: (Action.END, Reason.TOO_LONG),
+    Timer.EMPTY: (Action.END, Reason.NOBODY_THERE),
+    Timer.LOST: (Action.INTERRUPT, Reason.HOST_LOST),
+    Timer.VIDEO: (Action.INTERRUPT, Reason.HOST_LEFT_CHANNEL),
 }
 
 
-def decide(state: State, action: Action) -> Step:
-    """Give the step that `action` makes from `state`.
+def decide(state: State, action: Action, former: str | None = None) -> Step:
+    """Give the step that `action` makes from `state`, before which there was `former`, if it is an interruption.
 
     Raises:
         Refusal: `conflict`, with the state, where the table has no such transition.
     """
-    step = TRANSITIONS.get((state, action))
+    returning = state is State.INTERRUPTED and action is Action.RETURN
+    step = RETURNS.get(former) if returning else TRANSITIONS.get((state, action))
     if step is None:
         raise Refusal(Code.CONFLICT, f"cannot {action} a session that is {state}", state=state)
     return step
 
 
-def apply(view: SessionView, kind: str, at: int, body: SessionBody) -> SessionView:
-    """Give the snapshot as it stands after a `session.*` event of `at`; an old event changes nothing."""
+def apply(view: SessionView, kind: str, at: int, media_ms: int, body: SessionBody) -> SessionView:
+    """Give the snapshot as it stands after a `session.*` event; an old event changes nothing.
+
+    The event is of the moment `at`, when the session's clock showed `media_ms`.
+    """
     if body.version <= view.version:
         return view
-    return structs.replace(
+    moved = structs.replace(
         view,
         state=body.state,
         version=body.version,
+        reason=body.reason,
+        ends_at=body.ends_at,
         started_at=at if kind == Kind.SESSION_STARTED else view.started_at,
         ended_at=at if kind == Kind.SESSION_ENDED else view.ended_at,
     )
+    if body.state == view.state:
+        return moved
+    return structs.replace(moved, since=at, media=MediaClock(media_ms, at, running=body.state == State.LIVE))

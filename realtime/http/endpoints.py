@@ -11,10 +11,11 @@ from persistence.sessions import Session
 from realtime.domain import access
 from realtime.domain.access import May
 from realtime.domain.replay import span
-from realtime.domain.session import Action, State
+from realtime.domain.session import COMMANDS, Action, State
 from realtime.domain.timeline import Step
-from realtime.feed import view_of
+from realtime.feed import course_of, view_of
 from realtime.history import edits, read
+from realtime.lifecycle import Wish
 from realtime.node import Node
 from realtime.protocol.codec import JSON
 from realtime.protocol.codes import Code, Refusal
@@ -95,6 +96,14 @@ class NewSession(Struct, frozen=True, forbid_unknown_fields=True):
     """The body that creates a session."""
 
     title: str
+    key: UUID | None = None
+
+
+class Why(Struct, frozen=True, forbid_unknown_fields=True):
+    """The body that a transition may have. The same `key` again gets the first answer again."""
+
+    key: UUID | None = None
+    reason: Annotated[str, Meta(max_length=200)] | None = None
 
 
 class SessionsQuery(Struct, frozen=True, forbid_unknown_fields=True):
@@ -165,7 +174,7 @@ class DevToken(Struct, frozen=True):
 
 async def create_session(context: Context, call: Call) -> SessionView:
     """Create a scheduled session."""
-    return view_of(await context.node.lifecycle.create(call.user, call.body.title))
+    return view_of(await context.node.lifecycle.create(call.user, call.body.title, call.body.key))
 
 
 async def list_sessions(context: Context, call: Call) -> SessionList:
@@ -183,7 +192,8 @@ def move_session(action: Action) -> "Handle":
     """Give the endpoint that carries out a transition."""
 
     async def move(context: Context, call: Call) -> SessionView:
-        await context.node.lifecycle.move(call.user, call.session, action)
+        why = call.body or Why()
+        await context.node.lifecycle.move(call.user, call.session, Wish(action, call.user.user, why.key, why.reason))
         return view_of(await context.node.lifecycle.find(call.session))
 
     return move
@@ -193,7 +203,7 @@ async def get_events(context: Context, call: Call) -> EventPage:
     """Give a page of a session's log."""
     session = await _readable(context, call)
     wanted = span(session.head.seq, call.query.before, call.query.after, call.query.limit)
-    return EventPage(JSON.array(await read(context.node.log, session.id, wanted)), wanted.more)
+    return EventPage(JSON.array(await read(context.node.log, session.id, course_of(session), wanted)), wanted.more)
 
 
 async def get_edits(context: Context, call: Call) -> Edits:
@@ -201,13 +211,13 @@ async def get_edits(context: Context, call: Call) -> Edits:
     session = await context.node.lifecycle.find(call.session)
     role = access.role_in(session.host, call.user.user, call.user.role)
     access.check(May.MODERATE, role, State(session.state))
-    return Edits(await edits(context.node.log, session.id, call.path.seq))
+    return Edits(await edits(context.node.log, session.id, course_of(session), call.path.seq))
 
 
 async def search(context: Context, call: Call) -> Found:
     """Find messages by their words."""
     session, query = await _readable(context, call), call.query
-    found = await context.search.find(session.id, query.q, query.before, query.limit)
+    found = await context.search.find(session, query.q, query.before, query.limit)
     return Found(JSON.array(found), more=len(found) == query.limit)
 
 
@@ -263,6 +273,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     reply: type
     query: type | None = None
     body: type | None = None
+    body_optional: bool = False
     status: int = 200
     public: bool = False
     parameters: type = SessionPath
@@ -295,9 +306,11 @@ ENDPOINTS: Final = [
             path=f"{_SESSION}/{action}",
             handle=move_session(action),
             summary=f"{action.capitalize()} a session",
+            body=Why,
+            body_optional=True,
             reply=SessionView,
         )
-        for action in Action
+        for action in COMMANDS
     ),
     Endpoint(
         method="GET",

@@ -43,7 +43,7 @@ def _operation(endpoint: Endpoint, refs: dict[type, Any]) -> dict[str, Any]:
     if parameters := _parameters(endpoint):
         operation["parameters"] = parameters
     if endpoint.body:
-        operation["requestBody"] = {"required": True, **_content("", refs[endpoint.body])}
+        operation["requestBody"] = {"required": not endpoint.body_optional, **_content("", refs[endpoint.body])}
         del operation["requestBody"]["description"]
     if not endpoint.public:
         operation["security"] = [{"bearer": []}]

@@ -61,7 +61,7 @@ class Serving:
             path=_convert(request.path_params, endpoint.parameters) if request.path_params else None,
             query=_convert(_query(request), endpoint.query) if endpoint.query else None,
             body=await _body(request, endpoint.body, settings.http_body, settings.http_timeout)
-            if endpoint.body
+            if endpoint.body and not (endpoint.body_optional and _empty(request))
             else None,
         )
 
@@ -104,6 +104,10 @@ def _convert(values: dict[str, str], shape: type) -> Any:
         return msgspec.convert(values, shape, strict=False)
     except msgspec.ValidationError as exc:
         raise Refusal(Code.BAD_REQUEST, str(exc)) from None
+
+
+def _empty(request: Request) -> bool:
+    return request.headers.get("content-length", "0") == "0" and "transfer-encoding" not in request.headers
 
 
 async def _body(request: Request, shape: type, limit: int, seconds: float) -> Any:

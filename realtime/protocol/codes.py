@@ -53,6 +53,7 @@ class Close(IntEnum):
     BAD_FRAME = 4400
     NOT_AUTHENTICATED = 4401
     NO_HELLO = 4408
+    TAKEN_OVER = 4409
     TOO_LARGE = 4413
 
 

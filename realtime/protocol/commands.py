@@ -12,6 +12,10 @@ MAX_PAGE = 200
 MAX_TOKEN = 8192
 
 Token = Annotated[str, Meta(min_length=1, max_length=MAX_TOKEN, description="A JWT.")]
+DeviceName = Annotated[
+    str, Meta(min_length=1, max_length=64, description="Names the user's device, the same whenever it comes back.")
+]
+Why = Annotated[str, Meta(max_length=200, description="Why, in a few words for everyone.")]
 ClientName = Annotated[str, Meta(max_length=64, description="The client's name and version, for the logs.")]
 PageSize = Annotated[int, Meta(ge=1, le=MAX_PAGE, description="How many events at most.")]
 
@@ -28,6 +32,7 @@ class Hello(Command, tag="hello", frozen=True, kw_only=True):
     token: Token
     now: Millis | None = None
     client: ClientName | None = None
+    device: DeviceName | None = None
 
 
 class Pong(Command, tag="pong", frozen=True, kw_only=True):
@@ -95,25 +100,39 @@ class Typing(SessionCommand, tag="typing", frozen=True, kw_only=True):
 
 
 class SessionCreate(Command, tag="session.create", frozen=True, kw_only=True):
-    """Create a scheduled session."""
+    """Create a scheduled session. The same `key` again gets the first session again."""
 
     title: str
+    key: UUID | None = None
 
 
-class SessionStart(SessionCommand, tag="session.start", frozen=True, kw_only=True):
+class Transition(SessionCommand, frozen=True, kw_only=True):
+    """A change of a session's state, as an event of its log. The same `key` again gets the first answer again."""
+
+    key: UUID | None = None
+    reason: Why | None = None
+
+
+class SessionStart(Transition, tag="session.start", frozen=True, kw_only=True):
     """Go live."""
 
 
-class SessionPause(SessionCommand, tag="session.pause", frozen=True, kw_only=True):
+class SessionPause(Transition, tag="session.pause", frozen=True, kw_only=True):
     """Pause a live session."""
 
 
-class SessionResume(SessionCommand, tag="session.resume", frozen=True, kw_only=True):
-    """Go on after a pause."""
+class SessionResume(Transition, tag="session.resume", frozen=True, kw_only=True):
+    """Go on after a pause or an interruption."""
 
 
-class SessionEnd(SessionCommand, tag="session.end", frozen=True, kw_only=True):
+class SessionEnd(Transition, tag="session.end", frozen=True, kw_only=True):
     """End the session, for good."""
+
+
+class SessionTakeover(SessionCommand, tag="session.takeover", frozen=True, kw_only=True):
+    """Run the session from this connection; the host's other device that does so is sent away."""
+
+    key: UUID | None = None
 
 
 class DirectSend(Command, tag="direct.send", frozen=True, kw_only=True):
@@ -130,10 +149,10 @@ class InboxAck(Command, tag="inbox.ack", frozen=True, kw_only=True):
     upto: Seq
 
 
-Transition = SessionStart | SessionPause | SessionResume | SessionEnd
+Hosting = SessionStart | SessionPause | SessionResume | SessionEnd | SessionTakeover
 Chat = ChatSend | ChatEdit | ChatDelete
 Direct = DirectSend | InboxAck
-AnyCommand = Hello | Pong | Join | Leave | Chat | History | Typing | SessionCreate | Transition | Direct
+AnyCommand = Hello | Pong | Join | Leave | Chat | History | Typing | SessionCreate | Hosting | Direct
 
 
 def type_of(command: Command) -> str:

@@ -16,8 +16,10 @@ class Kind(StrEnum):
     SESSION_CREATED = "session.created"
     SESSION_STARTED = "session.started"
     SESSION_PAUSED = "session.paused"
+    SESSION_INTERRUPTED = "session.interrupted"
     SESSION_RESUMED = "session.resumed"
     SESSION_ENDED = "session.ended"
+    SESSION_TAKEN_OVER = "session.taken_over"
 
 
 class InboxKind(StrEnum):
@@ -33,11 +35,15 @@ class Push(Struct, kw_only=True, frozen=True, omit_defaults=True, tag_field="typ
 
 
 class Event(Push, tag="event", frozen=True, kw_only=True):
-    """An entry of a session's log. `body` depends on `kind`; `key` is the sender's own."""
+    """An entry of a session's log. `body` depends on `kind`; `key` is the sender's own.
+
+    `media_ms` is what the session's clock showed at `at`: for how long the session had been live.
+    """
 
     session: SessionId
     seq: Seq
     at: Millis
+    media_ms: Millis
     kind: str
     by: str
     key: str | None = None
@@ -77,11 +83,17 @@ class ChangeBody(Struct, frozen=True, omit_defaults=True):
     deleted: bool = False
 
 
-class SessionBody(Struct, frozen=True):
-    """The body of every `session.*` event: what the session has become."""
+class SessionBody(Struct, frozen=True, omit_defaults=True):
+    """The body of every `session.*` event: what the session has become, why, and when it ends at the latest.
+
+    `term` counts the devices from which the host has run the session, where that is what changed.
+    """
 
     state: str
     version: int
+    reason: str | None = None
+    ends_at: Millis | None = None
+    term: int | None = None
 
 
 class Audience(Struct, frozen=True):

@@ -13,8 +13,20 @@ class Reply(Struct, kw_only=True, frozen=True, omit_defaults=True, tag_field="ty
     re: CommandId | None = None
 
 
+class MediaClock(Struct, frozen=True):
+    """The session's clock: it showed `ms` at the time `at`, and runs on from there, or stands still."""
+
+    ms: Millis
+    at: Millis
+    running: bool
+
+
 class SessionView(Struct, kw_only=True, frozen=True, omit_defaults=True):
-    """A session as clients see it."""
+    """A session as clients see it.
+
+    It is in its state `since` then, for a `reason`, if one was given, and ends at `ends_at` at the latest, if it is
+    limited at all.
+    """
 
     id: SessionId
     host: str
@@ -22,8 +34,12 @@ class SessionView(Struct, kw_only=True, frozen=True, omit_defaults=True):
     state: str
     version: int
     created_at: Millis
+    since: Millis
+    media: MediaClock
     started_at: Millis | None = None
     ended_at: Millis | None = None
+    reason: str | None = None
+    ends_at: Millis | None = None
 
 
 class Welcome(Reply, tag="welcome", frozen=True, kw_only=True):
@@ -40,7 +56,8 @@ class Joined(Reply, tag="joined", frozen=True, kw_only=True):
     """Answers `join`. With `complete`, `events` is all that lies between `since` and `position`.
 
     Without it, something in between cannot be given: the snapshot counts, and the client drops what
-    it holds. Either way the next event received is the one after `position`.
+    it holds. Either way the next event received is the one after `position`. A host learns whether this
+    connection is `hosting`: the one from which the session is run.
     """
 
     session: SessionView
@@ -49,6 +66,7 @@ class Joined(Reply, tag="joined", frozen=True, kw_only=True):
     events: Raw
     complete: bool
     audience: Audience
+    hosting: bool | None = None
 
 
 class Created(Reply, tag="session", frozen=True, kw_only=True):

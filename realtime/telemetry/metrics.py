@@ -56,6 +56,15 @@ AWAY: Final = Gauge(
     "stagewire_postgres_away", "Processes that leave Postgres alone because it failed.", multiprocess_mode="livesum"
 )
 SPARED: Final = Counter("stagewire_postgres_spared", "Uses of Postgres that were refused because it is away.")
+TRANSITIONS: Final = Counter(
+    "stagewire_transitions",
+    "Transitions of sessions made by this node: the event, and why the server made it, or `user`.",
+    ["kind", "reason"],
+)
+TIMERS: Final = Histogram(
+    "stagewire_timer_late_seconds", "How late timers of sessions were settled, by kind.", ["kind"], buckets=_FAST
+)
+HOSTS: Final = Gauge("stagewire_hosts", "Connections that host sessions.", multiprocess_mode="livesum")
 PARTITIONS: Final = Counter("stagewire_partitions", "Partitions of the log, added or dropped by this node.", ["change"])
 REQUESTS: Final = Histogram("stagewire_http_request_seconds", "HTTP requests.", ["route", "status"], buckets=_FAST)
 LOOP_LAG: Final = Histogram("stagewire_loop_lag_seconds", "How late the event loop runs a timer.", buckets=_FAST)

@@ -21,7 +21,7 @@ SESSION = "019e3bd2-5a5c-7000-8000-000000000001"
 
 def event(seq: int, text: str = "hi") -> bytes:
     body = msgspec.Raw(msgspec.json.encode({"text": text}))
-    return JSON.encode(Event(session=SESSION, seq=seq, at=1, kind="chat.posted", by="a", body=body))
+    return JSON.encode(Event(session=SESSION, seq=seq, at=1, media_ms=0, kind="chat.posted", by="a", body=body))
 
 
 def pieces(data: bytes, cuts: list[int]) -> list[bytes]:

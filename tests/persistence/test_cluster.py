@@ -184,8 +184,18 @@ async def test_a_slot_that_nobody_holds(own: Cluster, theirs: Redis) -> None:
             with pytest.raises(Unavailable, match="nobody holds slot"), translated():
                 await theirs.get(KEYS[0])
         assert KEYS[0] not in [key for keys in (await spread(theirs, KEYS, anew=True)).values() for key in keys]
-    await asyncio.sleep(PAUSE)
+    async with asyncio.timeout(5):
+        while not await is_held(theirs, KEYS[0]):  # noqa: ASYNC110 - the servers tell each other, and nobody else
+            await asyncio.sleep(PAUSE)
     assert await theirs.get(KEYS[0]) == b"x"
+
+
+async def is_held(theirs: Redis, key: str) -> bool:
+    try:
+        with translated():
+            return bool(await theirs.exists(key))
+    except Unavailable:
+        return False
 
 
 async def test_a_dead_master_costs_no_storm(own: Cluster, theirs: Redis) -> None:

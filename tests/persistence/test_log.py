@@ -14,6 +14,7 @@ from persistence.log import Appended, Entry, Head, Log, Outcome, Record, records
 from persistence.postgres import PoolSettings, Postgres
 from persistence.sessions import Sessions
 from tests.persistence.conftest import DAY_MS, opened, prepare
+from tests.support.sessions import move
 
 
 def chat(session: str, text: str = "hi", key: UUID | None = None, sender: str = "bob", age: int = 0) -> Entry:
@@ -81,7 +82,7 @@ async def test_every_outcome_in_one_batch(postgres: Postgres, session: str) -> N
     ended = (await sessions.create("alice", "Over")).id
     old, over = chat(session), chat(ended)
     [first], [last] = await log.append([old]), await log.append([over])
-    await sessions.move(ended, 1, "ended", "session.ended", "alice")
+    await move(postgres, ended, 1, "ended", "session.ended")
     answers = await log.append(
         [
             chat(session),
@@ -165,9 +166,7 @@ async def test_time_never_goes_back_within_a_log(postgres: Postgres, session: st
     ahead = now_ms() + 3_600_000
     await postgres.rows("UPDATE log_heads SET at = $2 WHERE session = $1", session, ahead)
     assert [answer.at for answer in await Log(postgres).append([chat(session), chat(session)])] == [ahead, ahead]
-    moved = await Sessions(postgres).move(session, 1, "live", "session.started", "alice")
-    assert moved is not None
-    assert moved.event.at == ahead
+    assert (await move(postgres, session, 1, "live", "session.started")).at == ahead
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from persistence.postgres import Postgres
 from persistence.sessions import Sessions
 from tests.persistence.test_told_events import FIRST, append, few, merged
 from tests.support.chats import chats
+from tests.support.sessions import move
 
 NEWEST = 2**53 - 1
 
@@ -118,7 +119,7 @@ async def test_other_sessions_are_never_found(postgres: Postgres, session: str) 
 
 async def test_only_messages_are_found(postgres: Postgres, session: str) -> None:
     log = Log(postgres)
-    await Sessions(postgres).move(session, 1, "live", "session.started", "alice")
+    await move(postgres, session, 1, "live", "session.started")
     assert await found(log, session, "live or scheduled or -live") == []
 
 

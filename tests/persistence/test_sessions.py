@@ -8,8 +8,10 @@ import pytest
 from persistence.errors import Rejected
 from persistence.log import Entry, Log, Outcome, Record
 from persistence.postgres import Postgres
+from persistence.sessions import Outcome as Moves
 from persistence.sessions import Session, Sessions
 from tests.persistence.conftest import opened, prepare
+from tests.support.sessions import move, try_to_move
 
 
 def now_ms() -> int:
@@ -45,7 +47,8 @@ async def test_each_log_has_an_epoch_of_its_own(postgres: Postgres) -> None:
 
 async def test_a_session_that_does_not_exist(postgres: Postgres) -> None:
     assert await Sessions(postgres).get(str(uuid4())) is None
-    assert await Sessions(postgres).move(str(uuid4()), 1, "live", "session.started", "alice") is None
+    moved = await try_to_move(postgres, str(uuid4()), 1, "live", "session.started")
+    assert moved.outcome is Moves.MISSING
     with pytest.raises(Rejected):
         await Sessions(postgres).agora_uid(str(uuid4()), "bob")
 
@@ -61,7 +64,7 @@ async def test_the_newest_sessions_come_first(empty_url: str) -> None:
         sessions = Sessions(postgres)
         made = [await sessions.create("alice", f"{n}") for n in range(4)]
         for session in made[1:3]:
-            await sessions.move(session.id, 1, "live", "session.started", "alice")
+            await move(postgres, session.id, 1, "live", "session.started")
 
         async def titles(state: str | None, limit: int) -> list[str]:
             return [session.title for session in await sessions.newest(state, limit)]
@@ -82,11 +85,11 @@ LIFE = [
 
 
 async def test_every_move_is_an_event_and_the_next_version(postgres: Postgres, session: str) -> None:
-    sessions, times = Sessions(postgres), {}
+    times = {}
     for version, (state, kind) in enumerate(LIFE, 1):
-        moved = await sessions.move(session, version, state, kind, "alice")
-        assert moved is not None
+        moved = await try_to_move(postgres, session, version, state, kind)
         record = moved.event
+        assert record is not None
         times[kind] = record.at
         assert (record.seq, record.kind, record.sender, record.key) == (version + 1, kind, "alice", None)
         assert json.loads(record.body) == {"state": state, "version": version + 1}
@@ -99,19 +102,20 @@ async def test_every_move_is_an_event_and_the_next_version(postgres: Postgres, s
 
 
 async def test_a_move_from_another_version_does_nothing(postgres: Postgres, session: str) -> None:
-    sessions, before = Sessions(postgres), await found(postgres, session)
+    before = await found(postgres, session)
     for version in (0, 2):
-        assert await sessions.move(session, version, "live", "session.started", "alice") is None
+        moved = await try_to_move(postgres, session, version, "live", "session.started")
+        assert moved.outcome is Moves.STALE
     assert await found(postgres, session) == before
 
 
 async def test_of_many_who_move_a_version_one_does(migrated: str, session: str) -> None:
     async with opened(migrated) as one, opened(migrated) as two:
         moves = [
-            Sessions(pool).move(session, 1, state, kind, f"user{n}")
+            try_to_move(pool, session, 1, state, kind, f"user{n}")
             for n, (pool, (state, kind)) in enumerate(zip([one, two] * 4, LIFE * 2, strict=True))
         ]
-        records = [moved.event for moved in await asyncio.gather(*moves) if moved]
+        records = [moved.event for moved in await asyncio.gather(*moves) if moved.outcome is Moves.NEW]
         assert len(records) == 1
         stored = await found(one, session)
         assert (stored.version, stored.head.seq) == (2, 2)
@@ -126,17 +130,15 @@ async def test_moves_and_messages_share_one_order(migrated: str, session: str) -
             seqs += [answer.seq for answer in await Log(pool).append(entries)]
         return seqs
 
-    async def move(pool: Postgres) -> list[int]:
+    async def shift(pool: Postgres) -> list[int]:
         seqs = []
         for version in range(1, 13):
             state, kind = LIFE[1:3][version % 2]
-            moved = await Sessions(pool).move(session, version, state, kind, "alice")
-            assert moved is not None
-            seqs.append(moved.event.seq)
+            seqs.append((await move(pool, session, version, state, kind)).seq)
         return seqs
 
     async with opened(migrated) as one, opened(migrated) as two:
-        parts = await asyncio.gather(talk(one), talk(two), move(one))
+        parts = await asyncio.gather(talk(one), talk(two), shift(one))
         assert sorted(seq for part in parts for seq in part) == list(range(2, 2 + 90 + 12))
         stored = await Log(two).after(session, 0, 1000)
         assert [record.seq for record in stored] == list(range(1, 104))
@@ -156,9 +158,7 @@ async def test_nothing_follows_the_end(migrated: str, session: str) -> None:
     async def end(pool: Postgres) -> Record:
         while (await found(pool, session)).head.seq < 10:  # noqa: ASYNC110 - the others write, and tell nobody
             await asyncio.sleep(0)
-        moved = await Sessions(pool).move(session, 1, "ended", "session.ended", "alice")
-        assert moved is not None
-        return moved.event
+        return await move(pool, session, 1, "ended", "session.ended")
 
     async with opened(migrated) as one, opened(migrated) as two:
         _, _, ended = await asyncio.gather(talk(one), talk(two), end(one))

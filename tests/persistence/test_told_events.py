@@ -11,6 +11,7 @@ from persistence.log import Entry, Log, Outcome, Record
 from persistence.postgres import Postgres
 from persistence.sessions import Sessions
 from realtime.domain import timeline
+from realtime.domain.course import Course
 from realtime.feed import event_of
 from tests.support.chats import NOW, chats
 
@@ -31,12 +32,12 @@ async def append(log: Log, session: str, records: list[Record]) -> list[Record]:
 
 
 def shown(session: str, records: list[Record]) -> list[Any]:
-    return [msgspec.json.decode(msgspec.json.encode(event_of(session, record))) for record in records]
+    return [msgspec.json.decode(msgspec.json.encode(event_of(session, record, Course()))) for record in records]
 
 
 def merged(session: str, records: list[Record]) -> list[Any]:
     """Tell records again with all that they say of each other, by the pure merge."""
-    events = [event_of(session, record) for record in records]
+    events = [event_of(session, record, Course()) for record in records]
     facts = [timeline.read(event) for event in events]
     known = timeline.absorb({}, [fact for fact in facts if fact])
     told = [timeline.retell(event, known[fact.seq]) for event, fact in zip(events, facts, strict=True) if fact]

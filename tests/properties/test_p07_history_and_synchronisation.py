@@ -158,5 +158,6 @@ async def _move(host: Reader, actions: list[str]) -> None:
 def _apply(snapshot: Message, events: list[Message]) -> Any:
     view = msgspec.convert(snapshot, SessionView)
     for event in events:
-        view = lifecycle.apply(view, event["kind"], event["at"], msgspec.convert(event["body"], SessionBody))
+        body = msgspec.convert(event["body"], SessionBody)
+        view = lifecycle.apply(view, event["kind"], event["at"], event["media_ms"], body)
     return msgspec.to_builtins(view)

@@ -17,6 +17,7 @@ from realtime.domain.timeline import Timeline
 from realtime.feed import event_of
 from realtime.protocol.events import ChatBody, Event
 from tests.support.nodes import Client, Message, RunningNode, serving
+from tests.support.sessions import course_in
 from tokens.access import AccessRole
 
 T = TypeVar("T")
@@ -253,15 +254,16 @@ def shown(events: list[Message]) -> list[tuple[int, ChatBody]]:
 
 def raw(session: str, log: list[Record]) -> list[Message]:
     """Give a log as pushes, each as it was written."""
-    return [msgspec.json.decode(msgspec.json.encode(event_of(session, record))) for record in log]
+    course = course_in(log)
+    return [msgspec.json.decode(msgspec.json.encode(event_of(session, record, course))) for record in log]
 
 
 def retold(session: str, log: list[Record]) -> list[Message]:
     """Give a log as pushes, with everything merged in, by the pure merge."""
-    known = learned(raw(session, log))
+    known, course = learned(raw(session, log)), course_in(log)
     told = []
     for record in log:
-        event = event_of(session, record)
+        event = event_of(session, record, course)
         fact = timeline.read(event)
         told.append(timeline.retell(event, known[fact.seq]) if fact else event)
     return [msgspec.json.decode(msgspec.json.encode(event)) for event in told]

@@ -4,11 +4,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from persistence.log import Head, Record
-from persistence.sessions import Session
+from persistence.sessions import Session, Span
 from realtime.domain import timeline
+from realtime.domain.course import Course
 from realtime.domain.replay import Window
 from realtime.feed import Document, Feed, encode, event_of, view_of
 from realtime.protocol.events import Event
+from realtime.protocol.replies import MediaClock
 from realtime.protocol.types import Position
 from tests.support.chats import chats as talks
 
@@ -26,6 +28,10 @@ def stored(head: int = 0, version: int = 1) -> Session:
         created_at=5,
         started_at=None,
         ended_at=None,
+        reason=None,
+        former=None,
+        ends_at=None,
+        spans=[],
         head=Head("e", head),
     )
 
@@ -140,12 +146,13 @@ def test_the_log_may_be_known_to_go_on(known: list[int], hole: bool) -> None:
 
 def test_an_event_is_encoded_as_its_push() -> None:
     [document] = Feed(stored(), capacity=1).offer([chat(1)])
-    assert document.json == encode(ID, chat(1))
+    assert document.json == encode(ID, chat(1), Course())
     assert msgspec.json.decode(document.json) == {
         "type": "event",
         "session": ID,
         "seq": 1,
         "at": 101,
+        "media_ms": 0,
         "kind": "chat.posted",
         "by": "bob",
         "key": KEY,
@@ -193,7 +200,10 @@ def test_events_that_the_snapshot_has_seen_do_not_move_it_back() -> None:
 
 
 def test_a_stored_session_as_clients_see_it() -> None:
-    session = msgspec.structs.replace(stored(), state="ended", version=3, started_at=6, ended_at=7)
+    spans = [Span(1, "scheduled", 5, 0), Span(2, "live", 6, 0), Span(3, "ended", 17, 11)]
+    session = msgspec.structs.replace(
+        stored(), state="ended", version=3, started_at=6, ended_at=17, reason="too_long", spans=spans
+    )
     assert msgspec.structs.asdict(view_of(session)) == {
         "id": ID,
         "host": "alice",
@@ -201,8 +211,12 @@ def test_a_stored_session_as_clients_see_it() -> None:
         "state": "ended",
         "version": 3,
         "created_at": 5,
+        "since": 17,
+        "media": MediaClock(11, 17, running=False),
         "started_at": 6,
-        "ended_at": 7,
+        "ended_at": 17,
+        "reason": "too_long",
+        "ends_at": None,
     }
 
 
@@ -226,11 +240,11 @@ def deleted(seq: int, message: int) -> Record:
 
 def told(records: list[Record], known: list[Record]) -> list[Event]:
     """Tell records again with all that is known, as the view `told_events` does."""
-    facts = [fact for record in known if (fact := timeline.read(event_of(ID, record)))]
+    facts = [fact for record in known if (fact := timeline.read(event_of(ID, record, Course())))]
     messages = timeline.absorb({}, facts)
     events = []
     for record in records:
-        event = event_of(ID, record)
+        event = event_of(ID, record, Course())
         fact = timeline.read(event)
         events.append(timeline.retell(event, messages[fact.seq]) if fact else event)
     return events
@@ -288,7 +302,7 @@ def test_a_small_memory_shows_the_same_to_who_knows_the_rest(
     def shown(events: list[Event]) -> object:
         return timeline.display(timeline.absorb({}, [fact for event in events if (fact := timeline.read(event))]))
 
-    everything = shown([event_of(ID, record) for record in log])
+    everything = shown([event_of(ID, record, Course()) for record in log])
     assert shown(live) == everything
     # A page of what came before, told later, and what memory has: in any order.
     page = told(log[: max(feed.head - capacity, 0)], log)
@@ -333,7 +347,7 @@ def test_finding_an_event_in_memory() -> None:
     feed.warm(chats(1, 4))
     feed.offer([edited(5, 3, "new"), deleted(6, 4)])
     assert [feed.find(seq) is not None for seq in range(9)] == [False] * 4 + [True] * 3 + [False] * 2
-    assert feed.find(4) == event_of(ID, msgspec.structs.replace(chat(4), body='{"deleted":true}'))
+    assert feed.find(4) == event_of(ID, msgspec.structs.replace(chat(4), body='{"deleted":true}'), Course())
     assert Feed(stored(), capacity=3).find(1) is None
 
 

@@ -28,6 +28,7 @@ async def test_two_people_chat(node: RunningNode) -> None:
             "session": session,
             "seq": 3,
             "at": ack["at"],
+            "media_ms": ack["at"] - joined["session"]["started_at"],
             "kind": "chat.posted",
             "by": "bob",
             "key": key,

@@ -19,6 +19,7 @@ from realtime.protocol.codes import Code, Refusal
 from realtime.settings import Settings
 from realtime.writer import RETRY_MS, Answer, Pending, Writer
 from tests.support.relay import relayed
+from tests.support.sessions import move
 
 DAY_MS = 86_400_000
 ONE_LANE = Settings(batch_lanes=1, batch_size=8)
@@ -216,7 +217,7 @@ async def test_the_same_key_later_gets_the_first_answer_and_another_body_a_confl
 async def test_ended_and_unknown_sessions(postgres: Postgres, session: str) -> None:
     desk, entry = Desk(postgres), chat(session)
     assert codes(await desk.ask(entry)) == [2]
-    await Sessions(postgres).move(session, 1, "ended", "session.ended", "alice")
+    await move(postgres, session, 1, "ended", "session.ended")
     answers = await desk.ask(chat(session), chat(str(uuid4())), entry)
     assert codes(answers) == ["conflict", "not_found", 2]
     assert isinstance(answers[0], Refusal)

@@ -11,7 +11,9 @@ from realtime.domain.access import (
     check_delete,
     check_edit,
     check_notice,
+    check_owner,
     check_role,
+    hosts,
     may_open,
     role_in,
 )
@@ -20,19 +22,28 @@ from realtime.protocol.codes import Code, Refusal
 from tokens.access import AccessRole
 
 HOST, MODERATOR, VIEWER = Role.HOST, Role.MODERATOR, Role.VIEWER
-SCHEDULED, LIVE, PAUSED, ENDED = State.SCHEDULED, State.LIVE, State.PAUSED, State.ENDED
+SCHEDULED, LIVE, PAUSED, INTERRUPTED, ENDED = State
 
 EVERYONE = [HOST, MODERATOR, VIEWER]
-ALWAYS = [SCHEDULED, LIVE, PAUSED, ENDED]
+ALWAYS = [SCHEDULED, LIVE, PAUSED, INTERRUPTED, ENDED]
 # Who may do it at all, and when.
 ALLOWED = {
     May.JOIN: (EVERYONE, ALWAYS),
     May.READ: (EVERYONE, ALWAYS),
-    May.CHAT: (EVERYONE, [SCHEDULED, LIVE, PAUSED]),
+    May.CHAT: (EVERYONE, [SCHEDULED, LIVE, PAUSED, INTERRUPTED]),
     May.MODERATE: ([HOST, MODERATOR], ALWAYS),
     May.RUN: ([HOST], ALWAYS),
-    May.VIDEO: (EVERYONE, [LIVE, PAUSED]),
+    May.VIDEO: (EVERYONE, [LIVE, PAUSED, INTERRUPTED]),
 }
+
+
+def test_only_the_owner_keeps_a_session_going_and_takes_it_over() -> None:
+    assert hosts("alice", "alice")
+    check_owner("alice", "alice")
+    assert not hosts("alice", "bob")
+    with pytest.raises(Refusal) as refused:
+        check_owner("alice", "bob")
+    assert refused.value.code is Code.FORBIDDEN
 
 
 def test_every_action_is_in_the_table() -> None:

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from persistence.log import Record
+from realtime.domain.course import Course
 from realtime.domain.timeline import (
     Edit,
     Fact,
@@ -118,7 +119,9 @@ def test_what_is_only_hinted_at_is_not_displayed() -> None:
 
 
 def event(seq: int, at: int, kind: Kind, said: ChatBody | ChangeBody | SessionBody, by: str = "bob") -> Event:
-    return Event(session=SESSION, seq=seq, at=at, kind=kind, by=by, body=msgspec.Raw(msgspec.json.encode(said)))
+    return Event(
+        session=SESSION, seq=seq, at=at, media_ms=0, kind=kind, by=by, body=msgspec.Raw(msgspec.json.encode(said))
+    )
 
 
 def bodies(events: Iterable[Event]) -> list[dict[str, object]]:
@@ -179,7 +182,7 @@ def test_deletions_and_what_is_no_chat_are_told_as_they_are() -> None:
 @given(chats(), st.data())
 def test_telling_anything_again_with_any_knowledge_changes_nothing(records: list[Record], data: st.DataObject) -> None:
     """Whatever a reader hears, as written or again, in any order: in the end it shows the same."""
-    log = [event_of(SESSION, record) for record in records]
+    log = [event_of(SESSION, record, Course()) for record in records]
     told = []
     for one in data.draw(st.lists(st.sampled_from(log or [BEGUN]))):
         knowledge = learn(data.draw(st.lists(st.sampled_from(log or [BEGUN]))))
@@ -190,7 +193,7 @@ def test_telling_anything_again_with_any_knowledge_changes_nothing(records: list
 
 @given(chats(), st.data())
 def test_telling_again_what_was_told_again_adds_up(records: list[Record], data: st.DataObject) -> None:
-    log = [event_of(SESSION, record) for record in records]
+    log = [event_of(SESSION, record, Course()) for record in records]
     one, other = (learn(data.draw(st.permutations(log))[: data.draw(st.integers(0, 12))]) for _ in range(2))
     for event in log:
         seq = fact.seq if (fact := read(event)) else 0
@@ -200,7 +203,7 @@ def test_telling_again_what_was_told_again_adds_up(records: list[Record], data: 
 
 @given(chats())
 def test_no_text_of_a_deleted_message_is_told_again(records: list[Record]) -> None:
-    log = [event_of(SESSION, record) for record in records]
+    log = [event_of(SESSION, record, Course()) for record in records]
     timeline = learn(log)
     for one in log:
         fact = read(one)
@@ -222,7 +225,7 @@ def test_a_story_has_every_text_before_and_after() -> None:
 
 @given(chats())
 def test_a_story_ends_with_what_is_displayed(records: list[Record]) -> None:
-    log = [event_of(SESSION, record) for record in records]
+    log = [event_of(SESSION, record, Course()) for record in records]
     for seq, shown in display(learn(log)):
         post = next(one for one in log if one.seq == seq)
         changes = [one for one in log if one.seq != seq and (fact := read(one)) and fact.seq == seq]

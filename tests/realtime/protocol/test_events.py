@@ -33,13 +33,21 @@ SESSION = "01932c07-3a6e-7cc0-8000-000000000001"
     [
         (
             Event(
-                session=SESSION, seq=58, at=9, kind=Kind.CHAT_POSTED, by="alice", key="k", body=Raw(b'{"text":"hi"}')
+                session=SESSION,
+                seq=58,
+                at=9,
+                media_ms=4,
+                kind=Kind.CHAT_POSTED,
+                by="alice",
+                key="k",
+                body=Raw(b'{"text":"hi"}'),
             ),
             {
                 "type": "event",
                 "session": SESSION,
                 "seq": 58,
                 "at": 9,
+                "media_ms": 4,
                 "kind": "chat.posted",
                 "by": "alice",
                 "key": "k",
@@ -47,8 +55,17 @@ SESSION = "01932c07-3a6e-7cc0-8000-000000000001"
             },
         ),
         (
-            Event(session=SESSION, seq=1, at=0, kind="session.created", by="h", body=Raw(b"{}")),
-            {"type": "event", "session": SESSION, "seq": 1, "at": 0, "kind": "session.created", "by": "h", "body": {}},
+            Event(session=SESSION, seq=1, at=0, media_ms=0, kind="session.created", by="h", body=Raw(b"{}")),
+            {
+                "type": "event",
+                "session": SESSION,
+                "seq": 1,
+                "at": 0,
+                "media_ms": 0,
+                "kind": "session.created",
+                "by": "h",
+                "body": {},
+            },
         ),
         (
             TypingSignal(session=SESSION, by="bob", on=False),

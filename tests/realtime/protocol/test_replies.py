@@ -12,6 +12,7 @@ from realtime.protocol.replies import (
     Created,
     Joined,
     Left,
+    MediaClock,
     Page,
     Reply,
     SessionView,
@@ -21,8 +22,26 @@ from realtime.protocol.replies import (
 from realtime.protocol.types import Position
 
 SESSION = "01932c07-3a6e-7cc0-8000-000000000001"
-VIEW = SessionView(id=SESSION, host="h", title="t", state="scheduled", version=1, created_at=0)
-VIEW_WIRE = {"id": SESSION, "host": "h", "title": "t", "state": "scheduled", "version": 1, "created_at": 0}
+VIEW = SessionView(
+    id=SESSION,
+    host="h",
+    title="t",
+    state="scheduled",
+    version=1,
+    created_at=0,
+    since=0,
+    media=MediaClock(0, 0, running=False),
+)
+VIEW_WIRE = {
+    "id": SESSION,
+    "host": "h",
+    "title": "t",
+    "state": "scheduled",
+    "version": 1,
+    "created_at": 0,
+    "since": 0,
+    "media": {"ms": 0, "at": 0, "running": False},
+}
 
 
 @pytest.mark.parametrize(

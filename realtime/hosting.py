@@ -1,0 +1,200 @@
+"""The connections of hosts: while one is there, a session goes on. And the one from which its owner runs it.
+
+A host's connection counts under a lease in Postgres, which this node renews on a beat. When the last one of a
+session is lost, or the node that had it, the session's timer for that runs from there: no node needs to remember.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from uuid import UUID
+
+import structlog
+from msgspec import Struct, json
+
+from persistence.errors import StorageError
+from persistence.log import Record
+from persistence.seldom import Seldom
+from persistence.sessions import Host, Hosted, Sessions
+from realtime.domain import access
+from realtime.domain.session import State
+from realtime.feed import Feed
+from realtime.feeds import Feeds
+from realtime.lifecycle import Lifecycle, TakenOver
+from realtime.peer import Peer
+from realtime.protocol.codes import Close
+from realtime.protocol.events import Kind, SessionBody
+from realtime.protocol.replies import SessionView
+from realtime.settings import Settings
+from realtime.tasks import Tasks
+from realtime.transport import Connection
+
+seldom_log = Seldom(structlog.get_logger("hosting"))
+
+
+class _Held(Struct):
+    """A connection that hosts a session; `term` is that of the owner's device, if the session is run from it."""
+
+    connection: Connection
+    host: Host
+    term: int | None = None
+
+
+class Hosting:
+    """All connections of this node that host sessions."""
+
+    def __init__(
+        self, sessions: Sessions, feeds: Feeds, lifecycle: Lifecycle, tasks: Tasks, settings: Settings
+    ) -> None:
+        self._sessions = sessions
+        self._feeds = feeds
+        self._lifecycle = lifecycle
+        self._tasks = tasks
+        self._settings = settings
+        self._held: dict[str, dict[str, _Held]] = {}
+        self._losing: set[asyncio.Task[None]] = set()
+        feeds.on_turn(self._turned)
+
+    def __iter__(self) -> Iterator[_Held]:
+        return (held for sessions in self._held.values() for held in sessions.values())
+
+    def __len__(self) -> int:
+        return sum(map(len, self._held.values()))
+
+    async def meet(self, connection: Connection, peer: Peer, view: SessionView) -> bool | None:
+        """Let a connection that joins host the session, if its user is a host of it.
+
+        Tells whether the session is run from this connection; nothing where that is not known, or not for this user.
+        """
+        if not access.hosts(view.host, peer.identity.user) or view.state == State.ENDED:
+            return None
+        try:
+            hosted = await self.claim(connection, peer, view.id, owner=peer.identity.user == view.host)
+        except StorageError as exc:
+            # The next renewal counts it all the same.
+            seldom_log.warning("host not counted", reason=str(exc))
+            return None
+        return hosted.hosting if hosted else None
+
+    async def term(self, connection: Connection, peer: Peer, view: SessionView, *, back: bool) -> int | None:
+        """Give the term in which the owner runs the session from this connection; nothing to others who may.
+
+        With `back`, an interrupted session is brought back by that.
+
+        Raises:
+            TakenOver: the owner runs it from another one.
+            StorageError
+        """
+        if not access.hosts(view.host, peer.identity.user):
+            return None
+        held = self._held.get(peer.connection_id, {}).get(view.id)
+        owner = peer.identity.user == view.host
+        if held is None or (owner and held.term is None) or (back and view.state == State.INTERRUPTED):
+            hosted = await self.claim(connection, peer, view.id, owner=owner, back=back)
+            if hosted is None or not owner:
+                return None
+            if not hosted.hosting:
+                raise TakenOver
+            return hosted.term
+        return held.term
+
+    async def claim(
+        self,
+        connection: Connection,
+        peer: Peer,
+        session: str,
+        *,
+        owner: bool,
+        take: bool = False,
+        key: UUID | None = None,
+        back: bool = True,
+    ) -> Hosted | None:
+        """Count a connection as one that hosts the session, and run the session from it, if it is the owner's turn.
+
+        Gives nothing where the session doesn't exist, or has ended.
+
+        Raises:
+            StorageError
+        """
+        user = peer.identity.user
+        # First, so that it is renewed, or lost, whatever happens meanwhile.
+        host = Host(session, peer.connection_id, user, peer.device)
+        held = self._held.setdefault(peer.connection_id, {}).setdefault(session, _Held(connection, host))
+        hosted = await self._sessions.claim(host, owner=owner, take=take, key=key)
+        if hosted is None:
+            self._forget(peer.connection_id, session)
+            return None
+        held.term = hosted.term if hosted.hosting else None
+        if hosted.event is not None:
+            self._feeds.committed(session, hosted.epoch, [hosted.event])
+        if back and hosted.state == State.INTERRUPTED:
+            await self._lifecycle.come_back(session, user)
+        if self._held.get(peer.connection_id, {}).get(session) is not held:
+            # Lost meanwhile, and perhaps before Postgres counted it.
+            self._start_losing(host)
+        return hosted
+
+    def runs(self, peer: Peer, session: str) -> bool:
+        """Tell whether the owner runs the session from this connection, as far as this node knows."""
+        held = self._held.get(peer.connection_id, {}).get(session)
+        return held is not None and held.term is not None
+
+    def lose(self, peer: Peer, session: str | None = None) -> None:
+        """Count a connection no more, for one session or for all."""
+        for each in [session] if session else list(self._held.get(peer.connection_id, ())):
+            held = self._forget(peer.connection_id, each)
+            if held is not None:
+                self._start_losing(held.host)
+
+    def _forget(self, connection: str, session: str) -> _Held | None:
+        sessions = self._held.get(connection, {})
+        held = sessions.pop(session, None)
+        if not sessions:
+            self._held.pop(connection, None)
+        return held
+
+    def _start_losing(self, host: Host) -> None:
+        task = self._tasks.start(self._lose(host))
+        self._losing.add(task)
+        task.add_done_callback(self._losing.discard)
+
+    async def _lose(self, host: Host) -> None:
+        try:
+            await self._sessions.lose(host.session, host.connection)
+        except StorageError as exc:
+            # Then it counts until its lease ends.
+            seldom_log.warning("host's loss not stored", reason=str(exc))
+
+    async def drain(self) -> None:
+        """Wait until every loss is stored."""
+        if self._losing:
+            await asyncio.wait(self._losing)
+
+    async def run(self) -> None:
+        """Renew the leases, for ever."""
+        while True:
+            await asyncio.sleep(self._settings.lease_beat_ms / 1000)
+            await self.renew()
+
+    async def renew(self) -> None:
+        """Renew the leases of all, and end the interruption of every session that has a host."""
+        hosts = [held.host for held in self]
+        if not hosts:
+            return
+        users = {host.session: host.member for host in hosts}
+        try:
+            for session in await self._sessions.renew(hosts):
+                await self._lifecycle.come_back(session, users[session])
+        except StorageError as exc:
+            seldom_log.warning("hosts not renewed", reason=str(exc))
+
+    def _turned(self, feed: Feed, record: Record) -> None:
+        """Send away the device from which a session was run, once it is run from another."""
+        held = [held for held in self if held.host.session == feed.id]
+        if feed.view.state == State.ENDED:
+            for each in held:
+                self._forget(each.host.connection, feed.id)
+        elif record.kind == Kind.SESSION_TAKEN_OVER:
+            term = json.decode(record.body, type=SessionBody).term
+            for each in held:
+                if each.term is not None and term is not None and each.term < term:
+                    each.connection.close(Close.TAKEN_OVER, "another device hosts the session")

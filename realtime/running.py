@@ -1,0 +1,55 @@
+"""What hosts do with their sessions over a connection: they are moved, and taken over by another device."""
+
+from typing import Final
+
+from realtime.answers import refuse
+from realtime.domain import access
+from realtime.domain.session import Action, State
+from realtime.feed import view_of
+from realtime.lifecycle import TakenOver, Wish
+from realtime.node import Node
+from realtime.peer import Peer
+from realtime.protocol import commands
+from realtime.protocol.codes import Close, Code, Refusal
+from realtime.protocol.replies import Ack
+from realtime.transport import Connection
+
+_ACTIONS: Final = {
+    commands.SessionStart: Action.START,
+    commands.SessionPause: Action.PAUSE,
+    commands.SessionResume: Action.RESUME,
+    commands.SessionEnd: Action.END,
+}
+# These end an interruption themselves.
+_OUT_OF_INTERRUPTION: Final = frozenset([Action.RESUME, Action.END])
+
+
+async def move(node: Node, connection: Connection, peer: Peer, command: commands.Transition) -> Ack | None:
+    """Carry out a transition, from the device that runs the session."""
+    action, user = _ACTIONS[type(command)], peer.identity.user
+    view = view_of(await node.lifecycle.find(command.session))
+    try:
+        term = await node.hosting.term(connection, peer, view, back=action not in _OUT_OF_INTERRUPTION)
+        wish = Wish(action, user, command.key, command.reason, term)
+        event = await node.lifecycle.move(peer.identity, command.session, wish)
+    except TakenOver as exc:
+        refuse(connection, command, exc)
+        if node.hosting.runs(peer, command.session):
+            connection.close(Close.TAKEN_OVER, "another device hosts the session")
+        return None
+    return Ack(re=command.id, key=_text(command), seq=event.seq, at=event.at)
+
+
+async def take_over(node: Node, connection: Connection, peer: Peer, command: commands.SessionTakeover) -> Ack:
+    """Run the session from this connection."""
+    found = await node.lifecycle.find(command.session)
+    access.check_owner(found.host, peer.identity.user)
+    hosted = await node.hosting.claim(connection, peer, found.id, owner=True, take=True, key=command.key)
+    if hosted is None:
+        raise Refusal(Code.CONFLICT, "the session is ended", state=State.ENDED)
+    event = hosted.event
+    return Ack(re=command.id, key=_text(command), seq=event.seq if event else None, at=event.at if event else None)
+
+
+def _text(command: commands.Transition | commands.SessionTakeover) -> str | None:
+    return str(command.key) if command.key else None
