@@ -123,13 +123,16 @@ class Hints:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            batch, self._outgoing = self._outgoing, deque()
-            try:
-                places = await spread(self._redis, {channel for channel, _ in batch})
-            except StorageError as exc:
-                self._drop(len(batch), exc)
-            else:
-                self._distribute(batch, places)
+            await self._publish_all()
+
+    async def _publish_all(self) -> None:
+        batch, self._outgoing = self._outgoing, deque()
+        try:
+            places = await spread(self._redis, {channel for channel, _ in batch})
+        except StorageError as exc:
+            self._drop(len(batch), exc)
+        else:
+            self._distribute(batch, places)
 
     def _distribute(self, batch: deque[_Hint], places: dict[Redis, list[str]]) -> None:
         servers = {channel: server for server, channels in places.items() for channel in channels}

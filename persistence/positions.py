@@ -52,6 +52,15 @@ class Positions:
             rows = await self._script(keys=[_key(session)], args=arguments)
         return [Known(row[0].decode(), int(row[1]), int(row[2])) if row else None for row in rows]
 
+    async def forget(self, session: str) -> None:
+        """Forget everybody in a session.
+
+        Raises:
+            Unavailable
+        """
+        with translated():
+            await self._redis.unlink(_key(session))
+
     async def read(self, session: str, user: str) -> tuple[str, int] | None:
         """Give the epoch and seq that were kept of a user, if there are any.
 

@@ -37,6 +37,7 @@ from realtime.mailroom import HINTS, Mailroom
 from realtime.mentions import Mentions, Sources
 from realtime.node import Node, Parts
 from realtime.places import Places
+from realtime.remains import Remains
 from realtime.retention import DAY_MS, Caretaker
 from realtime.sampler import Sampler
 from realtime.search import Search
@@ -168,6 +169,10 @@ def _assemble(settings: Settings, postgres: Postgres, client: Redis, tasks: Task
     hints = feeds.hints = mailroom.hints = Hints(client, feeds.receive, HintSettings(backlog=settings.hint_backlog))
     hints.always(HINTS, mailroom.receive)
     lifecycle = Lifecycle(sessions, feeds, settings)
+    places = Places(Positions(client, int(settings.positions_days * DAY_MS)), settings)
+    remains = Remains(places, tasks)
+    feeds.on_close(remains.closed)
+    lifecycle.on_end(remains.ended)
     presence = Presence(client, name, settings.lease_ms)
     attendance = Attendance(presence, feeds, hub, settings)
     mentions = Mentions(Sources(storage, attendance, presence), mail, settings)
@@ -181,7 +186,7 @@ def _assemble(settings: Settings, postgres: Postgres, client: Redis, tasks: Task
         attendance=attendance,
         lifecycle=lifecycle,
         hosting=Hosting(sessions, feeds, lifecycle, tasks, settings),
-        places=Places(Positions(client, int(settings.positions_days * DAY_MS)), settings),
+        places=places,
         mail=mail,
         mailroom=mailroom,
         mentions=mentions,

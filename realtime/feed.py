@@ -102,6 +102,11 @@ class Feed:
         self._known = max(self._known, seq)
 
     @property
+    def over(self) -> bool:
+        """Tell whether the session has ended, as far as this node knows."""
+        return self.view.state == State.ENDED
+
+    @property
     def hole(self) -> bool:
         """Tell whether something is missing of what the log is known to have."""
         return self._known > self.head

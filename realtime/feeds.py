@@ -64,6 +64,7 @@ class Feeds:
         # Events that arrive while a feed is being opened, by epoch.
         self._early: dict[str, list[tuple[str, list[Record]]]] = {}
         self._check_soon = asyncio.Event()
+        self._on_close: list[Callable[[Feed], None]] = []
         self._on_turn: list[Callable[[Feed, Record], None]] = []
         self.hints: Hints
         self.on_audience = _ignore
@@ -77,6 +78,10 @@ class Feeds:
     def on_turn(self, take: Callable[[Feed, Record], None]) -> None:
         """Have `take(feed, record)` called for every event that says what has become of a session."""
         self._on_turn.append(take)
+
+    def on_close(self, take: Callable[[Feed], None]) -> None:
+        """Have `take(feed)` called for every session that this node follows no more."""
+        self._on_close.append(take)
 
     def get(self, session: str) -> Feed | None:
         """Give the feed of a session, if it is open."""
@@ -295,6 +300,8 @@ class Feeds:
 
     async def _close(self, feed: Feed) -> None:
         del self._feeds[feed.id]
+        for take in self._on_close:
+            take(feed)
         await self.hints.unfollow(feed.id)
 
 

@@ -68,7 +68,8 @@ def _pong(node: Node, connection: Connection, peer: Peer, command: commands.Pong
         if command.now is not None:
             peer.offset = better(peer.offset, from_pong(pinged.at, command.now, connection.heard_ms))
         for session, position in pinged.heads.items():
-            if session in peer.joined:
+            membership = peer.joined.get(session)
+            if membership is not None and not membership.feed.over:
                 node.places.confirm(session, peer.identity.user, position, connection.last_heard)
     return replies.Ack(re=command.id)
 

@@ -190,7 +190,7 @@ class Hosting:
     def _turned(self, feed: Feed, record: Record) -> None:
         """Send away the device from which a session was run, once it is run from another."""
         held = [held for held in self if held.host.session == feed.id]
-        if feed.view.state == State.ENDED:
+        if feed.over:
             for each in held:
                 self._forget(each.host.connection, feed.id)
         elif record.kind == Kind.SESSION_TAKEN_OVER:

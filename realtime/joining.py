@@ -70,7 +70,8 @@ def _enter(node: Node, connection: Connection, peer: Peer, command: Join, feed: 
         node.enter(connection, peer, feed, role)
         # Whoever begins anew must have been told so: until a pong confirms it, nothing is known of the position.
         reached = 0 if replay.source is Source.RESET else replay.after
-        node.places.meet(feed.id, peer, Position(feed.epoch, reached), connection.last_heard)
+        if not feed.over:
+            node.places.meet(feed.id, peer, Position(feed.epoch, reached), connection.last_heard)
     metrics.JOINS.labels(replay.source).inc()
     return Joined(
         re=command.id,

@@ -1,5 +1,6 @@
 """Sessions are created and moved: decided by the table, done by a conditional update, told by the log."""
 
+from collections.abc import Callable
 from typing import Final
 from uuid import UUID
 
@@ -50,6 +51,11 @@ class Lifecycle:
         self._feeds = feeds
         self._settings = settings
         self._limits = limits(settings)
+        self._on_end: list[Callable[[str], None]] = []
+
+    def on_end(self, take: Callable[[str], None]) -> None:
+        """Have `take(session)` called for every session that ends here."""
+        self._on_end.append(take)
 
     async def create(self, who: Identity, title: str, key: UUID | None = None) -> Session:
         """Create a scheduled session; with a `key` that was used before, give the session of then.
@@ -152,6 +158,9 @@ class Lifecycle:
             assert moved.event is not None
             metrics.TRANSITIONS.labels(step.kind, wish.reason if wish.by == SERVER else "user").inc()
             self._feeds.committed(found.id, moved.epoch, [moved.event])
+            if step.to is State.ENDED:
+                for take in self._on_end:
+                    take(found.id)
         return moved
 
     def _clean(self, text: str, limit: int) -> str:

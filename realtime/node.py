@@ -82,8 +82,10 @@ class Node:
         """Let a connection follow a session no more."""
         feed = peer.joined.pop(session).feed
         self.hosting.lose(peer, session)
-        # How far the user has got by now is not known; that the user was there until now, is.
-        self.places.confirm(session, peer.identity.user, Position(feed.epoch, 0), connection.last_heard)
+        peer.absences.pop(session, None)
+        if not feed.over:
+            # How far the user has got by now is not known; that the user was there until now, is.
+            self.places.confirm(session, peer.identity.user, Position(feed.epoch, 0), connection.last_heard)
         self.hub.detach(session, connection)
         if not peer.identity.synthetic:
             self.attendance.leave(session, peer.identity.user)

@@ -84,6 +84,16 @@ class Places:
             seldom_log.warning("absence unknown", reason=str(exc))
         return peer.absences.get(session)
 
+    async def forget(self, session: str) -> None:
+        """Forget how far everyone has got in a session.
+
+        Raises:
+            StorageError
+        """
+        async with self._writing:
+            self._notes.pop(session, None)
+            await self._positions.forget(session)
+
     async def run(self) -> None:
         """Write what was gathered, for ever."""
         while True:

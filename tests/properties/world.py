@@ -30,6 +30,7 @@ class World:
 
     def __init__(self, database_url: str, redis_url: str, **settings: Any) -> None:
         self._urls = database_url, redis_url
+        self.redis_url = redis_url
         self._settings = settings
         self._runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
         self.nodes: list[RunningNode] = []
