@@ -1,9 +1,10 @@
 """Sessions' video channels: takes Agora's notices of who comes and goes, and tells whom that concerns.
 
-Notices are taken in batches, one at a time: however many come, they use one connection to Postgres, and leave the
-others to the chat. Viewers who come and go are told to all nodes, once, as a hint that may be lost; clients that
-report what they play mend that. What is told of a host is confirmed in Postgres when it is done, and told again with
-the next notice of that host if it was not: so a notice is not answered well before its effect is had.
+Notices are gathered for a moment, as none is in a hurry, and taken in batches, one at a time: however many come, they
+use one connection to Postgres, a few times a second, and leave the rest to the chat. Viewers who come and go are told
+to all nodes, once, as a hint that may be lost; clients that report what they play mend that. What is told of a host is
+confirmed in Postgres when it is done, and told again with the next notice of that host if it was not: so a notice is
+not answered well before its effect is had.
 """
 
 import asyncio
@@ -70,6 +71,7 @@ class Channels:
         self._effects = effects
         self._limit = settings.agora_notice_queue
         self._batch_size = settings.batch_size
+        self._gather = settings.agora_notice_ms / 1000
         self._patience = settings.send_timeout
         self._waiting: deque[_Pending] = deque()
         self._wake = asyncio.Event()
@@ -91,9 +93,11 @@ class Channels:
         """Take what waits, for ever."""
         while True:
             await self._wake.wait()
-            self._wake.clear()
-            while self._waiting:
-                await self._take_some()
+            # Also while more than a batch waits: the pause is what the chat gets of Postgres and of this loop.
+            await asyncio.sleep(self._gather)
+            await self._take_some()
+            if not self._waiting:
+                self._wake.clear()
 
     async def _stored(self, seen: Seen) -> Taken:
         if len(self._waiting) >= self._limit:

@@ -68,6 +68,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         WebhookSecret, about("The secret of Agora's [notices](#notices-from-agora); empty takes none.")
     ] = ""
     agora_notice_queue: Annotated[Count, about("Agora's notices that may wait to be taken.")] = 10_000
+    agora_notice_ms: Annotated[
+        Milliseconds, about("Milliseconds for which Agora's notices are gathered, to be taken together.")
+    ] = 50
     agora_notice_hours: Annotated[
         Count, about("Hours for which the ids of Agora's notices are kept, so that a repetition is known.")
     ] = 1

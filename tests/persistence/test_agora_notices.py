@@ -201,3 +201,22 @@ async def test_nothing_is_left_of_a_session_that_is_deleted(
     await postgres.rows("DELETE FROM sessions WHERE id = $1", session)
     assert await standings(postgres, session) == {}
     assert await notices.told(session, bob, "absent") == "absent"
+
+
+async def test_rows_are_found_by_their_keys_however_many_there_are(migrated: str, session: str) -> None:
+    async with opened(migrated, connections=1) as postgres:
+
+        async def scans() -> int:
+            await postgres.rows("SELECT pg_stat_force_next_flush()")
+            [row] = await postgres.rows(
+                "SELECT sum(seq_scan) FROM pg_stat_user_tables WHERE relname ~ '^agora_' OR relname = 'sessions'"
+            )
+            return int(row[0])
+
+        uid = await Sessions(postgres).agora_uid(session, "bob")
+        # Of a table that is known to be small, reading all is cheapest; the plan outlives that.
+        await postgres.rows("ANALYZE agora_uids, agora_presence, agora_notices, sessions")
+        before = await scans()
+        for n in range(8):
+            await take(AgoraNotices(postgres), seen(session, uid, Event.AUDIENCE_JOINED, n))
+        assert await scans() == before

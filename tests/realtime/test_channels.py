@@ -60,7 +60,7 @@ async def postgres(migrated: str) -> AsyncIterator[Postgres]:
 
 @asynccontextmanager
 async def channels_of(node: RunningNode, postgres: Postgres, effects: Any, **changed: Any) -> AsyncIterator[Channels]:
-    channels = Channels(AgoraNotices(postgres), node.node.feeds, effects, Settings(**changed))
+    channels = Channels(AgoraNotices(postgres), node.node.feeds, effects, Settings(agora_notice_ms=1, **changed))
     running = asyncio.create_task(channels.run())
     try:
         yield channels
@@ -210,7 +210,7 @@ async def test_whom_nobody_awaits_any_more_is_left_out(node: RunningNode, postgr
     effects = Recorder()
     session = await node.session("host")
     uid = await Sessions(postgres).agora_uid(session, "bob")
-    channels = Channels(AgoraNotices(postgres), node.node.feeds, effects, Settings(send_timeout=0.05))
+    channels = Channels(AgoraNotices(postgres), node.node.feeds, effects, Settings(agora_notice_ms=1, send_timeout=0.2))
     with pytest.raises(Refusal):
         await channels.take(Seen("late", session, uid, 1, 1, 105, "audience"))
     running = asyncio.create_task(channels.run())

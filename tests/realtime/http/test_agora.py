@@ -21,7 +21,7 @@ JSON = {"Content-Type": "application/json"}
 
 @pytest.fixture
 async def node(migrated: str, redis_url: str) -> AsyncIterator[RunningNode]:
-    async with serving(migrated, redis_url, agora_webhook_secret=SECRET, **APP) as running:
+    async with serving(migrated, redis_url, agora_webhook_secret=SECRET, agora_notice_ms=1, **APP) as running:
         yield running
 
 
