@@ -16,6 +16,7 @@ import structlog
 from msgspec import Struct
 
 from persistence.agora_notices import AgoraNotices, Seen, Taken
+from realtime.domain import access
 from realtime.domain.agora import Standing, news_of_host, news_of_viewer
 from realtime.feeds import Feeds
 from realtime.protocol.codes import Code, Refusal
@@ -85,7 +86,7 @@ class Channels:
             StorageError: nobody knows whether it was taken. To take it again does no harm.
         """
         taken = await self._stored(seen)
-        if taken.user is not None and taken.user == taken.host:
+        if _is_host(taken):
             await self._tell_of_host(seen, taken)
         return taken.outcome
 
@@ -133,7 +134,7 @@ class Channels:
         there: dict[str, dict[str, bool]] = {}
         for session, one in zip(sessions, taken, strict=True):
             news = news_of_viewer(_standing(one.told), _standing(one.standing))
-            if one.user is not None and one.user != one.host and news is not None:
+            if one.user is not None and not _is_host(one) and news is not None:
                 there.setdefault(session, {})[one.user] = news
         for session, users in there.items():
             self._feeds.announce_channel(session, users)
@@ -153,6 +154,10 @@ class Channels:
             await self._effects.host_joined_channel(seen.session, taken.user)
         elif news is False:
             await self._effects.host_left_channel(seen.session, taken.user, seen.ts * 1000)
+
+
+def _is_host(taken: Taken) -> bool:
+    return taken.user is not None and taken.host is not None and access.hosts(taken.host, taken.user)
 
 
 def _standing(name: str | None) -> Standing | None:

@@ -48,6 +48,10 @@ async def standings(postgres: Postgres, session: str) -> dict[int, str]:
     return {row["uid"]: row["standing"] for row in rows}
 
 
+async def end(postgres: Postgres, session: str) -> None:
+    await postgres.rows("UPDATE sessions SET state = 'ended' WHERE id = $1", session)
+
+
 async def rows_of(postgres: Postgres, table: str) -> int:
     [row] = await postgres.rows(f"SELECT count(*) FROM {table}")
     return int(row[0])
@@ -115,7 +119,7 @@ async def test_what_is_about_nobody_here_leaves_nothing(
         seen(session, 0, Event.AUDIENCE_JOINED, 1),
     ]
     assert await notices.take(batch) == [Taken("ignored", None, None, None, None, None)] * 3
-    await Sessions(postgres).move(session, 1, "ended", "session.ended", "alice")
+    await end(postgres, session)
     assert await take(notices, seen(session, bob, Event.AUDIENCE_JOINED, 1)) == ["ignored"]
     assert await rows_of(postgres, "agora_notices") == before
     assert await standings(postgres, session) == {}
@@ -182,7 +186,7 @@ async def test_what_is_old_is_swept(empty_url: str) -> None:
         for session in (over, on):
             uid = await sessions.agora_uid(session, "bob")
             await notices.take([seen(session, uid, Event.AUDIENCE_JOINED, n) for n in range(3)])
-        await sessions.move(over, 1, "ended", "session.ended", "alice")
+        await end(postgres, over)
         assert await notices.sweep(HOUR_MS, 100) == 1
         assert (await standings(postgres, over), await rows_of(postgres, "agora_notices")) == ({}, 6)
         await postgres.rows("UPDATE agora_notices SET at = at - $1 WHERE session = $2", HOUR_MS, on)
