@@ -13,6 +13,7 @@ from msgspec import Struct
 from starlette.types import ASGIApp
 
 from persistence import migrate
+from persistence.agora_notices import AgoraNotices
 from persistence.hints import Hints, HintSettings
 from persistence.inbox import Inboxes
 from persistence.inbox_streams import InboxStreams
@@ -24,6 +25,7 @@ from persistence.redis import Redis, connect
 from persistence.sessions import Sessions
 from realtime.attendance import Attendance
 from realtime.backlog import Backlog
+from realtime.channels import Channels, LoggedEffects
 from realtime.draining import drain
 from realtime.feeds import Feeds
 from realtime.hosting import Hosting
@@ -132,7 +134,10 @@ async def running(settings: Settings, sockets: Sockets) -> AsyncIterator[Node]:
         _start(stack, node, server, tasks, settings, Log(postgres))
         tasks.keep(timers.run)
         tasks.keep(timers.watch_empty)
-        app = site.build(Context(node, video, Search(node.log, settings)), health, lambda: sockets.websocket_port)
+        channels = Channels(AgoraNotices(postgres), node.feeds, LoggedEffects(), settings)
+        tasks.keep(channels.run)
+        context = Context(node, video, Search(node.log, settings), channels)
+        app = site.build(context, health, lambda: sockets.websocket_port)
         await stack.enter_async_context(_http(app, sockets.http, settings))
         await stack.enter_async_context(_websocket(server, node, health, sockets.websocket))
         yield node

@@ -35,13 +35,17 @@ seldom_log = Seldom(log)
 
 
 class Hint(Struct, frozen=True, array_like=True):
-    """What one node tells the others of a session: events, a signal in JSON, that its audience changed."""
+    """What one node tells the others of a session: events, a signal in JSON, that its audience changed.
+
+    `channel` says of viewers whether they are in the video channel.
+    """
 
     node: str
     epoch: str = ""
     records: list[Record] = []
     signal: bytes | None = None
     audience: bool = False
+    channel: dict[str, bool] = {}
 
 
 _encode = msgpack.Encoder().encode
@@ -49,7 +53,11 @@ _decode = msgpack.Decoder(Hint).decode
 
 
 class Feeds:
-    """All feeds of this node. `on_audience(session)` is called when another node's audience changed."""
+    """All feeds of this node.
+
+    `on_audience(session)` is called when another node's audience changed, and `on_channel(session, user, there)`
+    when a viewer has come to the session's video channel, or left it.
+    """
 
     def __init__(self, node: str, log: Log, sessions: Sessions, hub: Hub, tasks: Tasks, settings: Settings) -> None:
         self._node = node
@@ -67,7 +75,8 @@ class Feeds:
         self._on_close: list[Callable[[Feed], None]] = []
         self._on_turn: list[Callable[[Feed, Record], None]] = []
         self.hints: Hints
-        self.on_audience = _ignore
+        self.on_audience: Callable[[str], None] = _ignore
+        self.on_channel: Callable[[str, str, bool], None] = _ignore
 
     def __iter__(self) -> Iterator[Feed]:
         return iter(list(self._feeds.values()))
@@ -175,6 +184,11 @@ class Feeds:
         """Tell the other nodes that this node's part of the audience changed."""
         self.hints.publish(session, _encode(Hint(self._node, audience=True)))
 
+    def announce_channel(self, session: str, there: dict[str, bool]) -> None:
+        """Tell every node, this one too, of viewers whether they are in the session's video channel."""
+        self._see_channel(session, there)
+        self.hints.publish(session, _encode(Hint(self._node, channel=there)))
+
     def receive(self, session: str, payload: bytes) -> None:
         """Take a hint."""
         try:
@@ -190,6 +204,11 @@ class Feeds:
             self._hub.publish(session, (hint.signal,))
         if hint.audience:
             self.on_audience(session)
+        self._see_channel(session, hint.channel)
+
+    def _see_channel(self, session: str, there: dict[str, bool]) -> None:
+        for user, is_there in there.items():
+            self.on_channel(session, user, is_there)
 
     def _offer(self, session: str, epoch: str, records: list[Record]) -> None:
         feed = self._feeds.get(session)
@@ -305,5 +324,5 @@ class Feeds:
         await self.hints.unfollow(feed.id)
 
 
-def _ignore(session: str) -> None:
+def _ignore(*_: object) -> None:
     pass

@@ -1,15 +1,18 @@
-"""Partitions of the log: made before they are needed, and dropped when all that they hold is old.
+"""Partitions of the log: made before they are needed, and dropped when all that they hold is old. Notices likewise.
 
 Every node looks after them on a beat. What one of them is doing, the others leave to it: an advisory lock in
 Postgres sees to that, statement by statement, so that a node which stops in the middle keeps nobody from it.
 """
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final
 
 import structlog
 from msgspec import structs
 
+from persistence.agora_notices import AgoraNotices
 from persistence.errors import Unavailable
 from persistence.log import Log
 from persistence.postgres import PoolSettings, Postgres
@@ -18,11 +21,14 @@ from realtime.settings import Settings
 from realtime.telemetry import metrics
 
 DAY_MS: Final = 86_400_000
+HOUR_MS: Final = 3_600_000
+# Rows deleted at a time.
+SWEEP_ROWS: Final = 5000
 log = structlog.get_logger("retention")
 
 
 class Caretaker:
-    """Adds and drops partitions."""
+    """Adds and drops partitions, and sweeps old notices."""
 
     def __init__(self, storage: Log, pool: PoolSettings, settings: Settings) -> None:
         self._log = storage
@@ -48,6 +54,12 @@ class Caretaker:
             log.warning("partition not dropped", reason=str(exc))
         except Exception:
             log.exception("partition not dropped")
+        try:
+            await self.sweep()
+        except Unavailable as exc:
+            log.warning("notices not swept", reason=str(exc))
+        except Exception:
+            log.exception("notices not swept")
 
     async def add(self) -> None:
         """Add the partitions of the present and of the time to come.
@@ -69,10 +81,28 @@ class Caretaker:
         """
         if not self._settings.retention_days:
             return
+        async with self._opened() as postgres:
+            await self._drop_all(Retention(postgres))
+
+    async def sweep(self) -> None:
+        """Delete what is too old of Agora's notices, and what they said of sessions that have ended.
+
+        Raises:
+            StorageError
+        """
+        if not self._settings.agora_webhook_secret:
+            return
+        async with self._opened() as postgres:
+            notices = AgoraNotices(postgres)
+            while await notices.sweep(self._settings.agora_notice_hours * HOUR_MS, SWEEP_ROWS):
+                pass
+
+    @asynccontextmanager
+    async def _opened(self) -> AsyncIterator[Postgres]:
         postgres = Postgres(self._pool)
         try:
             await postgres.open()
-            await self._drop_all(Retention(postgres))
+            yield postgres
         finally:
             await postgres.close()
 

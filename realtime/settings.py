@@ -10,7 +10,7 @@ PREFIX: Final = "STAGEWIRE_"
 # What operators and platforms set by these names everywhere.
 UNPREFIXED: Final = {"database_url": "DATABASE_URL", "redis_url": "REDIS_URL"}
 # Not even a wrong one is shown: it may be the right one with a slip.
-SECRETS: Final = frozenset(["jwt_secret", "agora_certificate"])
+SECRETS: Final = frozenset(["jwt_secret", "agora_certificate", "agora_webhook_secret"])
 
 # RFC 7518, section 3.2: a key of HS256 is no shorter than its hash.
 MIN_SECRET: Final = 32
@@ -21,6 +21,8 @@ Seconds = Annotated[float, Meta(gt=0, le=86_400)]
 LongSeconds = Annotated[float, Meta(ge=0, le=366 * 86_400)]
 Milliseconds = Annotated[int, Meta(ge=1)]
 AppId = Annotated[str, Meta(pattern=r"^([0-9a-fA-F]{32})?\Z")]
+# White space around it would be part of it, and nobody would see why all notices are refused.
+WebhookSecret = Annotated[str, Meta(pattern=r"^[!-~]{0,256}\Z")]
 
 
 def about(text: str) -> Any:
@@ -62,6 +64,16 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     agora_certificate: Annotated[AppId, about("Agora's app certificate.")] = ""
     agora_version: Annotated[str, Meta(pattern=r"^(007|006)\Z"), about("The format of Agora tokens.")] = "007"
     agora_lifetime: Annotated[int, Meta(ge=300, le=86_400), about("Seconds for which an Agora token is good.")] = 3600
+    agora_webhook_secret: Annotated[
+        WebhookSecret, about("The secret of Agora's [notices](#notices-from-agora); empty takes none.")
+    ] = ""
+    agora_notice_queue: Annotated[Count, about("Agora's notices that may wait to be taken.")] = 10_000
+    agora_notice_ms: Annotated[
+        Milliseconds, about("Milliseconds for which Agora's notices are gathered, to be taken together.")
+    ] = 50
+    agora_notice_hours: Annotated[
+        Count, about("Hours for which the ids of Agora's notices are kept, so that a repetition is known.")
+    ] = 1
 
     hello_timeout: Annotated[Seconds, about("Seconds from the connection to a good `hello`.")] = 5.0
     heartbeat: Annotated[Seconds, about("Seconds between heartbeats to a connection.")] = 20.0

@@ -16,7 +16,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
 from realtime import reference
-from realtime.http.endpoints import ENDPOINTS
+from realtime.http.site import ENDPOINTS
 from realtime.migrating import bring_up
 from realtime.protocol import commands
 from realtime.protocol.codes import HTTP_STATUS, Close

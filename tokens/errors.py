@@ -1,4 +1,4 @@
-"""What can be wrong with an Agora token, or with asking for one. Messages carry no secret and no input."""
+"""What can be wrong with an Agora token, with asking for one, or with a notice. Messages carry no secret."""
 
 
 class GrantError(ValueError):
@@ -35,3 +35,18 @@ class TokenNotYet(TokenError):
 
     def __init__(self) -> None:
         super().__init__("the token is not valid yet")
+
+
+class NoticeError(Exception):
+    """A notice that must not be taken. Only the subclasses are raised."""
+
+
+class NoticeForged(NoticeError):
+    """The notice was not signed with this secret as it stands."""
+
+    def __init__(self) -> None:
+        super().__init__("the notice was not signed with the secret")
+
+
+class NoticeMalformed(NoticeError):
+    """The notice is not what Agora's documentation says; the message says where."""

@@ -8,6 +8,7 @@ from uuid import UUID
 from msgspec import Meta, Raw, Struct
 
 from persistence.sessions import Session
+from realtime.channels import Channels
 from realtime.domain import access
 from realtime.domain.access import May
 from realtime.domain.replay import span
@@ -51,12 +52,20 @@ class Call(Struct, frozen=True, kw_only=True):
         return self.who
 
 
+class Signed(Struct, frozen=True):
+    """A body as it came, and the signature beside it: empty unless it was given exactly once."""
+
+    content: bytes
+    signature: str
+
+
 class Context(Struct, frozen=True):
     """What endpoints work with."""
 
     node: Node
     video: Video
     search: Search
+    channels: Channels
 
 
 class SessionPath(Struct, frozen=True):
@@ -264,7 +273,11 @@ Handle = Callable[[Context, Call], Awaitable[Struct]]
 
 
 class Endpoint(Struct, frozen=True, kw_only=True):
-    """One row of the API."""
+    """One row of the API.
+
+    `signature` names the header that signs the body; the endpoint gets both as `Signed`, for no bytes but these are
+    what was signed, and reads `body` from them itself.
+    """
 
     method: str
     path: str
@@ -276,6 +289,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     body_optional: bool = False
     status: int = 200
     public: bool = False
+    signature: str | None = None
     parameters: type = SessionPath
 
 

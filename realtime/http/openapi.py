@@ -26,7 +26,10 @@ def document(endpoints: Sequence[Endpoint], version: str) -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": components,
-            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+                **{s: {"type": "apiKey", "in": "header", "name": s} for e in endpoints if (s := e.signature)},
+            },
         },
     }
 
@@ -47,6 +50,8 @@ def _operation(endpoint: Endpoint, refs: dict[type, Any]) -> dict[str, Any]:
         del operation["requestBody"]["description"]
     if not endpoint.public:
         operation["security"] = [{"bearer": []}]
+    elif endpoint.signature:
+        operation["security"] = [{endpoint.signature: []}]
     return operation
 
 

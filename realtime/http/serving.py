@@ -2,17 +2,19 @@
 
 import asyncio
 from time import perf_counter, time
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from realtime.answers import refusal_for
-from realtime.http.endpoints import Call, Context, Endpoint
+from realtime.http.endpoints import Call, Context, Endpoint, Signed
 from realtime.protocol.codes import HTTP_STATUS, Code, Refusal
 from realtime.telemetry import metrics
 from tokens.access import AccessDenied, Identity, verify
+
+BEARER: Final = "Bearer"
 
 
 class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -49,21 +51,28 @@ class Serving:
             call = await self._read(request)
             reply = await self._endpoint.handle(self._context, call)
         except Exception as exc:  # noqa: BLE001 - whatever it is, the asker must learn of it
-            return refused(refusal_for(exc, self._endpoint.path))
+            return refused(refusal_for(exc, self._endpoint.path), self._endpoint.signature or BEARER)
         return json_response(reply, self._endpoint.status)
 
     async def _read(self, request: Request) -> Call:
         endpoint = self._endpoint
         who = None if endpoint.public else self._identify(request)
-        settings = self._context.node.settings
         return Call(
             who=who,
             path=_convert(request.path_params, endpoint.parameters) if request.path_params else None,
             query=_convert(_query(request), endpoint.query) if endpoint.query else None,
-            body=await _body(request, endpoint.body, settings.http_body, settings.http_timeout)
-            if endpoint.body and not (endpoint.body_optional and _empty(request))
-            else None,
+            body=await self._body(request),
         )
+
+    async def _body(self, request: Request) -> Any:
+        settings, endpoint = self._context.node.settings, self._endpoint
+        if endpoint.body is None or (endpoint.body_optional and _empty(request)):
+            return None
+        content = await _content(request, settings.http_body, settings.http_timeout)
+        if endpoint.signature is None:
+            return _decode(content, endpoint.body)
+        given = request.headers.getlist(endpoint.signature)
+        return Signed(content, given[0] if len(given) == 1 else "")
 
     def _identify(self, request: Request) -> Identity:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
@@ -80,13 +89,13 @@ def json_response(content: Any, status: int = 200) -> Response:
     return Response(msgspec.json.encode(content), status, media_type="application/json")
 
 
-def refused(refusal: Refusal) -> Response:
-    """Answer with a refusal."""
+def refused(refusal: Refusal, challenge: str = BEARER) -> Response:
+    """Answer with a refusal; `challenge` says how to prove who one is, where that is what is missing."""
     metrics.REFUSALS.labels(refusal.code).inc()
     failure = Failure(refusal.code, refusal.message, refusal.retry_after_ms, refusal.state)
     response = json_response(FailureBody(failure), HTTP_STATUS[refusal.code])
     if refusal.code is Code.UNAUTHENTICATED:
-        response.headers["WWW-Authenticate"] = "Bearer"
+        response.headers["WWW-Authenticate"] = challenge
     if refusal.retry_after_ms is not None:
         response.headers["Retry-After"] = str(-(-refusal.retry_after_ms // 1000))
     return response
@@ -110,17 +119,21 @@ def _empty(request: Request) -> bool:
     return request.headers.get("content-length", "0") == "0" and "transfer-encoding" not in request.headers
 
 
-async def _body(request: Request, shape: type, limit: int, seconds: float) -> Any:
+async def _content(request: Request, limit: int, seconds: float) -> bytes:
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise Refusal(Code.BAD_REQUEST, "the body must be application/json")
     try:
         async with asyncio.timeout(seconds):
-            body = await _collect(request, limit)
-        return msgspec.json.decode(body, type=shape)
+            return await _collect(request, limit)
     except TimeoutError:
         raise Refusal(Code.BAD_REQUEST, "the body took too long") from None
     except ClientDisconnect:
         raise Refusal(Code.BAD_REQUEST, "the body broke off") from None
+
+
+def _decode(content: bytes, shape: Any) -> Any:
+    try:
+        return msgspec.json.decode(content, type=shape)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
         raise Refusal(Code.BAD_REQUEST, str(exc)[:200]) from None
 

@@ -13,13 +13,14 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from realtime.http import openapi
-from realtime.http.endpoints import ENDPOINTS, Context
+from realtime.http import agora, endpoints, openapi
+from realtime.http.endpoints import Context
 from realtime.http.health import Health
 from realtime.http.serving import Serving, json_response, refused
 from realtime.protocol.codes import Code, Refusal
 from realtime.telemetry.exposition import exposition
 
+ENDPOINTS: Final = [*endpoints.ENDPOINTS, *agora.ENDPOINTS]
 _DEMO: Final = Path(__file__).with_name("demo")
 _HOST: Final = re.compile(r"([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?")
 # Told rather than guessed: what the system's own table says of .js differs from place to place.
@@ -41,16 +42,16 @@ def build(context: Context, health: Health, websocket_port: Callable[[], int]) -
 
 
 def _api(context: Context) -> list[BaseRoute]:
-    endpoints = [e for e in ENDPOINTS if context.node.settings.dev or not e.path.startswith("/dev/")]
-    document = openapi.document(endpoints, version("stagewire"))
+    served = [e for e in ENDPOINTS if context.node.settings.dev or not e.path.startswith("/dev/")]
+    document = openapi.document(served, version("stagewire"))
 
     async def serve_openapi(_: Request) -> Response:
         return json_response(document)
 
     methods: dict[str, dict[str, Serving]] = {}
-    for endpoint in endpoints:
+    for endpoint in served:
         methods.setdefault(endpoint.path, {})[endpoint.method] = Serving(endpoint, context)
-    routes = [Route(path, _by_method(served), methods=list(served)) for path, served in methods.items()]
+    routes = [Route(path, _by_method(found), methods=list(found)) for path, found in methods.items()]
     return [*routes, Route("/openapi.json", serve_openapi)]
 
 

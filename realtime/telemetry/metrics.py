@@ -51,6 +51,7 @@ INBOX_REBUILT: Final = Counter("stagewire_inbox_rebuilt", "Copies of inboxes wri
 INBOX_HEALED: Final = Counter("stagewire_inbox_healed", "Changes of inboxes that no hint brought, found in Postgres.")
 MENTIONS_LOST: Final = Counter("stagewire_mentions_lost", "Messages that were never searched for mentions.")
 TOKENS: Final = Histogram("stagewire_agora_token_seconds", "To issue an Agora token.", buckets=_FAST)
+NOTICES: Final = Counter("stagewire_agora_notices", "Notices from Agora, by what became of them.", ["outcome"])
 POOL_WAIT: Final = Histogram("stagewire_postgres_pool_wait_seconds", "Waiting for a connection.", buckets=_FAST)
 AWAY: Final = Gauge(
     "stagewire_postgres_away", "Processes that leave Postgres alone because it failed.", multiprocess_mode="livesum"
@@ -74,5 +75,7 @@ for _code in Code:
     REFUSALS.labels(_code)
 for _close in Close:
     CLOSES.labels(str(int(_close)))
+for _outcome in ("applied", "duplicate", "stale", "ignored", "refused"):
+    NOTICES.labels(_outcome)
 for _change in ("added", "dropped"):
     PARTITIONS.labels(_change)

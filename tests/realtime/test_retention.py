@@ -65,6 +65,22 @@ async def test_a_look_that_fails_leaves_the_next_one_to_go_well(world: World) ->
     assert len(await world.names()) == len(before) - 1
 
 
+async def test_a_look_sweeps_old_notices_where_notices_are_taken(world: World) -> None:
+    await caretaker(world, 0).look()
+    session = await world.session(0, None)
+    kept = "SELECT count(*) FROM agora_notices"
+    await world.postgres.rows("INSERT INTO agora_notices VALUES ($1, 'x', now_ms() - 3600000)", session)
+    await caretaker(world, 0).look()
+    assert (await world.postgres.rows(kept))[0][0] == 1
+    taking = Settings(agora_webhook_secret="shared", partition_days=1)
+    await Caretaker(world.log, PoolSettings(world.url), taking).look()
+    assert (await world.postgres.rows(kept))[0][0] == 0
+    # Where that fails, the log alone learns of it.
+    await world.postgres.rows("ALTER TABLE agora_notices RENAME TO hidden")
+    await Caretaker(world.log, PoolSettings(world.url), taking).look()
+    await Caretaker(world.log, PoolSettings("postgresql://127.0.0.1:1/nowhere"), taking).look()
+
+
 async def test_a_node_looks_on_its_beat(world: World, redis_url: str) -> None:
     beat = {"retention_beat": 0.1, "retention_days": 7, "partition_days": 1}
     async with serving(world.url, redis_url, **beat):

@@ -100,6 +100,9 @@ def test_a_wrong_secret_is_not_shown() -> None:
     with pytest.raises(SettingsError, match="STAGEWIRE_AGORA_CERTIFICATE: ") as raised:
         load({**APP, "STAGEWIRE_AGORA_CERTIFICATE": "c0ffee"})
     assert "c0ffee" not in str(raised.value)
+    with pytest.raises(SettingsError, match="STAGEWIRE_AGORA_WEBHOOK_SECRET: ") as raised:
+        load({"STAGEWIRE_AGORA_WEBHOOK_SECRET": "c0ffee\n"})
+    assert "c0ffee" not in str(raised.value)
 
 
 @pytest.mark.parametrize("name", ["STAGEWIRE_PROT", "STAGEWIRE_", "STAGEWIRE_DATABASE_URL", "STAGEWIRE_port"])
