@@ -234,6 +234,10 @@ class Sessions:
         )
         return [str(row[0]) for row in rows]
 
+    async def on_video(self, session: str, *, there: bool) -> None:
+        """Take note that a host has left the video channel, or is back in it."""
+        await self._postgres.rows("SELECT arm_video($1, $2)", session, there)
+
     async def occupied(self, sessions: Collection[str], beat_ms: int) -> None:
         """Take note, to `beat_ms`, that somebody is in these sessions now."""
         await self._postgres.rows("SELECT renew_empty($1, $2)", list(sessions), beat_ms)

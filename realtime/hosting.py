@@ -164,6 +164,23 @@ class Hosting:
             # Then it counts until its lease ends.
             seldom_log.warning("host's loss not stored", reason=str(exc))
 
+    async def left_channel(self, session: str) -> None:
+        """Have a live session interrupted after the grace: its host is not in its video channel any more.
+
+        Raises:
+            StorageError
+        """
+        await self._sessions.on_video(session, there=False)
+
+    async def joined_channel(self, session: str, user: str) -> None:
+        """Have it go on: its host is in the channel again.
+
+        Raises:
+            StorageError
+        """
+        await self._sessions.on_video(session, there=True)
+        await self._lifecycle.come_back(session, user)
+
     async def drain(self) -> None:
         """Wait until every loss is stored."""
         if self._losing:

@@ -272,8 +272,19 @@ BEGIN
      ORDER BY i.session, i.connection
     ON CONFLICT (session, connection) DO UPDATE SET until = excluded.until;
     PERFORM arm_lost(_sessions);
-    RETURN QUERY SELECT id FROM sessions WHERE id = ANY (_sessions) AND state = 'interrupted';
+    -- Who has left the video channel is connected all the while, and not back for that.
+    RETURN QUERY SELECT id FROM sessions
+      WHERE id = ANY (_sessions) AND state = 'interrupted' AND reason IS DISTINCT FROM 'host_left_channel';
 END $$;
+
+-- A host has left the video channel of a session that is live, or is back in it.
+CREATE FUNCTION arm_video(_session uuid, _there boolean) RETURNS void LANGUAGE sql AS $$
+    DELETE FROM timers WHERE _there AND session = _session AND kind = 'video';
+    INSERT INTO timers (session, kind, due)
+    SELECT id, 'video', now_ms() + (limits->>'grace')::bigint FROM sessions
+     WHERE NOT _there AND id = _session AND state = 'live'
+    ON CONFLICT DO NOTHING;
+$$;
 
 -- Somebody is there: the time after which an empty session ends begins anew.
 CREATE FUNCTION renew_empty(_sessions uuid[], _beat bigint) RETURNS void LANGUAGE sql AS $$
