@@ -36,8 +36,8 @@ class Timers:
     async def run(self) -> None:
         """Look for what is due, for ever."""
         while True:
-            await asyncio.sleep(self._settings.timer_ms / 1000)
             await self.look()
+            await asyncio.sleep(self._settings.timer_ms / 1000)
 
     async def look(self) -> None:
         """Do all that is due now."""

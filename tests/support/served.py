@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from http import HTTPStatus
 from http.client import HTTPConnection
@@ -21,6 +21,7 @@ class ServedNode(Target):
     def __init__(self, process: "subprocess.Popen[bytes]", port: int, http_port: int) -> None:
         super().__init__(port, http_port)
         self.process = process
+        self.websocket_port = port
         self._http_port = http_port
 
     def status(self, path: str) -> int:
@@ -39,8 +40,10 @@ class ServedNode(Target):
 
 
 @contextmanager
-def served(database_url: str, redis_url: str, **settings: str) -> Iterator[ServedNode]:
-    """Run a node; `settings` are environment variables, whole names."""
+def served(
+    database_url: str, redis_url: str, program: Sequence[str] = ("realtime",), **settings: str
+) -> Iterator[ServedNode]:
+    """Run a node, or a `program` that becomes one; `settings` are environment variables, whole names."""
     port, http_port = free_port(), free_port()
     ours = {
         "DATABASE_URL": database_url,
@@ -52,7 +55,7 @@ def served(database_url: str, redis_url: str, **settings: str) -> Iterator[Serve
     }
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("STAGEWIRE_")}
     with subprocess.Popen(
-        [sys.executable, "-m", "realtime", "serve"],
+        [sys.executable, "-m", *program, "serve"],
         env={**inherited, **ours, **settings},
         stdin=subprocess.DEVNULL,
         process_group=0,
