@@ -40,11 +40,11 @@ from realtime.mentions import Mentions, Sources
 from realtime.node import Node, Parts
 from realtime.places import Places
 from realtime.remains import Remains
-from realtime.retention import DAY_MS, Caretaker
+from realtime.retention import Caretaker
 from realtime.sampler import Sampler
 from realtime.search import Search
 from realtime.server import Server
-from realtime.settings import Settings
+from realtime.settings import DAY_MS, Settings
 from realtime.tasks import Tasks
 from realtime.telemetry.pool import Meter
 from realtime.timers import Timers

@@ -6,7 +6,7 @@ here, and the database, whose clock alone counts, takes it off its own time.
 
 from collections.abc import Coroutine
 from functools import partial
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -22,10 +22,10 @@ from realtime.protocol import commands, replies
 from realtime.protocol.codes import Code, Refusal
 from realtime.protocol.events import ChangeBody, ChatBody, InboxKind, Kind, NoticeBody
 from realtime.protocol.text import clean
+from realtime.settings import DAY_MS
 from realtime.transport import Connection
 from realtime.writer import Answer, Pending
 
-DAY_MS: Final = 86_400_000
 # Nothing to reply: the answer comes from the writer.
 Later: TypeAlias = Coroutine[Any, Any, None] | None
 

@@ -12,6 +12,9 @@ UNPREFIXED: Final = {"database_url": "DATABASE_URL", "redis_url": "REDIS_URL"}
 # Not even a wrong one is shown: it may be the right one with a slip.
 SECRETS: Final = frozenset(["jwt_secret", "agora_certificate", "agora_webhook_secret"])
 
+# Milliseconds of what settings count in days.
+DAY_MS: Final = 86_400_000
+
 # RFC 7518, section 3.2: a key of HS256 is no shorter than its hash.
 MIN_SECRET: Final = 32
 
