@@ -138,7 +138,7 @@ class Mailroom:
         try:
             hint = _decode(payload)
         except DecodeError:
-            log.warning("hint not understood", session=HINTS)
+            seldom_log.warning("hint not understood", session=HINTS)
             return
         if hint.node != self._node:
             self._offer(hint.user, hint.epoch, hint.records)
