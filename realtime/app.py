@@ -49,6 +49,7 @@ from realtime.tasks import Tasks
 from realtime.telemetry.pool import Meter
 from realtime.timers import Timers
 from realtime.transport import Connection, parse_origins
+from realtime.typists import Typists
 from realtime.video import Video
 from realtime.writer import Publish, Writer
 from tokens.access import AccessSettings, SharedSecret
@@ -195,6 +196,7 @@ def _assemble(settings: Settings, postgres: Postgres, client: Redis, tasks: Task
         mail=mail,
         mailroom=mailroom,
         mentions=mentions,
+        typists=Typists(attendance, feeds, hub, settings),
     )
     timers = Timers(sessions, lifecycle, feeds, attendance, settings)
     return Node(parts), Video(sessions, lifecycle, settings), timers
@@ -240,6 +242,7 @@ def _start(stack: AsyncExitStack, node: Node, server: Server, tasks: Tasks, sett
         node.places.run,
         *node.mailroom.works(),
         node.mentions.run,
+        node.typists.run,
         Sampler(node, server.connections).run,
         Caretaker(storage, pool_settings(settings), settings).run,
     ):

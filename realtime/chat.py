@@ -47,6 +47,7 @@ class _Wish(msgspec.Struct, frozen=True):
 def send(node: Node, connection: Connection, peer: Peer, command: commands.ChatSend) -> Later:
     """Append a message."""
     _membership(peer, command)
+    node.typists.end(command.session, peer.identity.user)
     body = ChatBody(text=clean_message(command.text, node.settings), reply_to=command.reply_to)
     return _append(node, _wish(connection, peer, command, Kind.CHAT_POSTED, body, command.sent_at))
 

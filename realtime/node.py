@@ -20,6 +20,7 @@ from realtime.protocol.codes import Code, Refusal
 from realtime.protocol.types import Position
 from realtime.settings import Settings
 from realtime.transport import Connection
+from realtime.typists import Typists
 from realtime.writer import Writer
 from tokens.access import AccessSettings
 
@@ -40,6 +41,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     mail: Mail
     mailroom: Mailroom
     mentions: Mentions
+    typists: Typists
 
 
 class Node:
@@ -59,6 +61,7 @@ class Node:
         self.mail = parts.mail
         self.mailroom = parts.mailroom
         self.mentions = parts.mentions
+        self.typists = parts.typists
         self.heartbeat = Heartbeat(self._head_of, parts.settings)
         self.draining = False
 
@@ -87,6 +90,7 @@ class Node:
             # How far the user has got by now is not known; that the user was there until now, is.
             self.places.confirm(session, peer.identity.user, Position(feed.epoch, 0), connection.last_heard)
         self.hub.detach(session, connection)
+        self.typists.end(session, peer.identity.user, peer.connection_id)
         if not peer.identity.synthetic:
             self.attendance.leave(session, peer.identity.user)
 

@@ -138,6 +138,11 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     lease_ms: Annotated[Milliseconds, about("Milliseconds for which a node's part of an audience counts.")] = 12_000
     lease_beat_ms: Annotated[Milliseconds, about("Milliseconds between renewals of the leases.")] = 3000
     audience_ms: Annotated[Milliseconds, about("Milliseconds between audience signals of one session.")] = 1000
+    audience_list: Annotated[Count, about("Users of a session up to which it is told who is there, and who types.")] = (
+        100
+    )
+    typing_ms: Annotated[Milliseconds, about("Milliseconds between typing signals of one session.")] = 1000
+    typing_timeout: Annotated[Seconds, about("Seconds for which a user counts as typing who said so.")] = 5.0
 
     inbox_entries: Annotated[
         Count, about("Entries of a user's inbox that wait to be acknowledged; the oldest give way.")

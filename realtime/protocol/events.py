@@ -104,12 +104,12 @@ class Audience(Struct, frozen=True):
 
 
 class TypingSignal(Push, tag="signal", omit_defaults=False, frozen=True, kw_only=True):
-    """A user has begun or stopped to type. Not kept."""
+    """Who types: some of the users, and how many there are. Not kept."""
 
     session: SessionId
     kind: str = "typing"
-    by: str
-    on: bool
+    users: tuple[str, ...]
+    count: int
 
 
 class AudienceSignal(Push, tag="signal", omit_defaults=False, frozen=True, kw_only=True):

@@ -68,8 +68,8 @@ SESSION = "01932c07-3a6e-7cc0-8000-000000000001"
             },
         ),
         (
-            TypingSignal(session=SESSION, by="bob", on=False),
-            {"type": "signal", "session": SESSION, "kind": "typing", "by": "bob", "on": False},
+            TypingSignal(session=SESSION, users=("bob",), count=1),
+            {"type": "signal", "session": SESSION, "kind": "typing", "users": ["bob"], "count": 1},
         ),
         (
             AudienceSignal(session=SESSION, audience=Audience()),
