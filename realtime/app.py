@@ -21,6 +21,7 @@ from persistence.log import Log, Record
 from persistence.positions import Positions
 from persistence.postgres import PoolSettings, Postgres
 from persistence.presence import Presence
+from persistence.reactions import ReactionTotals
 from persistence.redis import Redis, connect
 from persistence.sessions import Sessions
 from realtime.attendance import Attendance
@@ -39,6 +40,7 @@ from realtime.mailroom import HINTS, Mailroom
 from realtime.mentions import Mentions, Sources
 from realtime.node import Node, Parts
 from realtime.places import Places
+from realtime.reactions import Reactions
 from realtime.remains import Remains
 from realtime.retention import Caretaker
 from realtime.sampler import Sampler
@@ -197,6 +199,7 @@ def _assemble(settings: Settings, postgres: Postgres, client: Redis, tasks: Task
         mailroom=mailroom,
         mentions=mentions,
         typists=Typists(attendance, feeds, hub, settings),
+        reactions=Reactions(ReactionTotals(postgres, name), feeds, hub, settings),
     )
     timers = Timers(sessions, lifecycle, feeds, attendance, settings)
     return Node(parts), Video(sessions, lifecycle, settings), timers
@@ -243,6 +246,8 @@ def _start(stack: AsyncExitStack, node: Node, server: Server, tasks: Tasks, sett
         *node.mailroom.works(),
         node.mentions.run,
         node.typists.run,
+        node.reactions.run,
+        node.reactions.save_always,
         Sampler(node, server.connections).run,
         Caretaker(storage, pool_settings(settings), settings).run,
     ):
@@ -306,6 +311,7 @@ async def _wind_down(server: Server, node: Node) -> None:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(within / 2):
                     await asyncio.gather(node.writer.drain(), node.mail.drain())
+            await node.reactions.drain()
             await node.attendance.write_all()
             await node.hosting.drain()
             await node.mentions.drain()

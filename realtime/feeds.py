@@ -33,7 +33,7 @@ seldom_log = Seldom(log)
 
 
 class Hint(Struct, frozen=True, array_like=True):
-    """What one node tells the others of a session: events, that its audience changed, who types there.
+    """What one node tells the others of a session: events, that its audience changed, who types there, reactions.
 
     Of those who type it says for how many milliseconds that counts. `channel` says of viewers whether they are in the
     video channel.
@@ -45,6 +45,7 @@ class Hint(Struct, frozen=True, array_like=True):
     audience: bool = False
     channel: dict[str, bool] = {}
     typing: dict[str, int] | None = None
+    reactions: dict[str, int] | None = None
 
 
 _encode = msgpack.Encoder().encode
@@ -55,8 +56,8 @@ class Feeds:
     """All feeds of this node.
 
     `on_audience(session)` is called when another node's audience changed, `on_channel(session, user, there)` when a
-    viewer has come to the session's video channel or left it, and `on_typing(session, node, left)` when another node
-    says who types there.
+    viewer has come to the session's video channel or left it, `on_typing(session, node, left)` when another node says
+    who types there, and `on_reactions(session, counts)` when it has counted some.
     """
 
     def __init__(self, node: str, log: Log, sessions: Sessions, hub: Hub, tasks: Tasks, settings: Settings) -> None:
@@ -78,6 +79,7 @@ class Feeds:
         self.on_audience: Callable[[str], None] = _ignore
         self.on_channel: Callable[[str, str, bool], None] = _ignore
         self.on_typing: Callable[[str, str, dict[str, int]], None] = _ignore
+        self.on_reactions: Callable[[str, dict[str, int]], None] = _ignore
 
     def __iter__(self) -> Iterator[Feed]:
         return iter(list(self._feeds.values()))
@@ -188,6 +190,10 @@ class Feeds:
         """Tell the other nodes who types on this one."""
         self.hints.publish(session, _encode(Hint(self._node, typing=left)))
 
+    def announce_reactions(self, session: str, counts: dict[str, int]) -> None:
+        """Tell the other nodes how often each kind of reaction was sent on this one."""
+        self.hints.publish(session, _encode(Hint(self._node, reactions=counts)))
+
     def receive(self, session: str, payload: bytes) -> None:
         """Take a hint."""
         try:
@@ -204,6 +210,8 @@ class Feeds:
         self._see_channel(session, hint.channel)
         if hint.typing is not None:
             self.on_typing(session, hint.node, hint.typing)
+        if hint.reactions is not None:
+            self.on_reactions(session, hint.reactions)
 
     def _see_channel(self, session: str, there: dict[str, bool]) -> None:
         for user, is_there in there.items():

@@ -100,6 +100,7 @@ HANDLERS: Final[dict[type[commands.Command], Handler]] = {
     commands.ChatDelete: chat.delete,
     commands.History: _history,
     commands.Typing: signals.typing,
+    commands.React: signals.react,
     commands.SessionCreate: _create,
     commands.SessionStart: running.move,
     commands.SessionPause: running.move,

@@ -18,6 +18,7 @@ from realtime.peer import Membership, Peer
 from realtime.places import Places
 from realtime.protocol.codes import Code, Refusal
 from realtime.protocol.types import Position
+from realtime.reactions import Reactions
 from realtime.settings import Settings
 from realtime.transport import Connection
 from realtime.typists import Typists
@@ -42,6 +43,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     mailroom: Mailroom
     mentions: Mentions
     typists: Typists
+    reactions: Reactions
 
 
 class Node:
@@ -62,6 +64,7 @@ class Node:
         self.mailroom = parts.mailroom
         self.mentions = parts.mentions
         self.typists = parts.typists
+        self.reactions = parts.reactions
         self.heartbeat = Heartbeat(self._head_of, parts.settings)
         self.draining = False
 

@@ -144,6 +144,15 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     typing_ms: Annotated[Milliseconds, about("Milliseconds between typing signals of one session.")] = 1000
     typing_timeout: Annotated[Seconds, about("Seconds for which a user counts as typing who said so.")] = 5.0
 
+    reactions_ms: Annotated[Milliseconds, about("Milliseconds between bursts of reactions of one session.")] = 500
+    reaction_kinds: Annotated[Count, about("Kinds of reaction that a session may have at a time.")] = 32
+    reactions_save_ms: Annotated[
+        Milliseconds, about("Milliseconds between writes of the counted reactions to Postgres.")
+    ] = 2000
+    reaction_backlog: Annotated[
+        Count, about("Kinds of reaction, over all sessions, of which counts may wait to be written to Postgres.")
+    ] = 10_000
+
     inbox_entries: Annotated[
         Count, about("Entries of a user's inbox that wait to be acknowledged; the oldest give way.")
     ] = 1000

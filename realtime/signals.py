@@ -19,6 +19,14 @@ def typing(node: Node, connection: Connection, peer: Peer, command: commands.Typ
     return replies.Ack(re=command.id)
 
 
+def react(node: Node, connection: Connection, peer: Peer, command: commands.React) -> replies.Ack:  # noqa: ARG001
+    """Count a reaction. Those of synthetic users don't count."""
+    _check(peer, command.session)
+    if not peer.identity.synthetic:
+        node.reactions.react(command.session, command.kind)
+    return replies.Ack(re=command.id)
+
+
 def _check(peer: Peer, session: str) -> None:
     membership = membership_of(peer, session)
     access.check(May.CHAT, membership.role, State(membership.feed.view.state))

@@ -112,6 +112,14 @@ class TypingSignal(Push, tag="signal", omit_defaults=False, frozen=True, kw_only
     count: int
 
 
+class ReactionsSignal(Push, tag="signal", omit_defaults=False, frozen=True, kw_only=True):
+    """How often each kind of reaction was sent since the signal before. Not kept."""
+
+    session: SessionId
+    kind: str = "reactions"
+    counts: dict[str, int]
+
+
 class AudienceSignal(Push, tag="signal", omit_defaults=False, frozen=True, kw_only=True):
     """The audience has changed. Not kept."""
 

@@ -50,6 +50,8 @@ INBOX_READS: Final = Counter("stagewire_inbox_reads", "Pages of inboxes read, by
 INBOX_REBUILT: Final = Counter("stagewire_inbox_rebuilt", "Copies of inboxes written anew from Postgres.")
 INBOX_HEALED: Final = Counter("stagewire_inbox_healed", "Changes of inboxes that no hint brought, found in Postgres.")
 MENTIONS_LOST: Final = Counter("stagewire_mentions_lost", "Messages that were never searched for mentions.")
+REACTIONS: Final = Counter("stagewire_reactions", "Reactions counted by this node.")
+REACTIONS_LOST: Final = Counter("stagewire_reactions_lost", "Reactions that will be missing in the totals.")
 TOKENS: Final = Histogram("stagewire_agora_token_seconds", "To issue an Agora token.", buckets=_FAST)
 NOTICES: Final = Counter("stagewire_agora_notices", "Notices from Agora, by what became of them.", ["outcome"])
 POOL_WAIT: Final = Histogram("stagewire_postgres_pool_wait_seconds", "Waiting for a connection.", buckets=_FAST)

@@ -19,6 +19,7 @@ from realtime.protocol.events import (
     NoticeBody,
     Ping,
     Push,
+    ReactionsSignal,
     SessionBody,
     Stamp,
     TypingSignal,
@@ -70,6 +71,10 @@ SESSION = "01932c07-3a6e-7cc0-8000-000000000001"
         (
             TypingSignal(session=SESSION, users=("bob",), count=1),
             {"type": "signal", "session": SESSION, "kind": "typing", "users": ["bob"], "count": 1},
+        ),
+        (
+            ReactionsSignal(session=SESSION, counts={"heart": 2}),
+            {"type": "signal", "session": SESSION, "kind": "reactions", "counts": {"heart": 2}},
         ),
         (
             AudienceSignal(session=SESSION, audience=Audience()),
