@@ -5,7 +5,7 @@ from secrets import token_hex
 from time import time, time_ns
 from typing import Any, Final, TypeAlias
 
-from realtime import chat, direct, running, signals
+from realtime import chat, direct, quality, running, signals
 from realtime.domain import access
 from realtime.domain.access import May
 from realtime.domain.clock import better, from_hello, from_pong
@@ -64,6 +64,7 @@ def _pong(node: Node, connection: Connection, peer: Peer, command: commands.Pong
     # Its arrival was the sign of life; it also says that everything up to the ping has arrived.
     pinged = peer.pong()
     if pinged is not None:
+        quality.heard(connection, peer, pinged.at, node.settings)
         if command.now is not None:
             peer.offset = better(peer.offset, from_pong(pinged.at, command.now, connection.heard_ms))
         for session, position in pinged.heads.items():

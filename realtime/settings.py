@@ -80,6 +80,13 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     hello_timeout: Annotated[Seconds, about("Seconds from the connection to a good `hello`.")] = 5.0
     heartbeat: Annotated[Seconds, about("Seconds between heartbeats to a connection.")] = 20.0
+    quality_good_ms: Annotated[
+        Milliseconds, about("Milliseconds of a heartbeat's round trip up to which a connection is good.")
+    ] = 150
+    quality_fair_ms: Annotated[Milliseconds, about("The same up to which it is fair; beyond, it is poor.")] = 400
+    pong_timeout: Annotated[
+        Seconds, about("Seconds after which a connection is poor that has not answered a heartbeat.")
+    ] = 5.0
     silence: Annotated[Seconds, about("Seconds without a sign of life after which a connection is lost.")] = 30.0
     close_timeout: Annotated[Seconds, about("Seconds that a peer has to answer a close.")] = 5.0
     max_frame: Annotated[int, Meta(ge=1024, le=1 << 20), about("Bytes of a client's message at most.")] = 16_384
@@ -235,6 +242,8 @@ def _check(values: dict[str, Any]) -> Settings:
         raise SettingsError(f"STAGEWIRE_JWT_SECRET must have {MIN_SECRET} bytes or more")
     if settings.silence <= settings.heartbeat:
         raise SettingsError("STAGEWIRE_SILENCE must be longer than STAGEWIRE_HEARTBEAT")
+    if settings.quality_fair_ms < settings.quality_good_ms:
+        raise SettingsError("STAGEWIRE_QUALITY_FAIR_MS must not be less than STAGEWIRE_QUALITY_GOOD_MS")
     if settings.linger <= 2 * settings.database_timeout:
         raise SettingsError("STAGEWIRE_LINGER must be longer than twice STAGEWIRE_DATABASE_TIMEOUT")
     if settings.replay_limit > settings.ring_events:

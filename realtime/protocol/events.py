@@ -128,6 +128,13 @@ class AudienceSignal(Push, tag="signal", omit_defaults=False, frozen=True, kw_on
     audience: Audience
 
 
+class QualityPush(Push, tag="quality", frozen=True, kw_only=True):
+    """How good this connection is, and the round trip of its last heartbeat, where one was answered."""
+
+    rtt_ms: int | None = None
+    quality: str
+
+
 class Drain(Push, tag="drain", omit_defaults=False, frozen=True, kw_only=True):
     """The server is about to stop. This connection will be closed after `reconnect_in_ms`: come back then.
 

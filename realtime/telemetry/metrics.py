@@ -12,6 +12,7 @@ from realtime.protocol.codes import Close, Code
 disable_created_metrics()  # type: ignore[no-untyped-call] # prometheus-client leaves it untyped
 
 _FAST: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+_ROUND_TRIPS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.4, 0.7, 1.0, 2.5, 5.0, 10.0)
 _SIZES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 CONNECTIONS: Final = Gauge("stagewire_connections", "Open connections.", ["format"], multiprocess_mode="livesum")
@@ -40,6 +41,7 @@ DELIVERIES: Final = Counter("stagewire_deliveries", "Events and signals written 
 BYTES_OUT: Final = Counter("stagewire_sent_bytes", "Bytes of events and signals written to connections.")
 BYTES_IN: Final = Counter("stagewire_received_bytes", "Bytes received from connections.")
 
+RTT: Final = Histogram("stagewire_rtt_seconds", "Round trips of heartbeats.", buckets=_ROUND_TRIPS)
 HINTS: Final = Counter("stagewire_hints", "Hints, sent, received or dropped.", ["direction"])
 HINTS_LOST: Final = Counter("stagewire_hints_lost_events", "Events that no hint brought, read from Postgres instead.")
 HOLES: Final = Counter("stagewire_holes", "Holes in a log's hints, by how they closed.", ["healed_by"])

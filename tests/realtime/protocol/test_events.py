@@ -19,6 +19,7 @@ from realtime.protocol.events import (
     NoticeBody,
     Ping,
     Push,
+    QualityPush,
     ReactionsSignal,
     SessionBody,
     Stamp,
@@ -88,6 +89,8 @@ SESSION = "01932c07-3a6e-7cc0-8000-000000000001"
             Inbox(epoch="e", upto=7, lost=2, entries=Raw(b"[]")),
             {"type": "inbox", "epoch": "e", "upto": 7, "lost": 2, "entries": []},
         ),
+        (QualityPush(rtt_ms=0, quality="good"), {"type": "quality", "rtt_ms": 0, "quality": "good"}),
+        (QualityPush(quality="poor"), {"type": "quality", "quality": "poor"}),
         (Ping(now=5, heads={}), {"type": "ping", "now": 5, "heads": {}}),
         (
             Ping(now=5, heads={SESSION: Position("e", 0)}),
