@@ -65,7 +65,7 @@ class ListenError(Exception):
 
 
 class Sockets(Struct, frozen=True):
-    """The listening sockets of a process."""
+    """The sockets of a process for its two ports."""
 
     websocket: socket.socket
     http: socket.socket
@@ -79,6 +79,17 @@ class Sockets(Struct, frozen=True):
     def http_port(self) -> int:
         """Give the side API's port."""
         return int(self.http.getsockname()[1])
+
+    def listen(self) -> "Sockets":
+        """Take connections from now on."""
+        self.websocket.listen(LISTEN_BACKLOG)
+        self.http.listen(LISTEN_BACKLOG)
+        return self
+
+    def close(self) -> None:
+        """Let go of them. What others have inherited is theirs."""
+        self.websocket.close()
+        self.http.close()
 
 
 def reserve(settings: Settings) -> Sockets:
@@ -99,10 +110,12 @@ def listen(settings: Settings) -> Sockets:
     Raises:
         ListenError
     """
-    sockets = reserve(settings)
-    sockets.websocket.listen(LISTEN_BACKLOG)
-    sockets.http.listen(LISTEN_BACKLOG)
-    return sockets
+    return reserve(settings).listen()
+
+
+def take_over(websocket: int, http: int) -> Sockets:
+    """Listen on sockets that were inherited, by their file descriptors."""
+    return Sockets(socket.socket(fileno=websocket), socket.socket(fileno=http)).listen()
 
 
 def _bind(host: str, port: int, shared: bool) -> socket.socket:
@@ -141,8 +154,11 @@ async def running(settings: Settings, sockets: Sockets) -> AsyncIterator[Node]:
         tasks.keep(channels.run)
         context = Context(node, video, Search(node.log, settings), channels)
         app = site.build(context, health, lambda: sockets.websocket_port)
-        await stack.enter_async_context(_http(app, sockets.http, settings))
+        http = await stack.enter_async_context(_http(app, sockets.http, settings))
         await stack.enter_async_context(_websocket(server, node, health, sockets.websocket))
+        if settings.share_ports:
+            # The others answer for the port: whoever asks there must not meet one that stops.
+            stack.callback(http.stop_listening)
         yield node
 
 
@@ -257,14 +273,23 @@ def _start(stack: AsyncExitStack, node: Node, server: Server, tasks: Tasks, sett
 class _Uvicorn(uvicorn.Server):
     """uvicorn as a part of a process that has its own way with signals."""
 
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.servers = []
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Leave the signals alone."""
         yield
 
+    def stop_listening(self) -> None:
+        """Take no new connections. Those that are there are served on."""
+        for server in self.servers:
+            server.close()
+
 
 @asynccontextmanager
-async def _http(app: ASGIApp, listener: socket.socket, settings: Settings) -> AsyncIterator[None]:
+async def _http(app: ASGIApp, listener: socket.socket, settings: Settings) -> AsyncIterator[_Uvicorn]:
     config = uvicorn.Config(
         app,
         http="h11",
@@ -279,7 +304,7 @@ async def _http(app: ASGIApp, listener: socket.socket, settings: Settings) -> As
     server = _Uvicorn(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:
-        yield
+        yield server
     finally:
         server.should_exit = True
         await serving
@@ -296,7 +321,7 @@ async def _websocket(server: Server, node: Node, health: Health, listener: socke
     try:
         yield
     finally:
-        node.draining = health.draining = True
+        health.draining = True
         listening.close()
         await _wind_down(server, node)
 

@@ -66,7 +66,6 @@ class Node:
         self.typists = parts.typists
         self.reactions = parts.reactions
         self.heartbeat = Heartbeat(self._head_of, parts.settings)
-        self.draining = False
 
     def enter(self, connection: Connection, peer: Peer, feed: Feed, role: Role) -> None:
         """Let a connection follow a session, from the feed's head on."""

@@ -39,8 +39,8 @@ class Server:
         self._node.heartbeat.expect_hello(connection)
 
     def admit(self, connection: Connection) -> HTTPStatus:  # noqa: ARG002 - limits per address come here
-        """Refuse handshakes while draining, and above the limit."""
-        if self._node.draining or len(self.connections) > self._node.settings.max_connections:
+        """Refuse handshakes above the limit."""
+        if len(self.connections) > self._node.settings.max_connections:
             return HTTPStatus.SERVICE_UNAVAILABLE
         return HTTPStatus.SWITCHING_PROTOCOLS
 

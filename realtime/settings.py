@@ -203,6 +203,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     drain_timeout: Annotated[
         Seconds, about("Seconds to send connections away when told to stop; the rest goes all at once then.")
     ] = 20.0
+    roll_timeout: Annotated[
+        Seconds, about("Seconds that a worker has to get ready which is to replace another one.")
+    ] = 30.0
     shutdown_timeout: Annotated[Seconds, about("Seconds to finish after that what was begun.")] = 10.0
 
 

@@ -71,6 +71,9 @@ TIMERS: Final = Histogram(
 )
 HOSTS: Final = Gauge("stagewire_hosts", "Connections that host sessions.", multiprocess_mode="livesum")
 PARTITIONS: Final = Counter("stagewire_partitions", "Partitions of the log, added or dropped by this node.", ["change"])
+ROLLS: Final = Counter(
+    "stagewire_rolls", "Rounds in which the workers were replaced, done or stopped half-way.", ["outcome"]
+)
 REQUESTS: Final = Histogram("stagewire_http_request_seconds", "HTTP requests.", ["route", "status"], buckets=_FAST)
 LOOP_LAG: Final = Histogram("stagewire_loop_lag_seconds", "How late the event loop runs a timer.", buckets=_FAST)
 
@@ -81,5 +84,7 @@ for _close in Close:
     CLOSES.labels(str(int(_close)))
 for _outcome in ("applied", "duplicate", "stale", "ignored", "refused"):
     NOTICES.labels(_outcome)
+for _outcome in ("done", "stopped"):
+    ROLLS.labels(_outcome)
 for _change in ("added", "dropped"):
     PARTITIONS.labels(_change)
