@@ -131,18 +131,16 @@ class Log:
         rows = await self._postgres.rows(f"{_TOLD} AND seq > $2 ORDER BY seq LIMIT $3", session, seq, limit)
         return records(rows)
 
-    async def before(self, session: str, seq: int, limit: int) -> list[Record]:
-        """Give the last `limit` events below `seq`, ascending, as they are told again."""
-        rows = await self._postgres.rows(f"{_TOLD} AND seq < $2 ORDER BY seq DESC LIMIT $3", session, seq, limit)
-        return records(reversed(rows))
-
     async def after_in(self, session: str, epoch: str, seq: int, limit: int) -> list[Record]:
         """As `after`; but nothing where the log is of another epoch by now."""
         query = f"{_TOLD} AND seq > $2 AND {_IN_EPOCH} ORDER BY seq LIMIT $3"
         return records(await self._postgres.rows(query, session, seq, limit, epoch))
 
     async def before_in(self, session: str, epoch: str, seq: int, limit: int) -> list[Record]:
-        """As `before`; but nothing where the log is of another epoch by now."""
+        """Give the last `limit` events below `seq`, ascending, as they are told again.
+
+        Nothing where the log is of another epoch by now.
+        """
         query = f"{_TOLD} AND seq < $2 AND {_IN_EPOCH} ORDER BY seq DESC LIMIT $3"
         return records(reversed(await self._postgres.rows(query, session, seq, limit, epoch)))
 

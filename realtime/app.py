@@ -21,6 +21,7 @@ from persistence.log import Log, Record
 from persistence.positions import Positions
 from persistence.postgres import PoolSettings, Postgres
 from persistence.presence import Presence
+from persistence.reactions import ReactionTotals
 from persistence.redis import Redis, connect
 from persistence.sessions import Sessions
 from realtime.attendance import Attendance
@@ -39,16 +40,18 @@ from realtime.mailroom import HINTS, Mailroom
 from realtime.mentions import Mentions, Sources
 from realtime.node import Node, Parts
 from realtime.places import Places
+from realtime.reactions import Reactions
 from realtime.remains import Remains
-from realtime.retention import DAY_MS, Caretaker
+from realtime.retention import Caretaker
 from realtime.sampler import Sampler
 from realtime.search import Search
 from realtime.server import Server
-from realtime.settings import Settings
+from realtime.settings import DAY_MS, Settings
 from realtime.tasks import Tasks
 from realtime.telemetry.pool import Meter
 from realtime.timers import Timers
 from realtime.transport import Connection, parse_origins
+from realtime.typists import Typists
 from realtime.video import Video
 from realtime.writer import Publish, Writer
 from tokens.access import AccessSettings, SharedSecret
@@ -62,7 +65,7 @@ class ListenError(Exception):
 
 
 class Sockets(Struct, frozen=True):
-    """The listening sockets of a process."""
+    """The sockets of a process for its two ports."""
 
     websocket: socket.socket
     http: socket.socket
@@ -76,6 +79,17 @@ class Sockets(Struct, frozen=True):
     def http_port(self) -> int:
         """Give the side API's port."""
         return int(self.http.getsockname()[1])
+
+    def listen(self) -> "Sockets":
+        """Take connections from now on."""
+        self.websocket.listen(LISTEN_BACKLOG)
+        self.http.listen(LISTEN_BACKLOG)
+        return self
+
+    def close(self) -> None:
+        """Let go of them. What others have inherited is theirs."""
+        self.websocket.close()
+        self.http.close()
 
 
 def reserve(settings: Settings) -> Sockets:
@@ -96,10 +110,12 @@ def listen(settings: Settings) -> Sockets:
     Raises:
         ListenError
     """
-    sockets = reserve(settings)
-    sockets.websocket.listen(LISTEN_BACKLOG)
-    sockets.http.listen(LISTEN_BACKLOG)
-    return sockets
+    return reserve(settings).listen()
+
+
+def take_over(websocket: int, http: int) -> Sockets:
+    """Listen on sockets that were inherited, by their file descriptors."""
+    return Sockets(socket.socket(fileno=websocket), socket.socket(fileno=http)).listen()
 
 
 def _bind(host: str, port: int, shared: bool) -> socket.socket:
@@ -138,8 +154,11 @@ async def running(settings: Settings, sockets: Sockets) -> AsyncIterator[Node]:
         tasks.keep(channels.run)
         context = Context(node, video, Search(node.log, settings), channels)
         app = site.build(context, health, lambda: sockets.websocket_port)
-        await stack.enter_async_context(_http(app, sockets.http, settings))
+        http = await stack.enter_async_context(_http(app, sockets.http, settings))
         await stack.enter_async_context(_websocket(server, node, health, sockets.websocket))
+        if settings.share_ports:
+            # The others answer for the port: whoever asks there must not meet one that stops.
+            stack.callback(http.stop_listening)
         yield node
 
 
@@ -195,6 +214,8 @@ def _assemble(settings: Settings, postgres: Postgres, client: Redis, tasks: Task
         mail=mail,
         mailroom=mailroom,
         mentions=mentions,
+        typists=Typists(attendance, feeds, hub, settings),
+        reactions=Reactions(ReactionTotals(postgres, name), feeds, hub, settings),
     )
     timers = Timers(sessions, lifecycle, feeds, attendance, settings)
     return Node(parts), Video(sessions, lifecycle, settings), timers
@@ -240,6 +261,9 @@ def _start(stack: AsyncExitStack, node: Node, server: Server, tasks: Tasks, sett
         node.places.run,
         *node.mailroom.works(),
         node.mentions.run,
+        node.typists.run,
+        node.reactions.run,
+        node.reactions.save_always,
         Sampler(node, server.connections).run,
         Caretaker(storage, pool_settings(settings), settings).run,
     ):
@@ -249,14 +273,23 @@ def _start(stack: AsyncExitStack, node: Node, server: Server, tasks: Tasks, sett
 class _Uvicorn(uvicorn.Server):
     """uvicorn as a part of a process that has its own way with signals."""
 
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.servers = []
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Leave the signals alone."""
         yield
 
+    def stop_listening(self) -> None:
+        """Take no new connections. Those that are there are served on."""
+        for server in self.servers:
+            server.close()
+
 
 @asynccontextmanager
-async def _http(app: ASGIApp, listener: socket.socket, settings: Settings) -> AsyncIterator[None]:
+async def _http(app: ASGIApp, listener: socket.socket, settings: Settings) -> AsyncIterator[_Uvicorn]:
     config = uvicorn.Config(
         app,
         http="h11",
@@ -271,7 +304,7 @@ async def _http(app: ASGIApp, listener: socket.socket, settings: Settings) -> As
     server = _Uvicorn(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:
-        yield
+        yield server
     finally:
         server.should_exit = True
         await serving
@@ -288,7 +321,7 @@ async def _websocket(server: Server, node: Node, health: Health, listener: socke
     try:
         yield
     finally:
-        node.draining = health.draining = True
+        health.draining = True
         listening.close()
         await _wind_down(server, node)
 
@@ -303,6 +336,7 @@ async def _wind_down(server: Server, node: Node) -> None:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(within / 2):
                     await asyncio.gather(node.writer.drain(), node.mail.drain())
+            await node.reactions.drain()
             await node.attendance.write_all()
             await node.hosting.drain()
             await node.mentions.drain()

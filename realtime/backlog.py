@@ -15,6 +15,7 @@ import structlog
 from persistence.errors import StorageError
 from persistence.inbox import Inboxes, InboxHead, Page
 from persistence.inbox_streams import Change, InboxStreams
+from persistence.seldom import Seldom
 from realtime.domain.inbox import whole
 from realtime.settings import Settings
 from realtime.telemetry import metrics
@@ -23,7 +24,7 @@ from realtime.telemetry import metrics
 REST: Final = 5.0
 # Changes copied at a time.
 BATCH: Final = 256
-log = structlog.get_logger("inbox")
+seldom_log = Seldom(structlog.get_logger("inbox"))
 
 
 class Backlog:
@@ -45,7 +46,7 @@ class Backlog:
         try:
             heads = await self._inboxes.heads(list(after))
         except StorageError as exc:
-            log.warning("inboxes unknown", reason=str(exc))
+            seldom_log.warning("inboxes unknown", reason=str(exc))
             return await self._read_copies(after)
         pages = await self._match({member: (heads.get(member, InboxHead()), above) for member, above in after.items()})
         missing = {member: above for member, above in after.items() if member not in pages}
@@ -91,7 +92,7 @@ class Backlog:
         try:
             pages = await self._inboxes.pages(after, self._page)
         except StorageError as exc:
-            log.warning("inboxes unknown", reason=str(exc))
+            seldom_log.warning("inboxes unknown", reason=str(exc))
             return {}
         metrics.INBOX_READS.labels("postgres").inc(len(pages))
         for member, page in pages.items():
@@ -144,7 +145,7 @@ class Backlog:
 
     def _rest(self, exc: StorageError) -> None:
         self._rest_until = monotonic() + REST
-        log.warning("inboxes not copied", reason=str(exc))
+        seldom_log.warning("inboxes not copied", reason=str(exc))
 
     async def drain(self) -> None:
         """Wait until every change is copied that can be."""

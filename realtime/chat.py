@@ -6,7 +6,7 @@ here, and the database, whose clock alone counts, takes it off its own time.
 
 from collections.abc import Coroutine
 from functools import partial
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -21,11 +21,11 @@ from realtime.peer import Membership, Peer, membership_of
 from realtime.protocol import commands, replies
 from realtime.protocol.codes import Code, Refusal
 from realtime.protocol.events import ChangeBody, ChatBody, InboxKind, Kind, NoticeBody
-from realtime.protocol.text import clean
+from realtime.settings import DAY_MS
+from realtime.texts import clean_message
 from realtime.transport import Connection
 from realtime.writer import Answer, Pending
 
-DAY_MS: Final = 86_400_000
 # Nothing to reply: the answer comes from the writer.
 Later: TypeAlias = Coroutine[Any, Any, None] | None
 
@@ -47,14 +47,15 @@ class _Wish(msgspec.Struct, frozen=True):
 def send(node: Node, connection: Connection, peer: Peer, command: commands.ChatSend) -> Later:
     """Append a message."""
     _membership(peer, command)
-    body = ChatBody(text=_clean(node, command.text), reply_to=command.reply_to)
+    node.typists.end(command.session, peer.identity.user)
+    body = ChatBody(text=clean_message(command.text, node.settings), reply_to=command.reply_to)
     return _append(node, _wish(connection, peer, command, Kind.CHAT_POSTED, body, command.sent_at))
 
 
 def edit(node: Node, connection: Connection, peer: Peer, command: commands.ChatEdit) -> Later:
     """Append another text for a message."""
     membership = _membership(peer, command)
-    body = ChangeBody(seq=command.seq, text=_clean(node, command.text))
+    body = ChangeBody(seq=command.seq, text=clean_message(command.text, node.settings))
     return _change(node, membership, _wish(connection, peer, command, Kind.CHAT_EDITED, body, command.edited_at))
 
 
@@ -81,10 +82,6 @@ def _membership(peer: Peer, command: commands.Chat) -> Membership:
     # Whether the session is still open is for the log to say: it knows repeated commands, too.
     access.check_role(May.CHAT, membership.role)
     return membership
-
-
-def _clean(node: Node, text: str) -> str:
-    return clean(text, max_characters=node.settings.text_characters, max_bytes=node.settings.text_bytes)
 
 
 def _change(node: Node, membership: Membership, wish: _Wish) -> Later:

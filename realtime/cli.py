@@ -4,6 +4,8 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from time import time
 from typing import Final
@@ -11,7 +13,7 @@ from typing import Final
 from persistence.embedded import EmbeddedError
 from persistence.errors import StorageError
 from realtime import dev, workers
-from realtime.app import ListenError, access_settings, listen
+from realtime.app import ListenError, access_settings, listen, take_over
 from realtime.migrating import begin_anew, bring_up
 from realtime.run import run
 from realtime.settings import Settings, SettingsError, load, require_stores
@@ -45,8 +47,18 @@ def _serve(options: argparse.Namespace) -> None:
     logs.configure(settings.log_format, settings.log_level)
     if options.workers > 1:
         workers.supervise(settings, options.workers)
+    elif options.inherit:
+        websocket, http, news = options.inherit
+        run(settings, take_over(websocket, http), partial(_tell_ready, news))
     else:
         run(settings, listen(settings), lambda: None)
+
+
+def _tell_ready(news: int) -> None:
+    """Tell the parent of the workers that this one serves."""
+    with suppress(BrokenPipeError):  # it has given up waiting
+        os.write(news, b"\n")
+    os.close(news)
 
 
 def _migrate(_: argparse.Namespace) -> None:
@@ -95,6 +107,7 @@ def _parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("serve", help="serve on DATABASE_URL and REDIS_URL")
     command.add_argument("--workers", type=_positive, default=1, metavar="N", help="processes that share the ports")
+    command.add_argument("--inherit", type=_descriptors, help=argparse.SUPPRESS)
     command.set_defaults(run=_serve)
 
     command = commands.add_parser("token", help="mint an access token with the dev server's secret")
@@ -115,6 +128,11 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_folder(command: argparse.ArgumentParser) -> None:
     command.add_argument("--folder", type=Path, default=dev.FOLDER, help="the dev server's data (default: .stagewire)")
+
+
+def _descriptors(text: str) -> list[int]:
+    """Read the file descriptors that a worker inherits: the two sockets, and where to tell that it serves."""
+    return [int(part) for part in text.split(",", 2)]
 
 
 def _positive(text: str) -> int:

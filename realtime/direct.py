@@ -12,6 +12,7 @@ from realtime.peer import Peer
 from realtime.protocol import commands, replies
 from realtime.protocol.codes import Refusal
 from realtime.protocol.events import DirectBody, InboxKind
+from realtime.texts import clean_message
 from realtime.transport import Connection
 from realtime.writer import Answer, Pending
 
@@ -22,7 +23,7 @@ def send(
     """Put a message into another user's inbox."""
     hosts = {membership.feed.view.host for membership in peer.joined.values()}
     sure = access.may_open(peer.identity.role, peer.identity.user, command.user, hosts)
-    body = DirectBody(node.mail.clean(command.text))
+    body = DirectBody(clean_message(command.text, node.settings))
     wanted = entry(command.user, peer.identity.user, command.key, InboxKind.DIRECT, body)
     pending = Pending(wanted, partial(_settle, connection, command))
     if not sure:

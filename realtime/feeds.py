@@ -23,9 +23,7 @@ from persistence.seldom import Seldom
 from persistence.sessions import Sessions
 from realtime.feed import Feed
 from realtime.hub import Hub
-from realtime.protocol.codec import JSON
 from realtime.protocol.codes import Close, Code, Refusal
-from realtime.protocol.events import Push
 from realtime.settings import Settings
 from realtime.tasks import Tasks
 from realtime.telemetry import metrics
@@ -35,17 +33,19 @@ seldom_log = Seldom(log)
 
 
 class Hint(Struct, frozen=True, array_like=True):
-    """What one node tells the others of a session: events, a signal in JSON, that its audience changed.
+    """What one node tells the others of a session: events, that its audience changed, who types there, reactions.
 
-    `channel` says of viewers whether they are in the video channel.
+    Of those who type it says for how many milliseconds that counts. `channel` says of viewers whether they are in the
+    video channel.
     """
 
     node: str
     epoch: str = ""
     records: list[Record] = []
-    signal: bytes | None = None
     audience: bool = False
     channel: dict[str, bool] = {}
+    typing: dict[str, int] | None = None
+    reactions: dict[str, int] | None = None
 
 
 _encode = msgpack.Encoder().encode
@@ -55,8 +55,9 @@ _decode = msgpack.Decoder(Hint).decode
 class Feeds:
     """All feeds of this node.
 
-    `on_audience(session)` is called when another node's audience changed, and `on_channel(session, user, there)`
-    when a viewer has come to the session's video channel, or left it.
+    `on_audience(session)` is called when another node's audience changed, `on_channel(session, user, there)` when a
+    viewer has come to the session's video channel or left it, `on_typing(session, node, left)` when another node says
+    who types there, and `on_reactions(session, counts)` when it has counted some.
     """
 
     def __init__(self, node: str, log: Log, sessions: Sessions, hub: Hub, tasks: Tasks, settings: Settings) -> None:
@@ -77,6 +78,8 @@ class Feeds:
         self.hints: Hints
         self.on_audience: Callable[[str], None] = _ignore
         self.on_channel: Callable[[str, str, bool], None] = _ignore
+        self.on_typing: Callable[[str, str, dict[str, int]], None] = _ignore
+        self.on_reactions: Callable[[str, dict[str, int]], None] = _ignore
 
     def __iter__(self) -> Iterator[Feed]:
         return iter(list(self._feeds.values()))
@@ -174,12 +177,6 @@ class Feeds:
         self._offer(session, epoch, records)
         self.hints.publish(session, _encode(Hint(self._node, epoch, records)))
 
-    def signal(self, session: str, message: Push) -> None:
-        """Tell everyone in the session something that is not kept, on every node."""
-        document = JSON.encode(message)
-        self._hub.publish(session, (document,))
-        self.hints.publish(session, _encode(Hint(self._node, signal=document)))
-
     def announce_audience(self, session: str) -> None:
         """Tell the other nodes that this node's part of the audience changed."""
         self.hints.publish(session, _encode(Hint(self._node, audience=True)))
@@ -188,6 +185,14 @@ class Feeds:
         """Tell every node, this one too, of viewers whether they are in the session's video channel."""
         self._see_channel(session, there)
         self.hints.publish(session, _encode(Hint(self._node, channel=there)))
+
+    def announce_typing(self, session: str, left: dict[str, int]) -> None:
+        """Tell the other nodes who types on this one."""
+        self.hints.publish(session, _encode(Hint(self._node, typing=left)))
+
+    def announce_reactions(self, session: str, counts: dict[str, int]) -> None:
+        """Tell the other nodes how often each kind of reaction was sent on this one."""
+        self.hints.publish(session, _encode(Hint(self._node, reactions=counts)))
 
     def receive(self, session: str, payload: bytes) -> None:
         """Take a hint."""
@@ -200,11 +205,13 @@ class Feeds:
             return
         if hint.records:
             self._offer(session, hint.epoch, hint.records)
-        if hint.signal is not None:
-            self._hub.publish(session, (hint.signal,))
         if hint.audience:
             self.on_audience(session)
         self._see_channel(session, hint.channel)
+        if hint.typing is not None:
+            self.on_typing(session, hint.node, hint.typing)
+        if hint.reactions is not None:
+            self.on_reactions(session, hint.reactions)
 
     def _see_channel(self, session: str, there: dict[str, bool]) -> None:
         for user, is_there in there.items():

@@ -5,7 +5,7 @@ from secrets import token_hex
 from time import time, time_ns
 from typing import Any, Final, TypeAlias
 
-from realtime import chat, direct, running
+from realtime import chat, direct, quality, running, signals
 from realtime.domain import access
 from realtime.domain.access import May
 from realtime.domain.clock import better, from_hello, from_pong
@@ -17,7 +17,6 @@ from realtime.node import Node
 from realtime.peer import Peer, membership_of
 from realtime.protocol import commands, replies
 from realtime.protocol.codes import Close, Code, Refusal
-from realtime.protocol.events import TypingSignal
 from realtime.transport import Connection
 from tokens.access import AccessDenied, Reason, verify
 
@@ -65,6 +64,7 @@ def _pong(node: Node, connection: Connection, peer: Peer, command: commands.Pong
     # Its arrival was the sign of life; it also says that everything up to the ping has arrived.
     pinged = peer.pong()
     if pinged is not None:
+        quality.heard(connection, peer, pinged.at, node.settings)
         if command.now is not None:
             peer.offset = better(peer.offset, from_pong(pinged.at, command.now, connection.heard_ms))
         for session, position in pinged.heads.items():
@@ -86,13 +86,6 @@ def _history(node: Node, connection: Connection, peer: Peer, command: commands.H
     return page(node, connection.codec, membership.feed, command)
 
 
-def _typing(node: Node, connection: Connection, peer: Peer, command: commands.Typing) -> Outcome:  # noqa: ARG001
-    membership = membership_of(peer, command.session)
-    access.check(May.CHAT, membership.role, State(membership.feed.view.state))
-    node.feeds.signal(command.session, TypingSignal(session=command.session, by=peer.identity.user, on=command.on))
-    return replies.Ack(re=command.id)
-
-
 async def _create(node: Node, connection: Connection, peer: Peer, command: commands.SessionCreate) -> replies.Reply:  # noqa: ARG001
     session = await node.lifecycle.create(peer.identity, command.title, command.key)
     return replies.Created(re=command.id, session=view_of(session))
@@ -107,7 +100,8 @@ HANDLERS: Final[dict[type[commands.Command], Handler]] = {
     commands.ChatEdit: chat.edit,
     commands.ChatDelete: chat.delete,
     commands.History: _history,
-    commands.Typing: _typing,
+    commands.Typing: signals.typing,
+    commands.React: signals.react,
     commands.SessionCreate: _create,
     commands.SessionStart: running.move,
     commands.SessionPause: running.move,

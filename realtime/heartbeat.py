@@ -1,14 +1,17 @@
 """One wheel for all connections: it pings them, finds the silent, and sends away who never says hello.
 
-A connection sits on one of `SPOKES` spokes and is pinged when its spoke comes up, once per heartbeat.
+A connection sits on one of `SPOKES` spokes and is pinged when its spoke comes up, once per heartbeat. The first time
+is soon after its hello, so that it learns early how good it is.
 Those of a spoke who follow the same sessions share one encoded ping.
 """
 
 import asyncio
 from collections.abc import Callable
+from math import ceil
 from time import time_ns
 from typing import Final
 
+from realtime import quality
 from realtime.peer import Pinged
 from realtime.protocol.codec import Codec, Format
 from realtime.protocol.codes import Close
@@ -34,15 +37,17 @@ class Heartbeat:
         # In the order of their arrival, so the first is always the one whose time is up first.
         self._strangers: dict[Connection, float] = {}
         self._turn = 0
+        # An answer is missed so many steps after its ping; at the latest before the next one goes out.
+        self._patience = min(ceil(settings.pong_timeout * SPOKES / settings.heartbeat), SPOKES - 1)
 
     def expect_hello(self, connection: Connection) -> None:
         """Give a new connection its time to say hello."""
         self._strangers[connection] = connection.opened_at + self._settings.hello_timeout
 
     def add(self, connection: Connection) -> None:
-        """Keep an identified connection alive. It is pinged a full heartbeat from now."""
+        """Keep an identified connection alive. It is pinged with the next step but one, and then each heartbeat."""
         self._strangers.pop(connection, None)
-        spoke = self._spokes[(self._turn - 1) % SPOKES]
+        spoke = self._spokes[(self._turn + 1) % SPOKES]
         spoke.add(connection)
         self._spoke_of[connection] = spoke
 
@@ -65,8 +70,14 @@ class Heartbeat:
             # Who is behind is not listened to, and watched by the hub.
             if not connection.behind:
                 connection.close(Close.HEARTBEAT_LOST, "no sign of life")
+        self._miss(self._spokes[(self._turn - self._patience) % SPOKES])
         self._ping(self._spokes[self._turn])
         self._turn = (self._turn + 1) % SPOKES
+
+    def _miss(self, spoke: set[Connection]) -> None:
+        for connection in spoke:
+            if connection.peer.silent:
+                quality.missed(connection, connection.peer)
 
     def _send_strangers_away(self, now: float) -> None:
         late = []

@@ -12,8 +12,8 @@ from persistence.log import Appended, Entry
 from realtime.mailroom import Mailroom
 from realtime.protocol.codes import Refusal
 from realtime.protocol.events import InboxKind, NoticeBody
-from realtime.protocol.text import clean
 from realtime.settings import Settings
+from realtime.texts import clean_message
 from realtime.writer import Answer, Pending, Writer
 
 log = structlog.get_logger("mail")
@@ -55,7 +55,7 @@ class Mail:
         Raises:
             Refusal: `bad_request` or `too_large` for the text, `conflict` for the key; `unavailable`.
         """
-        cleaned = self.clean(text)
+        cleaned = clean_message(text, self._settings)
         return await self.append(entry(user, by, key, InboxKind.NOTICE, NoticeBody(cleaned, session)))
 
     def tell(self, entry: Entry) -> None:
@@ -64,14 +64,6 @@ class Mail:
             self.submit(Pending(entry, _unheard))
         except Refusal as exc:
             log.warning("notice lost", user=entry.session, reason=exc.message)
-
-    def clean(self, text: str) -> str:
-        """Give a text as it will be stored.
-
-        Raises:
-            Refusal: `bad_request` or `too_large`.
-        """
-        return clean(text, max_characters=self._settings.text_characters, max_bytes=self._settings.text_bytes)
 
     async def wrote(self, user: str, sender: str) -> bool:
         """Tell whether the sender has written to the user, as far back as inboxes reach.

@@ -24,7 +24,7 @@ from persistence.seldom import Seldom
 from realtime.backlog import Backlog
 from realtime.domain.inbox import NOTHING, follows, serves, share
 from realtime.protocol.events import Inbox, InboxEntry
-from realtime.settings import Settings
+from realtime.settings import DAY_MS, Settings
 from realtime.tasks import Tasks
 from realtime.telemetry import metrics
 from realtime.transport import Connection
@@ -36,7 +36,6 @@ BATCH: Final = 128
 # Seconds from one sweep to the next, and about how many entries are deleted at a time.
 SWEEP_SECONDS: Final = 600.0
 SWEEP_ENTRIES: Final = 5000
-DAY_MS: Final = 86_400_000
 log = structlog.get_logger("inbox")
 seldom_log = Seldom(log)
 
@@ -139,7 +138,7 @@ class Mailroom:
         try:
             hint = _decode(payload)
         except DecodeError:
-            log.warning("hint not understood", session=HINTS)
+            seldom_log.warning("hint not understood", session=HINTS)
             return
         if hint.node != self._node:
             self._offer(hint.user, hint.epoch, hint.records)

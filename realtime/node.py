@@ -18,8 +18,10 @@ from realtime.peer import Membership, Peer
 from realtime.places import Places
 from realtime.protocol.codes import Code, Refusal
 from realtime.protocol.types import Position
+from realtime.reactions import Reactions
 from realtime.settings import Settings
 from realtime.transport import Connection
+from realtime.typists import Typists
 from realtime.writer import Writer
 from tokens.access import AccessSettings
 
@@ -40,6 +42,8 @@ class Parts(Struct, frozen=True, kw_only=True):
     mail: Mail
     mailroom: Mailroom
     mentions: Mentions
+    typists: Typists
+    reactions: Reactions
 
 
 class Node:
@@ -59,8 +63,9 @@ class Node:
         self.mail = parts.mail
         self.mailroom = parts.mailroom
         self.mentions = parts.mentions
+        self.typists = parts.typists
+        self.reactions = parts.reactions
         self.heartbeat = Heartbeat(self._head_of, parts.settings)
-        self.draining = False
 
     def enter(self, connection: Connection, peer: Peer, feed: Feed, role: Role) -> None:
         """Let a connection follow a session, from the feed's head on."""
@@ -87,6 +92,7 @@ class Node:
             # How far the user has got by now is not known; that the user was there until now, is.
             self.places.confirm(session, peer.identity.user, Position(feed.epoch, 0), connection.last_heard)
         self.hub.detach(session, connection)
+        self.typists.end(session, peer.identity.user, peer.connection_id)
         if not peer.identity.synthetic:
             self.attendance.leave(session, peer.identity.user)
 

@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from realtime.domain.access import Role
 from realtime.domain.clock import Absence, Offset
+from realtime.domain.quality import Measured
 from realtime.feed import Feed
 from realtime.protocol.codes import Code, Refusal
 from realtime.protocol.types import Position
@@ -31,7 +32,7 @@ class Peer:
 
     __slots__ = (
         "_pinged", "_unanswered", "absences", "client", "connection_id", "device", "identity", "joined", "offset",
-        "since",
+        "quality", "since",
     )  # fmt: skip
 
     def __init__(
@@ -46,6 +47,8 @@ class Peer:
         self.offset: Offset | None = None
         self.absences: dict[str, Absence] = {}
         self.joined: dict[str, Membership] = {}
+        # What the client was last told of its connection.
+        self.quality: Measured | None = None
         self._pinged: Pinged | None = None
         self._unanswered = 0
 
@@ -66,6 +69,11 @@ class Peer:
             return None
         self._pinged = None
         return pinged
+
+    @property
+    def silent(self) -> bool:
+        """Tell whether a heartbeat awaits its answer."""
+        return self._unanswered > 0
 
     def was_away(self, written_at: int | None) -> bool:
         """Tell whether something was written before this connection, by the client's own account."""

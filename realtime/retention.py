@@ -17,10 +17,9 @@ from persistence.errors import Unavailable
 from persistence.log import Log
 from persistence.postgres import PoolSettings, Postgres
 from persistence.retention import Retention
-from realtime.settings import Settings
+from realtime.settings import DAY_MS, Settings
 from realtime.telemetry import metrics
 
-DAY_MS: Final = 86_400_000
 HOUR_MS: Final = 3_600_000
 # Rows deleted at a time.
 SWEEP_ROWS: Final = 5000

@@ -7,6 +7,7 @@ from typing import Final
 
 import structlog
 
+from realtime import quality
 from realtime.answers import answer, refusal_for, refuse, refuse_unread
 from realtime.handlers import HANDLERS, Later, close_for, identify, welcome
 from realtime.node import Node
@@ -38,8 +39,8 @@ class Server:
         self._node.heartbeat.expect_hello(connection)
 
     def admit(self, connection: Connection) -> HTTPStatus:  # noqa: ARG002 - limits per address come here
-        """Refuse handshakes while draining, and above the limit."""
-        if self._node.draining or len(self.connections) > self._node.settings.max_connections:
+        """Refuse handshakes above the limit."""
+        if len(self.connections) > self._node.settings.max_connections:
             return HTTPStatus.SERVICE_UNAVAILABLE
         return HTTPStatus.SWITCHING_PROTOCOLS
 
@@ -85,6 +86,9 @@ class Server:
     def fall_behind(self, connection: Connection) -> None:
         """Have the hub watch a slow reader."""
         self._node.hub.fall_behind(connection)
+        # What it has asked for itself is no sign of a slow network.
+        if connection.peer is not None and not connection.allowance:
+            quality.missed(connection, connection.peer)
 
     def catch_up(self, connection: Connection) -> None:
         """Have the hub watch it no more."""

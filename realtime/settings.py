@@ -12,6 +12,9 @@ UNPREFIXED: Final = {"database_url": "DATABASE_URL", "redis_url": "REDIS_URL"}
 # Not even a wrong one is shown: it may be the right one with a slip.
 SECRETS: Final = frozenset(["jwt_secret", "agora_certificate", "agora_webhook_secret"])
 
+# Milliseconds of what settings count in days.
+DAY_MS: Final = 86_400_000
+
 # RFC 7518, section 3.2: a key of HS256 is no shorter than its hash.
 MIN_SECRET: Final = 32
 
@@ -77,6 +80,13 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     hello_timeout: Annotated[Seconds, about("Seconds from the connection to a good `hello`.")] = 5.0
     heartbeat: Annotated[Seconds, about("Seconds between heartbeats to a connection.")] = 20.0
+    quality_good_ms: Annotated[
+        Milliseconds, about("Milliseconds of a heartbeat's round trip up to which a connection is good.")
+    ] = 150
+    quality_fair_ms: Annotated[Milliseconds, about("The same up to which it is fair; beyond, it is poor.")] = 400
+    pong_timeout: Annotated[
+        Seconds, about("Seconds after which a connection is poor that has not answered a heartbeat.")
+    ] = 5.0
     silence: Annotated[Seconds, about("Seconds without a sign of life after which a connection is lost.")] = 30.0
     close_timeout: Annotated[Seconds, about("Seconds that a peer has to answer a close.")] = 5.0
     max_frame: Annotated[int, Meta(ge=1024, le=1 << 20), about("Bytes of a client's message at most.")] = 16_384
@@ -135,6 +145,20 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     lease_ms: Annotated[Milliseconds, about("Milliseconds for which a node's part of an audience counts.")] = 12_000
     lease_beat_ms: Annotated[Milliseconds, about("Milliseconds between renewals of the leases.")] = 3000
     audience_ms: Annotated[Milliseconds, about("Milliseconds between audience signals of one session.")] = 1000
+    audience_list: Annotated[Count, about("Users of a session up to which it is told who is there, and who types.")] = (
+        100
+    )
+    typing_ms: Annotated[Milliseconds, about("Milliseconds between typing signals of one session.")] = 1000
+    typing_timeout: Annotated[Seconds, about("Seconds for which a user counts as typing who said so.")] = 5.0
+
+    reactions_ms: Annotated[Milliseconds, about("Milliseconds between bursts of reactions of one session.")] = 500
+    reaction_kinds: Annotated[Count, about("Kinds of reaction that a session may have at a time.")] = 32
+    reactions_save_ms: Annotated[
+        Milliseconds, about("Milliseconds between writes of the counted reactions to Postgres.")
+    ] = 2000
+    reaction_backlog: Annotated[
+        Count, about("Kinds of reaction, over all sessions, of which counts may wait to be written to Postgres.")
+    ] = 10_000
 
     inbox_entries: Annotated[
         Count, about("Entries of a user's inbox that wait to be acknowledged; the oldest give way.")
@@ -179,6 +203,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     drain_timeout: Annotated[
         Seconds, about("Seconds to send connections away when told to stop; the rest goes all at once then.")
     ] = 20.0
+    roll_timeout: Annotated[
+        Seconds, about("Seconds that a worker has to get ready which is to replace another one.")
+    ] = 30.0
     shutdown_timeout: Annotated[Seconds, about("Seconds to finish after that what was begun.")] = 10.0
 
 
@@ -218,6 +245,8 @@ def _check(values: dict[str, Any]) -> Settings:
         raise SettingsError(f"STAGEWIRE_JWT_SECRET must have {MIN_SECRET} bytes or more")
     if settings.silence <= settings.heartbeat:
         raise SettingsError("STAGEWIRE_SILENCE must be longer than STAGEWIRE_HEARTBEAT")
+    if settings.quality_fair_ms < settings.quality_good_ms:
+        raise SettingsError("STAGEWIRE_QUALITY_FAIR_MS must not be less than STAGEWIRE_QUALITY_GOOD_MS")
     if settings.linger <= 2 * settings.database_timeout:
         raise SettingsError("STAGEWIRE_LINGER must be longer than twice STAGEWIRE_DATABASE_TIMEOUT")
     if settings.replay_limit > settings.ring_events:

@@ -7,10 +7,9 @@ from typing import Any, Final, TypeVar
 import structlog
 
 from persistence.errors import StorageError
+from persistence.tasks import end
 from realtime.protocol.codes import Refusal
 
-# Seconds that a cancelled task has to end before it is cancelled again.
-AGAIN: Final = 0.1
 # Seconds until something begins again that was to go on for ever.
 PAUSE: Final = 1.0
 T = TypeVar("T")
@@ -36,12 +35,9 @@ class Tasks:
 
     async def stop(self) -> None:
         """Cancel all and wait until they are gone."""
-        while self._running:
-            # Again and again: before Python 3.12 `wait_for`, which the drivers use, may swallow a
-            # cancellation (python/cpython#86296).
-            for task in self._running:
-                task.cancel()
-            await asyncio.wait(self._running, timeout=AGAIN)
+        # A task that ends may start another.
+        while running := [task for task in self._running if not task.done()]:
+            await end(running)
 
     def _done(self, task: asyncio.Task[Any]) -> None:
         self._running.discard(task)

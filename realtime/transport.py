@@ -170,6 +170,11 @@ class Connection(asyncio.Protocol):
         return self._core.state is State.OPEN and not self._lost
 
     @property
+    def arriving(self) -> bool:
+        """Tell whether its handshake is still to come."""
+        return self._core.state is State.CONNECTING and not self._lost
+
+    @property
     def behind(self) -> bool:
         """Tell whether the peer reads slower than we write. Nothing that it says is read meanwhile."""
         return self._behind

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
-from realtime.protocol.types import CommandId, Millis, Position, Seq, SessionId, UserId
+from realtime.protocol.types import CommandId, Millis, Position, ReactionKind, Seq, SessionId, UserId
 
 MAX_PAGE = 200
 # Far above what any identity provider issues, far below what would be worth parsing.
@@ -99,6 +99,12 @@ class Typing(SessionCommand, tag="typing", frozen=True, kw_only=True):
     on: bool
 
 
+class React(SessionCommand, tag="react", frozen=True, kw_only=True):
+    """Say how one likes it. Only how often each kind was sent is told on."""
+
+    kind: ReactionKind
+
+
 class SessionCreate(Command, tag="session.create", frozen=True, kw_only=True):
     """Create a scheduled session. The same `key` again gets the first session again."""
 
@@ -152,7 +158,7 @@ class InboxAck(Command, tag="inbox.ack", frozen=True, kw_only=True):
 Hosting = SessionStart | SessionPause | SessionResume | SessionEnd | SessionTakeover
 Chat = ChatSend | ChatEdit | ChatDelete
 Direct = DirectSend | InboxAck
-AnyCommand = Hello | Pong | Join | Leave | Chat | History | Typing | SessionCreate | Hosting | Direct
+AnyCommand = Hello | Pong | Join | Leave | Chat | History | Typing | React | SessionCreate | Hosting | Direct
 
 
 def type_of(command: Command) -> str:

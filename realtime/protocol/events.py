@@ -104,12 +104,20 @@ class Audience(Struct, frozen=True):
 
 
 class TypingSignal(Push, tag="signal", omit_defaults=False, frozen=True, kw_only=True):
-    """A user has begun or stopped to type. Not kept."""
+    """Who types: some of the users, and how many there are. Not kept."""
 
     session: SessionId
     kind: str = "typing"
-    by: str
-    on: bool
+    users: tuple[str, ...]
+    count: int
+
+
+class ReactionsSignal(Push, tag="signal", omit_defaults=False, frozen=True, kw_only=True):
+    """How often each kind of reaction was sent since the signal before. Not kept."""
+
+    session: SessionId
+    kind: str = "reactions"
+    counts: dict[str, int]
 
 
 class AudienceSignal(Push, tag="signal", omit_defaults=False, frozen=True, kw_only=True):
@@ -118,6 +126,13 @@ class AudienceSignal(Push, tag="signal", omit_defaults=False, frozen=True, kw_on
     session: SessionId
     kind: str = "audience"
     audience: Audience
+
+
+class QualityPush(Push, tag="quality", frozen=True, kw_only=True):
+    """How good this connection is, and the round trip of its last heartbeat, where one was answered."""
+
+    rtt_ms: int | None = None
+    quality: str
 
 
 class Drain(Push, tag="drain", omit_defaults=False, frozen=True, kw_only=True):

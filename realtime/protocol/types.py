@@ -8,6 +8,7 @@ from msgspec import Meta, Struct
 MAX_INTEGER = 2**53 - 1
 UUID_TEXT = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 # What follows the `$` keeps a line feed out, which it alone would let pass in Python.
+KIND_TEXT = r"^[a-z0-9_-]{1,32}$(?!\n)"
 USER_TEXT = r"^[A-Za-z0-9_-]{1,64}$(?!\n)"
 
 CommandId = Annotated[int, Meta(ge=0, le=MAX_INTEGER, description="Chosen by the client; echoed as `re`.")]
@@ -15,6 +16,7 @@ Seq = Annotated[int, Meta(ge=0, le=MAX_INTEGER, description="An event's place in
 Millis = Annotated[int, Meta(ge=0, le=MAX_INTEGER, description="Milliseconds since the epoch, UTC.")]
 # The length, because `$` lets a line feed follow.
 SessionId = Annotated[str, Meta(pattern=UUID_TEXT, max_length=36, description="A session's id, as the server gave it.")]
+ReactionKind = Annotated[str, Meta(pattern=KIND_TEXT, description="A kind of reaction, named by the app.")]
 UserId = Annotated[str, Meta(pattern=USER_TEXT, description="A user: the `sub` of the token.")]
 Epoch = Annotated[str, Meta(min_length=1, max_length=64, description="Names one life of a session's log.")]
 

@@ -12,6 +12,7 @@ from realtime.protocol.codes import Close, Code
 disable_created_metrics()  # type: ignore[no-untyped-call] # prometheus-client leaves it untyped
 
 _FAST: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+_ROUND_TRIPS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.4, 0.7, 1.0, 2.5, 5.0, 10.0)
 _SIZES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 CONNECTIONS: Final = Gauge("stagewire_connections", "Open connections.", ["format"], multiprocess_mode="livesum")
@@ -40,6 +41,7 @@ DELIVERIES: Final = Counter("stagewire_deliveries", "Events and signals written 
 BYTES_OUT: Final = Counter("stagewire_sent_bytes", "Bytes of events and signals written to connections.")
 BYTES_IN: Final = Counter("stagewire_received_bytes", "Bytes received from connections.")
 
+RTT: Final = Histogram("stagewire_rtt_seconds", "Round trips of heartbeats.", buckets=_ROUND_TRIPS)
 HINTS: Final = Counter("stagewire_hints", "Hints, sent, received or dropped.", ["direction"])
 HINTS_LOST: Final = Counter("stagewire_hints_lost_events", "Events that no hint brought, read from Postgres instead.")
 HOLES: Final = Counter("stagewire_holes", "Holes in a log's hints, by how they closed.", ["healed_by"])
@@ -50,6 +52,8 @@ INBOX_READS: Final = Counter("stagewire_inbox_reads", "Pages of inboxes read, by
 INBOX_REBUILT: Final = Counter("stagewire_inbox_rebuilt", "Copies of inboxes written anew from Postgres.")
 INBOX_HEALED: Final = Counter("stagewire_inbox_healed", "Changes of inboxes that no hint brought, found in Postgres.")
 MENTIONS_LOST: Final = Counter("stagewire_mentions_lost", "Messages that were never searched for mentions.")
+REACTIONS: Final = Counter("stagewire_reactions", "Reactions counted by this node.")
+REACTIONS_LOST: Final = Counter("stagewire_reactions_lost", "Reactions that will be missing in the totals.")
 TOKENS: Final = Histogram("stagewire_agora_token_seconds", "To issue an Agora token.", buckets=_FAST)
 NOTICES: Final = Counter("stagewire_agora_notices", "Notices from Agora, by what became of them.", ["outcome"])
 POOL_WAIT: Final = Histogram("stagewire_postgres_pool_wait_seconds", "Waiting for a connection.", buckets=_FAST)
@@ -67,6 +71,9 @@ TIMERS: Final = Histogram(
 )
 HOSTS: Final = Gauge("stagewire_hosts", "Connections that host sessions.", multiprocess_mode="livesum")
 PARTITIONS: Final = Counter("stagewire_partitions", "Partitions of the log, added or dropped by this node.", ["change"])
+ROLLS: Final = Counter(
+    "stagewire_rolls", "Rounds in which the workers were replaced, done or stopped half-way.", ["outcome"]
+)
 REQUESTS: Final = Histogram("stagewire_http_request_seconds", "HTTP requests.", ["route", "status"], buckets=_FAST)
 LOOP_LAG: Final = Histogram("stagewire_loop_lag_seconds", "How late the event loop runs a timer.", buckets=_FAST)
 
@@ -77,5 +84,7 @@ for _close in Close:
     CLOSES.labels(str(int(_close)))
 for _outcome in ("applied", "duplicate", "stale", "ignored", "refused"):
     NOTICES.labels(_outcome)
+for _outcome in ("done", "stopped"):
+    ROLLS.labels(_outcome)
 for _change in ("added", "dropped"):
     PARTITIONS.labels(_change)

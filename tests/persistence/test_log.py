@@ -188,7 +188,8 @@ async def test_reading_backwards(
 ) -> None:
     log = Log(postgres)
     await log.append([chat(session) for _ in range(5)])
-    assert [record.seq for record in await log.before(session, before, limit)] == expected
+    epoch = (await log.heads([session]))[session].epoch
+    assert [record.seq for record in await log.before_in(session, epoch, before, limit)] == expected
 
 
 async def test_reading_in_one_life_of_the_log(postgres: Postgres, session: str) -> None:
@@ -196,7 +197,7 @@ async def test_reading_in_one_life_of_the_log(postgres: Postgres, session: str) 
     await log.append([chat(session) for _ in range(5)])
     epoch = (await log.heads([session]))[session].epoch
     assert await log.after_in(session, epoch, 2, 3) == await log.after(session, 2, 3) != []
-    assert await log.before_in(session, epoch, 5, 3) == await log.before(session, 5, 3) != []
+    assert await log.before_in(session, epoch, 5, 3) == await log.after(session, 1, 3) != []
     await postgres.rows("UPDATE log_heads SET epoch = 'another' WHERE session = $1", session)
     assert await log.after_in(session, epoch, 2, 3) == []
     assert await log.before_in(session, epoch, 5, 3) == []

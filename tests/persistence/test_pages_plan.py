@@ -151,11 +151,10 @@ READS: dict[str, Read] = {
     "after the beginning": lambda log, session: log.after(session, 0, 200),
     "after the middle": lambda log, session: log.after(session, MIDDLE, 200),
     "after almost all": lambda log, session: log.after(session, LONGEST - 200, 200),
-    "before the end": lambda log, session: log.before(session, LONGEST + 1, 200),
-    "before the middle": lambda log, session: log.before(session, MIDDLE, 200),
-    "before almost all": lambda log, session: log.before(session, 201, 200),
+    "before the end": lambda log, session: log.before_in(session, EPOCH, LONGEST + 1, 200),
+    "before the middle": lambda log, session: log.before_in(session, EPOCH, MIDDLE, 200),
+    "before almost all": lambda log, session: log.before_in(session, EPOCH, 201, 200),
     "after, in an epoch": lambda log, session: log.after_in(session, EPOCH, MIDDLE, 200),
-    "before, in an epoch": lambda log, session: log.before_in(session, EPOCH, MIDDLE, 200),
 }
 
 

@@ -71,7 +71,7 @@ async def test_hints_and_counts_cross_nodes(migrated: str, deployment: Deploymen
                 for n in range(5):
                     assert await say(bob, eve, session, f"{n}") < 2
                 await bob.ask("typing", session=session, on=True)
-                await eve.until(kind="typing", by="bob")
+                await eve.until(kind="typing", users=["bob"], count=1)
             assert (await nodes[1].request("GET", "/readyz")).status_code == 200
 
 

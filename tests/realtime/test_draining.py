@@ -12,6 +12,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from realtime.protocol.codes import Close
+from tests.realtime.test_transport import raw, read_close, request
 from tests.support.nodes import Client, RunningNode, serving
 
 MANY = 40
@@ -111,3 +112,22 @@ async def test_nobody_new_is_let_in_meanwhile(migrated: str, redis_url: str) -> 
             ready = await node.request("GET", "/readyz")
             assert (ready.status_code, ready.json()["checks"]["draining"]) == (503, "yes")
             await stopping
+
+
+async def test_who_was_accepted_just_before_may_shake_hands_and_is_sent_on(migrated: str, redis_url: str) -> None:
+    async with AsyncExitStack() as stack, AsyncExitStack() as sockets:
+        node = await stack.enter_async_context(serving(migrated, redis_url, drain_timeout=5.0))
+        early, late, silent = [await sockets.enter_async_context(raw(node)) for _ in range(3)]
+        early[1].write(request())
+        while len(node.node.heartbeat._strangers) < 3:  # noqa: ASYNC110 - nobody tells that a socket was accepted
+            await asyncio.sleep(0.01)
+        began = time.monotonic()
+        stopping = asyncio.create_task(stack.aclose())
+        await asyncio.sleep(0.1)
+        late[1].write(request())
+        for reader, _ in (late, early):
+            assert await read_close(reader) == Close.DRAIN
+        # Who never says anything holds nothing up.
+        assert await silent[0].read() == b""
+        assert time.monotonic() - began < 2
+        await stopping

@@ -43,14 +43,14 @@ async def test_a_signal_is_published_as_json() -> None:
     async with linked(hub, QUICK, J, M) as links:
         for link in links:
             link.join(hub, "s")
-        hub.signal("s", TypingSignal(session="s", by="alice", on=True))
+        hub.signal("s", TypingSignal(session="s", users=("alice",), count=1))
         for link in links:
             assert await link.receive() == {
                 "type": "signal",
                 "session": "s",
                 "kind": "typing",
-                "by": "alice",
-                "on": True,
+                "users": ["alice"],
+                "count": 1,
             }
 
 

@@ -11,8 +11,8 @@ from persistence.postgres import PoolSettings
 from persistence.retention import Retention
 from realtime import migrating
 from realtime.protocol.codes import Close
-from realtime.retention import DAY_MS, Caretaker
-from realtime.settings import Settings
+from realtime.retention import Caretaker
+from realtime.settings import DAY_MS, Settings
 from tests.persistence.conftest import opened
 from tests.persistence.test_retention import World, now_ms
 from tests.support.databases import fresh_database, query

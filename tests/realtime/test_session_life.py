@@ -172,17 +172,6 @@ async def test_history_comes_in_pages(node: RunningNode) -> None:
         assert (await bob.ask("history", session=session, before=2, after=2))["code"] == "bad_request"
 
 
-async def test_typing_is_told_and_not_kept(node: RunningNode) -> None:
-    session = await node.session()
-    async with node.client("bob") as bob, node.client("eve") as eve:
-        await bob.join(session)
-        await eve.join(session)
-        await bob.ask("typing", session=session, on=True)
-        signal = await eve.until(kind="typing")
-        assert signal == {"type": "signal", "session": session, "kind": "typing", "by": "bob", "on": True}
-        assert (await eve.ask("history", session=session, after=2))["events"] == []
-
-
 async def test_who_leaves_receives_nothing_more(node: RunningNode) -> None:
     session = await node.session()
     async with node.client("bob") as bob, node.client("eve") as eve:

@@ -125,6 +125,7 @@ def test_overrides_win() -> None:
         ({"STAGEWIRE_AGORA_APP_ID": "a" * 32}, "together"),
         ({"STAGEWIRE_AGORA_CERTIFICATE": "a" * 32}, "together"),
         ({"STAGEWIRE_SILENCE": "20"}, "SILENCE must be longer"),
+        ({"STAGEWIRE_QUALITY_FAIR_MS": "149"}, "FAIR_MS must not be less"),
         ({"STAGEWIRE_HEARTBEAT": "30"}, "SILENCE must be longer"),
         ({"STAGEWIRE_LEASE_MS": "5999"}, "at least twice"),
         ({"STAGEWIRE_LINGER": "8"}, "LINGER must be longer"),

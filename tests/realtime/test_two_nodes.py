@@ -72,7 +72,7 @@ async def test_typing_reaches_the_other_node(pair: Pair) -> None:
         await bob.join(session)
         await eve.join(session)
         await bob.ask("typing", session=session, on=True)
-        await eve.until(kind="typing", by="bob")
+        await eve.until(kind="typing", users=["bob"], count=1)
 
 
 async def test_a_lost_hint_is_noticed_and_healed(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -91,7 +91,7 @@ class Client:
         self._binary = binary
         self._ids = itertools.count(1)
 
-    async def send(self, kind: str, **fields: Any) -> None:
+    async def send(self, kind: str, /, **fields: Any) -> None:
         """Send a command."""
         codec = msgspec.msgpack if self._binary else msgspec.json
         encoded = codec.encode({"type": kind, **fields})
@@ -108,7 +108,7 @@ class Client:
             self.pushes.append(message)
         return message
 
-    async def ask(self, kind: str, **fields: Any) -> Message:
+    async def ask(self, kind: str, /, **fields: Any) -> Message:
         """Send a command and give its reply; pushes that come before are kept."""
         wanted = next(self._ids)
         await self.send(kind, id=wanted, **fields)

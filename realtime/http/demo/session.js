@@ -8,7 +8,9 @@ import { Lost, Refused } from "./wire.js";
 
 const PAGE = 50;
 const LARGEST_PAGE = 200;
-const TYPING_MS = 6000;
+// Whoever goes on typing is told again within half of that.
+const TYPING_MS = 10_000;
+const NOBODY = { users: [], count: 0 };
 // Worth another try with the same key; any other refusal is an answer.
 const PASSING = new Set(["unavailable", "rate_limited"]);
 
@@ -28,7 +30,8 @@ export class Session extends EventTarget {
   #connection;
   #user;
   #timeline;
-  #typists = new Map();
+  #typists = NOBODY;
+  #fading;
   #healing = false;
   #refusals = 0;
   #timers = new Set();
@@ -47,16 +50,16 @@ export class Session extends EventTarget {
     return this.#timeline;
   }
 
-  /** The others who are typing. */
+  /** The others who are typing: some by name in `users`, all in `count`. */
   get typists() {
-    return [...this.#typists.keys()];
+    return this.#typists;
   }
 
   /** Lets go of the connection. */
   close() {
     this.#connection.removeEventListener("state", this.#onState);
     this.#connection.removeEventListener("push", this.#onPush);
-    for (const timer of [...this.#timers, ...this.#typists.values()]) clearTimeout(timer);
+    for (const timer of [...this.#timers, this.#fading]) clearTimeout(timer);
   }
 
   /** Writes a message; it is sent as soon as the session is joined. False where too many wait already. */
@@ -146,10 +149,7 @@ export class Session extends EventTarget {
 
   #merge(events) {
     const next = this.#timeline.merge(events);
-    for (const event of next) {
-      this.view = advance(this.view, event);
-      this.#stopTyping(event.by);
-    }
+    for (const event of next) this.view = advance(this.view, event);
     if (this.#timeline.hole) this.#heal();
   }
 
@@ -189,23 +189,18 @@ export class Session extends EventTarget {
 
   #signal(signal) {
     if (signal.kind === "audience") this.audience = signal.audience;
-    else if (signal.kind === "typing" && signal.on) this.#startTyping(signal.by);
-    else if (signal.kind === "typing") this.#stopTyping(signal.by);
+    else if (signal.kind === "typing") this.#showTyping(signal);
   }
 
-  #startTyping(user) {
-    if (user === this.#user) return;
-    this.#stopTyping(user);
-    const timer = setTimeout(() => {
-      this.#stopTyping(user);
+  #showTyping({ users, count }) {
+    const others = users.filter((user) => user !== this.#user);
+    this.#typists = { users: others, count: count - (users.length - others.length) };
+    clearTimeout(this.#fading);
+    if (!this.#typists.count) return;
+    this.#fading = setTimeout(() => {
+      this.#typists = NOBODY;
       this.#changed();
     }, TYPING_MS);
-    this.#typists.set(user, timer);
-  }
-
-  #stopTyping(user) {
-    clearTimeout(this.#typists.get(user));
-    this.#typists.delete(user);
   }
 
   #flush() {

@@ -45,11 +45,11 @@ function lasted(view) {
 }
 
 /** Says who is typing. */
-export function typingWords(users) {
-  if (users.length === 0) return "";
-  if (users.length === 1) return `${users[0]} is typing…`;
-  if (users.length === 2) return `${users[0]} and ${users[1]} are typing…`;
-  return `${users.length} people are typing…`;
+export function typingWords({ users, count }) {
+  if (count === 0) return "";
+  if (count === 1 && users.length === 1) return `${users[0]} is typing…`;
+  if (count === 2 && users.length === 2) return `${users[0]} and ${users[1]} are typing…`;
+  return `${count} people are typing…`;
 }
 
 /** Makes a sentence of what the server says: its words have no capital and no full stop. */

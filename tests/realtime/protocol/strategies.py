@@ -34,6 +34,7 @@ FIELDS: Final[dict[str, st.SearchStrategy[Any]]] = {
     "after": st.none() | NUMBERS,
     "limit": st.integers(1, commands.MAX_PAGE),
     "on": st.booleans(),
+    "kind": st.from_regex("[a-z0-9_-]{1,32}", fullmatch=True),
     "title": st.text(),
     "user": st.from_regex("[A-Za-z0-9_-]{1,64}", fullmatch=True),
     "upto": NUMBERS,

@@ -23,6 +23,7 @@ WIRE: dict[str, tuple[type[Command], dict[str, Any], dict[str, Any]]] = {
     "chat.delete": (commands.ChatDelete, {**ABOUT, "seq": 1, "key": KEY}, {}),
     "history": (commands.History, ABOUT, {"before": 2, "after": 1, "limit": 200}),
     "typing": (commands.Typing, {**ABOUT, "on": False}, {}),
+    "react": (commands.React, {**ABOUT, "kind": "heart"}, {}),
     "session.create": (commands.SessionCreate, {"title": "A show"}, {"key": KEY}),
     "session.start": (commands.SessionStart, ABOUT, {"key": KEY, "reason": "a break"}),
     "session.pause": (commands.SessionPause, ABOUT, {"key": KEY, "reason": "a break"}),
@@ -57,6 +58,7 @@ BAD: dict[str, list[Any]] = {
     "title": NO_TEXTS,
     "user": ["", "x" * 65, "bob\n", "b b", "b\x00", "bób", "*", "{bob}", "a:b", "../bob", *NO_TEXTS],
     "upto": NO_INTEGERS,
+    "kind": ["", "x" * 33, "Heart", "heart\n", "a b", "❤", "a.b", *NO_TEXTS],
     "on": ["true", 0, 1, None, []],
     "since": [
         "e",

@@ -19,6 +19,8 @@ from realtime.protocol.events import (
     NoticeBody,
     Ping,
     Push,
+    QualityPush,
+    ReactionsSignal,
     SessionBody,
     Stamp,
     TypingSignal,
@@ -68,8 +70,12 @@ SESSION = "01932c07-3a6e-7cc0-8000-000000000001"
             },
         ),
         (
-            TypingSignal(session=SESSION, by="bob", on=False),
-            {"type": "signal", "session": SESSION, "kind": "typing", "by": "bob", "on": False},
+            TypingSignal(session=SESSION, users=("bob",), count=1),
+            {"type": "signal", "session": SESSION, "kind": "typing", "users": ["bob"], "count": 1},
+        ),
+        (
+            ReactionsSignal(session=SESSION, counts={"heart": 2}),
+            {"type": "signal", "session": SESSION, "kind": "reactions", "counts": {"heart": 2}},
         ),
         (
             AudienceSignal(session=SESSION, audience=Audience()),
@@ -83,6 +89,8 @@ SESSION = "01932c07-3a6e-7cc0-8000-000000000001"
             Inbox(epoch="e", upto=7, lost=2, entries=Raw(b"[]")),
             {"type": "inbox", "epoch": "e", "upto": 7, "lost": 2, "entries": []},
         ),
+        (QualityPush(rtt_ms=0, quality="good"), {"type": "quality", "rtt_ms": 0, "quality": "good"}),
+        (QualityPush(quality="poor"), {"type": "quality", "quality": "poor"}),
         (Ping(now=5, heads={}), {"type": "ping", "now": 5, "heads": {}}),
         (
             Ping(now=5, heads={SESSION: Position("e", 0)}),

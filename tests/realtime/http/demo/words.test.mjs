@@ -40,8 +40,14 @@ test("the log's events have words, where they are known", () => {
 
 test("it says who is typing, as long as they are few", () => {
   assert.deepEqual(
-    [[], ["bob"], ["bob", "carol"], ["bob", "carol", "dave"]].map(typingWords),
-    ["", "bob is typing…", "bob and carol are typing…", "3 people are typing…"],
+    [
+      { users: [], count: 0 },
+      { users: ["bob"], count: 1 },
+      { users: ["bob", "carol"], count: 2 },
+      { users: ["bob", "carol"], count: 3 },
+      { users: ["bob", "carol", "dave"], count: 3 },
+    ].map(typingWords),
+    ["", "bob is typing…", "bob and carol are typing…", "3 people are typing…", "3 people are typing…"],
   );
 });
 
