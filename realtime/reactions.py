@@ -58,8 +58,11 @@ class Reactions:
         """Tell what is due, for ever."""
         while True:
             await asyncio.sleep(self._settings.reactions_ms / 5000)
-            for session in list(self._tallies):
-                self._tell(session)
+            self._look()
+
+    def _look(self) -> None:
+        for session in list(self._tallies):
+            self._tell(session)
 
     async def save_always(self) -> None:
         """Add to the totals what was counted, for ever."""

@@ -52,8 +52,11 @@ class Typists:
         """Tell what is due, for ever."""
         while True:
             await asyncio.sleep(BEAT)
-            for session in list(self._sessions):
-                self._tell(session)
+            self._look()
+
+    def _look(self) -> None:
+        for session in list(self._sessions):
+            self._tell(session)
 
     def _at(self, session: str) -> Typing:
         return self._sessions.setdefault(session, Typing(self._pace))

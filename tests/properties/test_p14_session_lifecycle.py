@@ -56,7 +56,7 @@ USERS = st.sampled_from(["ann", "ann", "bob", "eve"])
 STEPS = st.one_of(
     st.tuples(st.just("join"), NODES, USERS),
     st.tuples(st.sampled_from(["leave", "drop"]), NODES, USERS),
-    st.tuples(st.sampled_from(["start", "pause", "resume", "takeover", "chat", "typing"]), NODES, USERS),
+    st.tuples(st.sampled_from(["start", "pause", "resume", "takeover", "chat", "typing", "react"]), NODES, USERS),
     st.tuples(st.sampled_from(["start", "pause", "resume", "end"]), NODES, st.just("http")),
     st.tuples(st.just("wait"), NODES, USERS),
 )
@@ -149,6 +149,8 @@ class Party:
                 del self._clients[node, user]
             elif what == "chat":
                 await client.ask("chat.send", session=self._session, key=str(uuid4()), text="hi")
+            elif what == "react":
+                await client.ask("react", session=self._session, kind="heart")
             elif what == "typing":
                 await client.ask("typing", session=self._session, on=True)
             else:
