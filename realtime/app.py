@@ -24,6 +24,7 @@ from persistence.presence import Presence
 from persistence.reactions import ReactionTotals
 from persistence.redis import Redis, connect
 from persistence.sessions import Sessions
+from persistence.watch_times import WatchTimes as WatchTimeStorage
 from realtime.attendance import Attendance
 from realtime.backlog import Backlog
 from realtime.channels import Channels, LoggedEffects
@@ -53,6 +54,7 @@ from realtime.timers import Timers
 from realtime.transport import Connection, parse_origins
 from realtime.typists import Typists
 from realtime.video import Video
+from realtime.watch_times import WatchTimes
 from realtime.writer import Publish, Writer
 from tokens.access import AccessSettings, SharedSecret
 
@@ -197,8 +199,9 @@ def _assemble(settings: Settings, postgres: Postgres, client: Redis, tasks: Task
     remains = Remains(places, tasks)
     feeds.on_close(remains.closed)
     lifecycle.on_end(remains.ended)
-    presence = Presence(client, name, settings.lease_ms)
-    attendance = Attendance(presence, feeds, hub, settings)
+    presence = Presence(client, name, settings.lease_ms, settings.audience_list)
+    watch_times = WatchTimes(WatchTimeStorage(postgres), settings)
+    attendance = Attendance(presence, feeds, hub, watch_times, settings)
     mentions = Mentions(Sources(storage, attendance, presence), mail, settings)
     parts = Parts(
         settings=settings,
@@ -208,6 +211,7 @@ def _assemble(settings: Settings, postgres: Postgres, client: Redis, tasks: Task
         hub=hub,
         writer=Writer(storage, _published(feeds, mentions), settings),
         attendance=attendance,
+        watch_times=watch_times,
         lifecycle=lifecycle,
         hosting=Hosting(sessions, feeds, lifecycle, tasks, settings),
         places=places,
@@ -256,6 +260,7 @@ def _start(stack: AsyncExitStack, node: Node, server: Server, tasks: Tasks, sett
         node.feeds.check_heads,
         node.attendance.run,
         node.hosting.run,
+        node.watch_times.run,
         node.heartbeat.run,
         node.hub.watch,
         node.places.run,
@@ -339,6 +344,7 @@ async def _wind_down(server: Server, node: Node) -> None:
             await node.reactions.drain()
             await node.attendance.write_all()
             await node.hosting.drain()
+            await node.watch_times.write()
             await node.mentions.drain()
             await node.mailroom.drain()
             await node.places.write_all()

@@ -9,7 +9,7 @@ is sent away to join again, and learns then that what it holds counts no more.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from time import monotonic
 
@@ -57,7 +57,8 @@ class Feeds:
 
     `on_audience(session)` is called when another node's audience changed, `on_channel(session, user, there)` when a
     viewer has come to the session's video channel or left it, `on_typing(session, node, left)` when another node says
-    who types there, and `on_reactions(session, counts)` when it has counted some.
+    who types there, `on_reactions(session, counts)` when it has counted some, and `on_records(session, records)` with
+    what comes of a log that is followed, in any order and any number.
     """
 
     def __init__(self, node: str, log: Log, sessions: Sessions, hub: Hub, tasks: Tasks, settings: Settings) -> None:
@@ -80,6 +81,7 @@ class Feeds:
         self.on_channel: Callable[[str, str, bool], None] = _ignore
         self.on_typing: Callable[[str, str, dict[str, int]], None] = _ignore
         self.on_reactions: Callable[[str, dict[str, int]], None] = _ignore
+        self.on_records: Callable[[str, Sequence[Record]], None] = _ignore
 
     def __iter__(self) -> Iterator[Feed]:
         return iter(list(self._feeds.values()))
@@ -228,7 +230,8 @@ class Feeds:
             # Which of the two is the newer one, Postgres knows.
             self._check_soon.set()
 
-    def _take(self, feed: Feed, records: Iterable[Record], healed_by: str = "hint") -> None:
+    def _take(self, feed: Feed, records: Sequence[Record], healed_by: str = "hint") -> None:
+        self.on_records(feed.id, records)
         documents = feed.offer(records)
         if documents:
             self._hub.publish(feed.id, [document.json for document in documents])

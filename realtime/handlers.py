@@ -5,7 +5,7 @@ from secrets import token_hex
 from time import time, time_ns
 from typing import Any, Final, TypeAlias
 
-from realtime import chat, direct, quality, running, signals
+from realtime import chat, direct, playback, quality, running, signals
 from realtime.domain import access
 from realtime.domain.access import May
 from realtime.domain.clock import better, from_hello, from_pong
@@ -102,6 +102,7 @@ HANDLERS: Final[dict[type[commands.Command], Handler]] = {
     commands.History: _history,
     commands.Typing: signals.typing,
     commands.React: signals.react,
+    commands.Playback: playback.report,
     commands.SessionCreate: _create,
     commands.SessionStart: running.move,
     commands.SessionPause: running.move,

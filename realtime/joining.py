@@ -81,4 +81,5 @@ def _enter(node: Node, connection: Connection, peer: Peer, command: Join, feed: 
         events=connection.codec.array(feed.between(replay.after, feed.head + 1)),
         complete=replay.source is not Source.RESET,
         audience=node.attendance.audience(feed.id),
+        present=node.attendance.present(feed.id),
     )

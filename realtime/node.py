@@ -22,6 +22,7 @@ from realtime.reactions import Reactions
 from realtime.settings import Settings
 from realtime.transport import Connection
 from realtime.typists import Typists
+from realtime.watch_times import WatchTimes
 from realtime.writer import Writer
 from tokens.access import AccessSettings
 
@@ -36,6 +37,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     hub: Hub
     writer: Writer
     attendance: Attendance
+    watch_times: WatchTimes
     lifecycle: Lifecycle
     hosting: Hosting
     places: Places
@@ -57,6 +59,7 @@ class Node:
         self.hub = parts.hub
         self.writer = parts.writer
         self.attendance = parts.attendance
+        self.watch_times = parts.watch_times
         self.lifecycle = parts.lifecycle
         self.hosting = parts.hosting
         self.places = parts.places
@@ -94,7 +97,7 @@ class Node:
         self.hub.detach(session, connection)
         self.typists.end(session, peer.identity.user, peer.connection_id)
         if not peer.identity.synthetic:
-            self.attendance.leave(session, peer.identity.user)
+            self.attendance.leave(session, peer.identity.user, peer.connection_id)
 
     def _head_of(self, session: str) -> Position:
         feed = self.feeds.get(session)

@@ -38,6 +38,8 @@ class Sampler:
         metrics.SESSIONS.set(len(self._node.feeds))
         metrics.MEMBERS.set(self._node.attendance.connections)
         metrics.HOSTS.set(len(self._node.hosting))
+        metrics.WATCHING.set(self._node.attendance.watching)
+        metrics.WATCH_WAITING.set(self._node.watch_times.waiting)
         metrics.QUEUED.set(self._node.writer.queued)
         self._count_hints()
 

@@ -145,9 +145,15 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     lease_ms: Annotated[Milliseconds, about("Milliseconds for which a node's part of an audience counts.")] = 12_000
     lease_beat_ms: Annotated[Milliseconds, about("Milliseconds between renewals of the leases.")] = 3000
     audience_ms: Annotated[Milliseconds, about("Milliseconds between audience signals of one session.")] = 1000
-    audience_list: Annotated[Count, about("Users of a session up to which it is told who is there, and who types.")] = (
-        100
-    )
+    audience_list: Annotated[
+        int, Meta(ge=1, le=1000), about("Users of a session up to which it is told who is there, and who types.")
+    ] = 100
+    leave_grace: Annotated[Seconds, about("Seconds after which it is told by name who has left.")] = 5.0
+    playback_timeout: Annotated[Seconds, about("Seconds for which a report of `playback` counts as watching.")] = 30.0
+    watch_beat: Annotated[Seconds, about("Seconds between writes of watch times to Postgres.")] = 10.0
+    watch_notes: Annotated[
+        Count, about("Users, and sessions, whose watch times may wait for Postgres; the oldest give way.")
+    ] = 200_000
     typing_ms: Annotated[Milliseconds, about("Milliseconds between typing signals of one session.")] = 1000
     typing_timeout: Annotated[Seconds, about("Seconds for which a user counts as typing who said so.")] = 5.0
 

@@ -194,7 +194,7 @@ async def list_sessions(context: Context, call: Call) -> SessionList:
 
 async def get_session(context: Context, call: Call) -> SessionView:
     """Give one session."""
-    return view_of(await _readable(context, call))
+    return view_of(await readable(context, call))
 
 
 def move_session(action: Action) -> "Handle":
@@ -210,7 +210,7 @@ def move_session(action: Action) -> "Handle":
 
 async def get_events(context: Context, call: Call) -> EventPage:
     """Give a page of a session's log."""
-    session = await _readable(context, call)
+    session = await readable(context, call)
     wanted = span(session.head.seq, call.query.before, call.query.after, call.query.limit)
     return EventPage(JSON.array(await read(context.node.log, session.id, course_of(session), wanted)), wanted.more)
 
@@ -225,7 +225,7 @@ async def get_edits(context: Context, call: Call) -> Edits:
 
 async def search(context: Context, call: Call) -> Found:
     """Find messages by their words."""
-    session, query = await _readable(context, call), call.query
+    session, query = await readable(context, call), call.query
     found = await context.search.find(session, query.q, query.before, query.limit)
     return Found(JSON.array(found), more=len(found) == query.limit)
 
@@ -262,7 +262,12 @@ async def mint_dev_token(context: Context, call: Call) -> DevToken:
     return DevToken(token, call.body.user, call.body.role, (now + DEV_TOKEN_SECONDS) * 1000)
 
 
-async def _readable(context: Context, call: Call) -> Session:
+async def readable(context: Context, call: Call) -> Session:
+    """Give the session that a path names, to those who may read it.
+
+    Raises:
+        Refusal: `not_found`, `forbidden`.
+    """
     session = await context.node.lifecycle.find(call.session)
     role = access.role_in(session.host, call.user.user, call.user.role)
     access.check(May.READ, role, State(session.state))

@@ -105,6 +105,12 @@ class React(SessionCommand, tag="react", frozen=True, kw_only=True):
     kind: ReactionKind
 
 
+class Playback(SessionCommand, tag="playback", frozen=True, kw_only=True):
+    """Tell whether this connection plays the session's video. Is to be repeated while it does."""
+
+    state: Literal["playing", "buffering", "paused"] = "playing"
+
+
 class SessionCreate(Command, tag="session.create", frozen=True, kw_only=True):
     """Create a scheduled session. The same `key` again gets the first session again."""
 
@@ -158,7 +164,8 @@ class InboxAck(Command, tag="inbox.ack", frozen=True, kw_only=True):
 Hosting = SessionStart | SessionPause | SessionResume | SessionEnd | SessionTakeover
 Chat = ChatSend | ChatEdit | ChatDelete
 Direct = DirectSend | InboxAck
-AnyCommand = Hello | Pong | Join | Leave | Chat | History | Typing | React | SessionCreate | Hosting | Direct
+Signal = Typing | React | Playback
+AnyCommand = Hello | Pong | Join | Leave | Chat | History | Signal | SessionCreate | Hosting | Direct
 
 
 def type_of(command: Command) -> str:

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from msgspec import Raw, Struct
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 from realtime.protocol.types import Epoch, Millis, Position, Seq, SessionId
 
@@ -97,10 +97,12 @@ class SessionBody(Struct, frozen=True, omit_defaults=True):
 
 
 class Audience(Struct, frozen=True):
-    """Who is watching: open connections, and the distinct users behind them."""
+    """Who is there: open connections, and the distinct users behind them; of those, who watches and who has posted."""
 
     connections: int = 0
     users: int = 0
+    watching: int = 0
+    chatters: int = 0
 
 
 class TypingSignal(Push, tag="signal", omit_defaults=False, frozen=True, kw_only=True):
@@ -121,11 +123,17 @@ class ReactionsSignal(Push, tag="signal", omit_defaults=False, frozen=True, kw_o
 
 
 class AudienceSignal(Push, tag="signal", omit_defaults=False, frozen=True, kw_only=True):
-    """The audience has changed. Not kept."""
+    """The audience has changed. Not kept.
+
+    It has the list of users, or who joined and who left it, or nothing of these: then there is no list.
+    """
 
     session: SessionId
     kind: str = "audience"
     audience: Audience
+    present: list[str] | UnsetType = UNSET
+    joined: list[str] | UnsetType = UNSET
+    left: list[str] | UnsetType = UNSET
 
 
 class QualityPush(Push, tag="quality", frozen=True, kw_only=True):

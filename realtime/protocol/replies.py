@@ -57,7 +57,8 @@ class Joined(Reply, tag="joined", frozen=True, kw_only=True):
 
     Without it, something in between cannot be given: the snapshot counts, and the client drops what
     it holds. Either way the next event received is the one after `position`. A host learns whether this
-    connection is `hosting`: the one from which the session is run.
+    connection is `hosting`: the one from which the session is run. `present` lists the users who are there, where
+    they are few.
     """
 
     session: SessionView
@@ -67,6 +68,7 @@ class Joined(Reply, tag="joined", frozen=True, kw_only=True):
     complete: bool
     audience: Audience
     hosting: bool | None = None
+    present: list[str] | None = None
 
 
 class Created(Reply, tag="session", frozen=True, kw_only=True):

@@ -20,6 +20,20 @@ SESSIONS: Final = Gauge("stagewire_sessions_active", "Sessions held in memory.",
 MEMBERS: Final = Gauge(
     "stagewire_audience_connections", "Joined sessions, over all connections.", multiprocess_mode="livesum"
 )
+WATCHING: Final = Gauge(
+    "stagewire_audience_watching", "Users who watch, over all sessions.", multiprocess_mode="livesum"
+)
+AUDIENCE_WRITE: Final = Histogram(
+    "stagewire_audience_write_seconds", "To write what has changed of the audiences to Redis.", buckets=_FAST
+)
+AUDIENCE_REBUILT: Final = Counter(
+    "stagewire_audience_rebuilt", "Parts of audiences told anew because Redis did not have them."
+)
+WATCH_WRITTEN: Final = Counter("stagewire_watch_times_written", "Watch times of users added in Postgres.")
+WATCH_LOST: Final = Counter("stagewire_watch_times_lost", "Watch times of users that could not be kept or stored.")
+WATCH_WAITING: Final = Gauge(
+    "stagewire_watch_times_waiting", "Watch times of users that wait to be written.", multiprocess_mode="livesum"
+)
 HANDSHAKES: Final = Counter("stagewire_handshakes", "WebSocket handshakes, by HTTP status.", ["status"])
 JOINS: Final = Counter("stagewire_joins", "Joins, by where the missed events came from.", ["source"])
 COMMANDS: Final = Counter("stagewire_commands", "Commands, by type and outcome.", ["type", "outcome"])

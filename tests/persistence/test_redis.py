@@ -22,7 +22,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from persistence.embedded import Valkey
 from persistence.errors import Misconfigured, Unavailable
 from persistence.hints import Hints, HintSettings
-from persistence.presence import Part, Presence, Whole
+from persistence.presence import Attendee, Part, Presence, Whole
 from persistence.redis import Redis, connect, ping, translated
 from persistence.sentinel import MasterPool
 from tests.persistence.conftest import until
@@ -117,7 +117,11 @@ async def test_the_rights_that_the_manual_asks_for_are_enough(deployment: Deploy
     heard = asyncio.Queue[bytes]()
     async with connect(deployment.url.replace("//", "//stagewire:right@"), connections=4, timeout=1) as client:
         await ping(client)
-        assert await Presence(client, "a", 1000).write([Part(session="s", connections=1)]) == [Whole(1, 0, 0)]
+        presence = Presence(client, "a", 1000, 10)
+        part = Part(session="s", connections=1, version=1, entered=["bob"], began=["bob"], posted=["bob"])
+        [whole] = await presence.write([part])
+        assert isinstance(whole, Whole)
+        assert (await presence.page("s", "", 1))[1] == [Attendee("bob", watching=True, chatter=True)]
         hints = Hints(client, lambda _, payload: heard.put_nowait(payload), HintSettings())
         hints.start()
         try:

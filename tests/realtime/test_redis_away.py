@@ -7,11 +7,11 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from tests.support.nodes import Client, RunningNode, serving
+from tests.support.nodes import Client, RunningNode, audience, serving
 from tests.support.relay import Relay, relayed
 
 QUICK = {"lease_ms": 900, "lease_beat_ms": 300, "audience_ms": 100, "redis_timeout": 0.5}
-EVERYONE = {"connections": 3, "users": 2}
+EVERYONE = audience(3, 2)
 
 
 @asynccontextmanager
@@ -54,8 +54,8 @@ async def test_chat_goes_on_between_nodes_and_counts_are_each_nodes_own(
                 # Acknowledged as fast as ever; there by the check of the heads.
                 assert acked < 0.5
                 assert arrived < 2.0
-        await bob.until(kind="audience", audience={"connections": 2, "users": 2})
-        await eve.until(kind="audience", audience={"connections": 1, "users": 1})
+        await bob.until(kind="audience", audience=audience(2, 2, chatters=2))
+        await eve.until(kind="audience", audience=audience(1, 1, chatters=1))
         for node in (one, two):
             assert (await node.request("GET", "/readyz")).json()["checks"] == {
                 "postgres": "ok",
@@ -68,7 +68,7 @@ async def test_chat_goes_on_between_nodes_and_counts_are_each_nodes_own(
             relay.thaw()
         for client in (bob, eve):
             client.pushes = [push for push in client.pushes if push.get("kind") != "audience"]
-            await client.until(kind="audience", audience=EVERYONE)
+            await client.until(kind="audience", audience={**EVERYONE, "chatters": 2})
         hints = two.node.feeds.hints
         received = hints.received
         async with asyncio.timeout(10):

@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 
 from realtime.protocol.codec import Format
-from tests.support.nodes import Client, Message, RunningNode, token
+from tests.support.nodes import Client, Message, RunningNode, audience, token
 from tokens.access import AccessRole
 
 
@@ -208,18 +208,18 @@ async def test_a_second_join_gives_everything_once(node: RunningNode) -> None:
         await bob.until_event(seq=4)
         after = [event["seq"] for event in bob.events() if event["seq"] > again["position"]["seq"]]
         assert after == [4]
-        assert again["audience"] == {"connections": 2, "users": 2}
+        assert again["audience"] == audience(2, 2, chatters=1)
 
 
 async def test_the_audience_is_counted_in_users_and_connections(node: RunningNode) -> None:
     session = await node.session()
     async with node.client("bob") as bob, node.client("bob") as phone, node.client("robot", synthetic=True) as robot:
-        assert (await robot.join(session))["audience"] == {"connections": 0, "users": 0}
-        assert (await bob.join(session))["audience"] == {"connections": 1, "users": 1}
-        assert (await phone.join(session))["audience"] == {"connections": 2, "users": 1}
-        await bob.until(kind="audience", audience={"connections": 2, "users": 1})
+        assert (await robot.join(session))["audience"] == audience(0, 0)
+        assert (await bob.join(session))["audience"] == audience(1, 1)
+        assert (await phone.join(session))["audience"] == audience(2, 1)
+        await bob.until(kind="audience", audience=audience(2, 1))
         await phone.socket.close()
-        await bob.until(kind="audience", audience={"connections": 1, "users": 1})
+        await bob.until(kind="audience", audience=audience(1, 1))
 
 
 async def test_commands_are_carried_out_in_their_order(node: RunningNode) -> None:

@@ -15,7 +15,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Origin, Subprotocol
 
 from realtime.transport import Connection
-from tests.support.nodes import Client, Message, RunningNode, serving, token
+from tests.support.nodes import Client, Message, RunningNode, audience, serving, token
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 
@@ -187,7 +187,7 @@ async def test_who_falls_silent_is_let_go_and_leaves_the_audience(migrated: str,
             assert await read_close(reader) == 4002
             pongs.cancel()
             await asyncio.gather(pongs, return_exceptions=True)
-            await bob.until(kind="audience", audience={"connections": 1, "users": 1})
+            await bob.until(kind="audience", audience=audience(1, 1))
             assert (await bob.ask("pong"))["type"] == "ack"
 
 

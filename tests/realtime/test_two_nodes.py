@@ -11,7 +11,7 @@ import redis.asyncio
 
 from persistence.hints import Hints
 from persistence.log import Head, Log, Record
-from tests.support.nodes import Client, RunningNode, serving
+from tests.support.nodes import Client, RunningNode, audience, serving
 from tokens.access import AccessRole
 
 Pair = tuple[RunningNode, RunningNode]
@@ -58,11 +58,11 @@ async def test_users_on_both_nodes_are_counted_once(pair: Pair) -> None:
     async with one.client("bob") as bob, two.client("bob") as phone, two.client("eve") as eve:
         for client in (bob, phone, eve):
             await client.join(session)
-        everyone = {"connections": 3, "users": 2}
+        everyone = audience(3, 2)
         await bob.until(kind="audience", audience=everyone)
         await eve.until(kind="audience", audience=everyone)
         await phone.socket.close()
-        await bob.until(kind="audience", audience={"connections": 2, "users": 2})
+        await bob.until(kind="audience", audience=audience(2, 2))
 
 
 async def test_typing_reaches_the_other_node(pair: Pair) -> None:
@@ -229,7 +229,7 @@ async def watching(migrated: str, redis_url: str) -> AsyncIterator[tuple[Running
         async with one.client("bob") as bob, two.client("eve") as eve:
             await bob.join(session)
             await eve.join(session)
-            await bob.until(kind="audience", audience={"connections": 2, "users": 2})
+            await bob.until(kind="audience", audience=audience(2, 2))
             yield two, session, bob, eve
 
 
@@ -238,10 +238,10 @@ async def test_a_killed_nodes_part_of_the_audience_lapses(migrated: str, redis_u
         # What was told while they joined must not count as told later.
         bob.pushes.clear()
         two.node.attendance.write = _never  # type: ignore[method-assign] # as if it were dead
-        await bob.until(kind="audience", audience={"connections": 1, "users": 1})
+        await bob.until(kind="audience", audience=audience(1, 1))
         bob.pushes.clear()
         del two.node.attendance.write
-        await bob.until(kind="audience", audience={"connections": 2, "users": 2})
+        await bob.until(kind="audience", audience=audience(2, 2))
 
 
 async def _never(sessions: list[str]) -> None:
@@ -253,8 +253,8 @@ async def test_a_flushed_redis_is_told_everything_again(migrated: str, redis_url
         async with redis.asyncio.Redis.from_url(redis_url) as control:
             await control.flushall()
             await _eventually(lambda: _written(control, session, {"bob", "eve"}))
-        await eve.until(kind="audience", audience={"connections": 2, "users": 2})
+        await eve.until(kind="audience", audience=audience(2, 2))
         async with two.client("zoe") as zoe:
             await zoe.join(session)
             for client in (bob, eve):
-                await client.until(kind="audience", audience={"connections": 3, "users": 3})
+                await client.until(kind="audience", audience=audience(3, 3))

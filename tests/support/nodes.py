@@ -28,6 +28,11 @@ def token(user: str, role: AccessRole = AccessRole.VIEWER, *, lifetime: int = 60
     return mint(user, role, SharedSecret(SECRET), int(time.time()), lifetime, synthetic=synthetic)
 
 
+def audience(connections: int, users: int, watching: int = 0, chatters: int = 0) -> dict[str, int]:
+    """Give what is told of an audience."""
+    return {"connections": connections, "users": users, "watching": watching, "chatters": chatters}
+
+
 class Target:
     """A server that knows the tests' secret, by its ports."""
 

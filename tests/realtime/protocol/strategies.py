@@ -36,6 +36,7 @@ FIELDS: Final[dict[str, st.SearchStrategy[Any]]] = {
     "on": st.booleans(),
     "kind": st.from_regex("[a-z0-9_-]{1,32}", fullmatch=True),
     "title": st.text(),
+    "state": st.sampled_from(["playing", "buffering", "paused"]),
     "user": st.from_regex("[A-Za-z0-9_-]{1,64}", fullmatch=True),
     "upto": NUMBERS,
 }

@@ -30,6 +30,7 @@ WIRE: dict[str, tuple[type[Command], dict[str, Any], dict[str, Any]]] = {
     "session.resume": (commands.SessionResume, ABOUT, {"key": KEY, "reason": "a break"}),
     "session.end": (commands.SessionEnd, ABOUT, {"key": KEY, "reason": "a break"}),
     "session.takeover": (commands.SessionTakeover, ABOUT, {"key": KEY}),
+    "playback": (commands.Playback, ABOUT, {"state": "paused"}),
     "direct.send": (commands.DirectSend, {"user": "bob", "key": KEY, "text": ""}, {}),
     "inbox.ack": (commands.InboxAck, {"upto": 1}, {}),
 }
@@ -60,6 +61,7 @@ BAD: dict[str, list[Any]] = {
     "upto": NO_INTEGERS,
     "kind": ["", "x" * 33, "Heart", "heart\n", "a b", "❤", "a.b", *NO_TEXTS],
     "on": ["true", 0, 1, None, []],
+    "state": ["", "stopped", "PLAYING", *NO_TEXTS],
     "since": [
         "e",
         "",

@@ -28,6 +28,7 @@ from realtime.protocol.events import (
 from realtime.protocol.types import Position
 
 SESSION = "01932c07-3a6e-7cc0-8000-000000000001"
+NOBODY = {"connections": 0, "users": 0, "watching": 0, "chatters": 0}
 
 
 @pytest.mark.parametrize(
@@ -79,7 +80,22 @@ SESSION = "01932c07-3a6e-7cc0-8000-000000000001"
         ),
         (
             AudienceSignal(session=SESSION, audience=Audience()),
-            {"type": "signal", "session": SESSION, "kind": "audience", "audience": {"connections": 0, "users": 0}},
+            {"type": "signal", "session": SESSION, "kind": "audience", "audience": NOBODY},
+        ),
+        (
+            AudienceSignal(session=SESSION, audience=Audience(), present=["bob"]),
+            {"type": "signal", "session": SESSION, "kind": "audience", "audience": NOBODY, "present": ["bob"]},
+        ),
+        (
+            AudienceSignal(session=SESSION, audience=Audience(), joined=["bob"], left=[]),
+            {
+                "type": "signal",
+                "session": SESSION,
+                "kind": "audience",
+                "audience": NOBODY,
+                "joined": ["bob"],
+                "left": [],
+            },
         ),
         (
             Inbox(epoch="e", upto=7, entries=Raw(b'[{"id":7}]')),

@@ -69,7 +69,7 @@ VIEW_WIRE = {
                 "position": {"epoch": "e", "seq": 0},
                 "events": [],
                 "complete": False,
-                "audience": {"connections": 0, "users": 0},
+                "audience": {"connections": 0, "users": 0, "watching": 0, "chatters": 0},
             },
         ),
         (Created(re=2, session=VIEW), {"type": "session", "re": 2, "session": VIEW_WIRE}),

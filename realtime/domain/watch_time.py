@@ -1,0 +1,85 @@
+"""How long users watch, gathered on one node between two writes.
+
+A node writes of each user when it was there and how long it watched. What two nodes, or two writes, say of the same
+time is taken apart where it is stored.
+"""
+
+from msgspec import Struct
+
+
+class Note(Struct):
+    """What is to be written of one user in one session. Times are in seconds, of the node's clock.
+
+    The user was there from `since` to `until`, and watched for `watched` seconds between `began` and `ended`.
+    """
+
+    since: float
+    until: float
+    began: float
+    ended: float
+    watched: float = 0.0
+
+
+Key = tuple[str, str]
+
+
+class WatchTime:
+    """Gathers notes by session and user, `limit` of them at most: the oldest give way."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._notes: dict[Key, Note] = {}
+        self._watching: dict[Key, float] = {}
+        self.lost = 0
+
+    def __len__(self) -> int:
+        return len(self._notes)
+
+    def see(self, session: str, user: str, now: float) -> None:
+        """Take note that a user is there."""
+        self._note((session, user), now, now, 0.0)
+
+    def start(self, session: str, user: str, now: float) -> None:
+        """Take note that a user begins to watch."""
+        self._watching.setdefault((session, user), now)
+
+    def stop(self, session: str, user: str, now: float) -> None:
+        """Take note that a user watches no more."""
+        began = self._watching.pop((session, user), None)
+        if began is not None:
+            self._note((session, user), began, now, now - began)
+
+    def take(self, now: float) -> dict[Key, Note]:
+        """Give all notes up to now, and begin anew."""
+        for key, began in self._watching.items():
+            self._note(key, began, now, now - began)
+            self._watching[key] = now
+        notes, self._notes = self._notes, {}
+        return notes
+
+    def keep(self, notes: dict[Key, Note]) -> None:
+        """Take back what could not be written. It is older than all that was gathered since."""
+        newer, self._notes = self._notes, notes
+        for key, note in newer.items():
+            self._merge(key, note)
+        self._bound()
+
+    def _note(self, key: Key, since: float, until: float, watched: float) -> None:
+        self._merge(key, Note(since, until, since, until, watched))
+        self._bound()
+
+    def _merge(self, key: Key, newer: Note) -> None:
+        note = self._notes.get(key)
+        if note is None:
+            self._notes[key] = newer
+            return
+        note.until = max(note.until, newer.until)
+        if newer.watched:
+            note.began = note.began if note.watched else newer.began
+            note.ended = newer.ended
+            note.watched += newer.watched
+
+    def _bound(self) -> None:
+        while len(self._notes) > self._limit:
+            del self._notes[next(iter(self._notes))]
+            self.lost += 1
