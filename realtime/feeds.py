@@ -58,6 +58,8 @@ class Feeds:
     `on_audience(session)` is called when another node's audience changed, `on_channel(session, user, there)` when a
     viewer has come to the session's video channel or left it, `on_typing(session, node, left)` when another node says
     who types there, and `on_reactions(session, counts)` when it has counted some.
+    `on_standing(feed)` is called when somebody's role may have changed, or who may be there at all: before anything is
+    told that happened since.
     """
 
     def __init__(self, node: str, log: Log, sessions: Sessions, hub: Hub, tasks: Tasks, settings: Settings) -> None:
@@ -80,6 +82,7 @@ class Feeds:
         self.on_channel: Callable[[str, str, bool], None] = _ignore
         self.on_typing: Callable[[str, str, dict[str, int]], None] = _ignore
         self.on_reactions: Callable[[str, dict[str, int]], None] = _ignore
+        self.on_standing: Callable[[Feed], None] = _ignore
 
     def __iter__(self) -> Iterator[Feed]:
         return iter(list(self._feeds.values()))
@@ -137,7 +140,9 @@ class Feeds:
         stored = await self._sessions.get(session)
         if stored is None:
             raise Refusal(Code.NOT_FOUND, "no such session")
-        feed = Feed(stored, self._settings.ring_events)
+        # Read after the session: whatever has changed since is in the log above its head, and comes again.
+        allowed = await self._sessions.allowed(session)
+        feed = Feed(stored, self._settings.ring_events, allowed)
         feed.warm(await self._log.before_in(session, feed.epoch, feed.head + 1, self._settings.ring_events))
         feed.idle_since = monotonic()
         return feed
@@ -229,7 +234,10 @@ class Feeds:
             self._check_soon.set()
 
     def _take(self, feed: Feed, records: Iterable[Record], healed_by: str = "hint") -> None:
+        standings = feed.standings
         documents = feed.offer(records)
+        if feed.standings != standings:
+            self.on_standing(feed)
         if documents:
             self._hub.publish(feed.id, [document.json for document in documents])
         for record in feed.take_turns():
