@@ -175,10 +175,18 @@ class Log:
         )
         return {str(session): Head(epoch, seq) for session, epoch, seq in rows}
 
-    async def writers(self, session: str, users: Sequence[str]) -> set[str]:
-        """Give those of the users who have ever written in the session's log."""
+    async def knows(self, session: str, sender: str, key: UUID) -> bool:
+        """Tell whether a sender has used a key in the session's log."""
         rows = await self._postgres.rows(
-            "SELECT u FROM unnest($2::text[]) u WHERE EXISTS (SELECT FROM events WHERE session = $1 AND sender = u)",
+            "SELECT FROM events WHERE session = $1 AND sender = $2 AND key = $3", session, sender, key
+        )
+        return bool(rows)
+
+    async def writers(self, session: str, users: Sequence[str]) -> set[str]:
+        """Give those of the users who have ever written in the session's log, and for whom it still is there."""
+        rows = await self._postgres.rows(
+            "SELECT u FROM unnest($2::text[]) u"
+            " WHERE EXISTS (SELECT FROM events WHERE session = $1 AND sender = u) AND admits($1, u)",
             session,
             users,
         )

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from msgspec import Struct, json
 
+from persistence.errors import Rejected
 from persistence.log import Head, Record, records
 from persistence.postgres import Postgres
 
@@ -25,7 +26,10 @@ class Span(Struct, frozen=True, gc=False):
 
 
 class Session(Struct, frozen=True, kw_only=True):
-    """A session as stored, with the head of its log at the same moment. Times are milliseconds."""
+    """A session as stored, with the head of its log at the same moment. Times are milliseconds.
+
+    `settings` is JSON; `members` are those whom the host has named, and their roles.
+    """
 
     id: str
     host: str
@@ -39,6 +43,8 @@ class Session(Struct, frozen=True, kw_only=True):
     former: str | None
     ends_at: int | None
     spans: list[Span]
+    settings: str = "{}"
+    members: dict[str, str] = {}
     head: Head
 
 
@@ -117,6 +123,7 @@ _SELECT = """
     SELECT s.id, s.host, s.title, s.state, s.version, s.created_at, s.started_at, s.ended_at, s.reason, s.former,
            ends_at(s.id), ARRAY(SELECT (p.version, p.state, p.began, p.media_ms) FROM spans p
                                  WHERE p.session = s.id ORDER BY p.version),
+           s.settings, (SELECT jsonb_object_agg(m.member, m.role) FROM members m WHERE m.session = s.id),
            h.epoch, h.seq
       FROM sessions s JOIN log_heads h ON h.session = s.id
 """
@@ -137,16 +144,28 @@ class Sessions:
         limits: Mapping[str, int] = NO_LIMITS,
         timers: Collection[str] = (),
         key: UUID | None = None,
+        settings: str = "{}",
     ) -> Session:
-        """Create a scheduled session; its log begins with that.
+        """Create a scheduled session with settings, in JSON; its log begins with that.
 
         `limits` are milliseconds by kind of timer. Under a `key` that the host has used before, gives the session of
         then.
+
+        Raises:
+            Rejected: that was created otherwise.
         """
         row = await self._postgres.row(
-            "SELECT create_session($1, $2, $3, $4, $5)", host, title, key, json.encode(limits).decode(), list(timers)
+            "SELECT id, same FROM create_session_with($1, $2, $3, $4, $5, $6)",
+            host,
+            title,
+            key,
+            json.encode(limits).decode(),
+            list(timers),
+            settings,
         )
         assert row is not None
+        if not row[1]:
+            raise Rejected("the key was used for another session")
         session = await self.get(str(row[0]))
         assert session is not None
         return session
@@ -156,10 +175,14 @@ class Sessions:
         row = await self._postgres.row(f"{_SELECT} WHERE s.id = $1", UUID(session))
         return _session(row) if row else None
 
-    async def newest(self, state: str | None, limit: int) -> list[Session]:
-        """Give the newest sessions, of one state or of all."""
+    async def newest(self, state: str | None, limit: int, user: str | None = None) -> list[Session]:
+        """Give the newest sessions, of one state or of all; of the private ones those that are there for a user."""
         rows = await self._postgres.rows(
-            f"{_SELECT} WHERE $1::text IS NULL OR s.state = $1 ORDER BY s.id DESC LIMIT $2", state, limit
+            f"{_SELECT} WHERE ($1::text IS NULL OR s.state = $1) AND ($3::text IS NULL OR admits(s.id, $3))"
+            " ORDER BY s.id DESC LIMIT $2",
+            state,
+            limit,
+            user,
         )
         return [_session(row) for row in rows]
 
@@ -182,6 +205,13 @@ class Sessions:
         )
         outcome, epoch, *event = rows[0]
         return Moved(Outcome(outcome), epoch or "", _event(event))
+
+    async def allowed(self, session: str) -> set[str]:
+        """Give who may come to a session while it is private, besides those who were named in it."""
+        rows = await self._postgres.rows(
+            "SELECT member FROM guests WHERE session = $1 AND standing = 'allowed'", session
+        )
+        return {row[0] for row in rows}
 
     async def done(self, session: str, user: str, key: UUID) -> Record | None:
         """Give what a user has done to a session under a key, if anything."""
@@ -274,6 +304,8 @@ def _session(row: Any) -> Session:
         former,
         ends_at,
         spans,
+        settings,
+        members,
         *head,
     ) = row
     return Session(
@@ -289,5 +321,7 @@ def _session(row: Any) -> Session:
         former=former,
         ends_at=ends_at,
         spans=[Span(*span) for span in spans],
+        settings=settings,
+        members=json.decode(members) if members else {},
         head=Head(*head),
     )

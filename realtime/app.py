@@ -5,6 +5,7 @@ import contextlib
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from secrets import token_hex
 from typing import Final
 
@@ -14,6 +15,9 @@ from starlette.types import ASGIApp
 
 from persistence import migrate
 from persistence.agora_notices import AgoraNotices
+from persistence.changes import Changes
+from persistence.followers import Followers
+from persistence.guests import Guests
 from persistence.hints import Hints, HintSettings
 from persistence.inbox import Inboxes
 from persistence.inbox_streams import InboxStreams
@@ -24,12 +28,16 @@ from persistence.presence import Presence
 from persistence.reactions import ReactionTotals
 from persistence.redis import Redis, connect
 from persistence.sessions import Sessions
+from persistence.turns import Turns
 from persistence.watch_times import WatchTimes as WatchTimeStorage
+from realtime.admission import Admission
 from realtime.attendance import Attendance
 from realtime.backlog import Backlog
+from realtime.changing import Changing
 from realtime.channels import Channels, LoggedEffects
 from realtime.draining import drain
 from realtime.feeds import Feeds
+from realtime.following import Following
 from realtime.hosting import Hosting
 from realtime.http import site
 from realtime.http.endpoints import Context
@@ -48,6 +56,8 @@ from realtime.sampler import Sampler
 from realtime.search import Search
 from realtime.server import Server
 from realtime.settings import DAY_MS, Settings
+from realtime.slow_mode import SlowMode
+from realtime.standing import review
 from realtime.tasks import Tasks
 from realtime.telemetry.pool import Meter
 from realtime.timers import Timers
@@ -196,13 +206,15 @@ def _assemble(settings: Settings, postgres: Postgres, client: Redis, tasks: Task
     hints.always(HINTS, mailroom.receive)
     lifecycle = Lifecycle(sessions, feeds, settings)
     places = Places(Positions(client, int(settings.positions_days * DAY_MS)), settings)
-    remains = Remains(places, tasks)
+    slow_mode = SlowMode(Turns(client), tasks, settings)
+    remains = Remains(places, slow_mode, tasks)
     feeds.on_close(remains.closed)
     lifecycle.on_end(remains.ended)
     presence = Presence(client, name, settings.lease_ms, settings.audience_list)
     watch_times = WatchTimes(WatchTimeStorage(postgres), settings)
     attendance = Attendance(presence, feeds, hub, watch_times, settings)
     mentions = Mentions(Sources(storage, attendance, presence), mail, settings)
+    admission = Admission(Guests(postgres), lifecycle, feeds, mail, settings)
     parts = Parts(
         settings=settings,
         access=access_settings(settings),
@@ -220,9 +232,14 @@ def _assemble(settings: Settings, postgres: Postgres, client: Redis, tasks: Task
         mentions=mentions,
         typists=Typists(attendance, feeds, hub, settings),
         reactions=Reactions(ReactionTotals(postgres, name), feeds, hub, settings),
+        changing=Changing(Changes(postgres), lifecycle, feeds, settings),
+        admission=admission,
+        following=Following(Followers(postgres), settings),
+        slow_mode=slow_mode,
     )
-    timers = Timers(sessions, lifecycle, feeds, attendance, settings)
-    return Node(parts), Video(sessions, lifecycle, settings), timers
+    node = Node(parts)
+    feeds.on_standing = partial(review, node)
+    return node, Video(sessions, admission, settings), Timers(sessions, lifecycle, feeds, attendance, settings)
 
 
 def _inboxes(

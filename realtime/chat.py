@@ -4,15 +4,16 @@ What was written while its author was away belongs to the time when it was writt
 here, and the database, whose clock alone counts, takes it off its own time.
 """
 
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, TypeAlias
 
 import msgspec
 
-from persistence.log import Entry
+from persistence.log import Entry, Outcome
+from persistence.turns import TAKEN
 from realtime.answers import answer, refuse
-from realtime.domain import access
+from realtime.domain import access, chat_rules
 from realtime.domain.access import May
 from realtime.domain.clock import Absence, age_of
 from realtime.mail import entry
@@ -42,21 +43,28 @@ class _Wish(msgspec.Struct, frozen=True):
     written_at: int | None = None
     # Whose the message is that it changes.
     author: str = ""
+    # Whether it has taken a turn of slow mode.
+    turn: bool = False
+
+
+Then: TypeAlias = Callable[[_Wish], Later]
 
 
 def send(node: Node, connection: Connection, peer: Peer, command: commands.ChatSend) -> Later:
     """Append a message."""
-    _membership(peer, command)
+    membership = _membership(peer, command)
     node.typists.end(command.session, peer.identity.user)
     body = ChatBody(text=clean_message(command.text, node.settings), reply_to=command.reply_to)
-    return _append(node, _wish(connection, peer, command, Kind.CHAT_POSTED, body, command.sent_at))
+    wish = _wish(connection, peer, command, Kind.CHAT_POSTED, body, command.sent_at)
+    return _by_the_rules(node, membership, wish, partial(_append, node))
 
 
 def edit(node: Node, connection: Connection, peer: Peer, command: commands.ChatEdit) -> Later:
     """Append another text for a message."""
     membership = _membership(peer, command)
     body = ChangeBody(seq=command.seq, text=clean_message(command.text, node.settings))
-    return _change(node, membership, _wish(connection, peer, command, Kind.CHAT_EDITED, body, command.edited_at))
+    wish = _wish(connection, peer, command, Kind.CHAT_EDITED, body, command.edited_at)
+    return _by_the_rules(node, membership, wish, partial(_change, node, membership))
 
 
 def delete(node: Node, connection: Connection, peer: Peer, command: commands.ChatDelete) -> Later:
@@ -82,6 +90,60 @@ def _membership(peer: Peer, command: commands.Chat) -> Membership:
     # Whether the session is still open is for the log to say: it knows repeated commands, too.
     access.check_role(May.CHAT, membership.role)
     return membership
+
+
+def _by_the_rules(node: Node, membership: Membership, wish: _Wish, then: Then) -> Later:
+    """Go on with what the session's settings allow: at once where they ask for nothing that takes time."""
+    settings, role = membership.feed.view.settings, membership.role
+    try:
+        chat_rules.check_mode(settings, role)
+        chat_rules.check_text(settings, role, wish.body.text)
+    except Refusal as refusal:
+        return _if_known(node, wish, then, refusal)
+    follows = not chat_rules.needs_following(settings, role) or _follows(node, membership, wish)
+    slow = wish.kind is Kind.CHAT_POSTED and chat_rules.interval_ms(settings, role) > 0
+    if follows and not slow:
+        return then(wish)
+    return _by_the_rules_later(node, membership, wish, then)
+
+
+def _follows(node: Node, membership: Membership, wish: _Wish) -> bool:
+    return bool(node.following.known(membership.feed.view.host, wish.peer.identity.user))
+
+
+async def _by_the_rules_later(node: Node, membership: Membership, wish: _Wish, then: Then) -> None:
+    user = wish.peer.identity.user
+    view = membership.feed.view
+    if chat_rules.needs_following(view.settings, membership.role):
+        try:
+            chat_rules.check_following(await node.following.follows(view.host, user))
+        except Refusal as refusal:
+            await _if_known(node, wish, then, refusal)
+            return
+    if wish.kind is Kind.CHAT_POSTED:
+        wish = await _take_turn(node, wish, chat_rules.interval_ms(view.settings, membership.role))
+    # It may have changed meanwhile who may be here.
+    membership_of(wish.peer, wish.command.session)
+    if later := then(wish):
+        await later
+
+
+async def _take_turn(node: Node, wish: _Wish, interval: int) -> _Wish:
+    if not interval:
+        return wish
+    command = wish.command
+    wait = await node.slow_mode.take(command.session, wish.peer.identity.user, str(command.key), interval)
+    chat_rules.check_pace(wait)
+    return msgspec.structs.replace(wish, turn=wait == TAKEN)
+
+
+async def _if_known(node: Node, wish: _Wish, then: Then, refusal: Refusal) -> None:
+    """Refuse what was not stored before; what was gets the first answer again, whatever has been set since."""
+    command = wish.command
+    if not await node.log.knows(command.session, wish.peer.identity.user, command.key):
+        raise refusal
+    if later := then(wish):
+        await later
 
 
 def _change(node: Node, membership: Membership, wish: _Wish) -> Later:
@@ -140,16 +202,30 @@ def _submit(node: Node, wish: _Wish, age: int) -> None:
     command = wish.command
     body = msgspec.json.encode(wish.body).decode()
     event = Entry(command.session, wish.peer.identity.user, command.key, wish.kind, body, age)
-    node.writer.submit(Pending(event, partial(_settle, node, wish), wish.heard / 1000))
+    try:
+        node.writer.submit(Pending(event, partial(_settle, node, wish), wish.heard / 1000))
+    except Refusal:
+        _give_back(node, wish)
+        raise
     wish.connection.begin()
+
+
+def _give_back(node: Node, wish: _Wish) -> None:
+    if wish.turn:
+        node.slow_mode.give_back(wish.command.session, wish.peer.identity.user, str(wish.command.key))
 
 
 def _settle(node: Node, wish: _Wish, result: Answer) -> None:
     """Answer a command once it is known what became of it."""
     connection, command = wish.connection, wish.command
     if isinstance(result, Refusal):
+        if result.code is not Code.UNAVAILABLE:
+            # Else nobody knows whether it was stored; sent again, it finds its turn taken by itself.
+            _give_back(node, wish)
         refuse(connection, command, result)
     else:
+        if result.outcome is Outcome.REPEAT:
+            _give_back(node, wish)
         answer(connection, command, replies.Ack(re=command.id, key=str(command.key), seq=result.seq, at=result.at))
         _notify(node, wish)
     connection.finish()

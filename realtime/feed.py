@@ -1,12 +1,12 @@
 """A session's log as this node follows it: snapshot, head, the newest events, and what came too early."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from itertools import islice
 from typing import Final
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import UNSET, Raw, Struct
 
 from persistence.log import Record
 from persistence.sessions import Session
@@ -17,9 +17,12 @@ from realtime.domain.replay import Window
 from realtime.domain.session import State
 from realtime.protocol.events import Event, Kind, SessionBody
 from realtime.protocol.replies import MediaClock, SessionView
+from realtime.protocol.session_settings import SessionSettings
 from realtime.protocol.types import Position
 
 _CHANGES: Final = frozenset([Kind.CHAT_EDITED, Kind.CHAT_DELETED])
+# After these, people may have another role, or may not be here at all.
+_STANDINGS: Final = frozenset([Kind.SESSION_UPDATED, Kind.SESSION_ROLE, Kind.SESSION_GUESTS])
 _to_json = msgspec.json.Encoder().encode
 _from_json = msgspec.json.Decoder(Event).decode
 
@@ -53,10 +56,13 @@ class Feed:
     what was deleted goes at once.
     """
 
-    def __init__(self, session: Session, capacity: int) -> None:
+    def __init__(self, session: Session, capacity: int, allowed: Collection[str] = ()) -> None:
         self.id = session.id
         self.view = view_of(session)
         self.course = course_of(session)
+        # Who may be here while the session is private, besides its staff; and how often that, or a role, has changed.
+        self.allowed = set(allowed)
+        self.standings = 0
         self.epoch = session.head.epoch
         self.head = session.head.seq
         # On the clock of whoever sets them: when the open hole was noticed, when the last reader left.
@@ -144,6 +150,14 @@ class Feed:
         media_ms = self.course.media_at(record.at)
         self.view = lifecycle.apply(self.view, record.kind, record.at, media_ms, body)
         self._turns.append(record)
+        self._learn_standing(record.kind, body)
+
+    def _learn_standing(self, kind: str, body: SessionBody) -> None:
+        self.standings += kind in _STANDINGS
+        if body.allowed is not UNSET:
+            self.allowed.update(body.allowed)
+        if body.removed is not UNSET:
+            self.allowed.difference_update(body.removed)
 
     def _keep(self, record: Record) -> Document:
         event = event_of(self.id, record, self.course)
@@ -225,8 +239,14 @@ def event_of(session: str, record: Record, course: Course) -> Event:
         kind=record.kind,
         by=record.sender,
         key=record.key,
-        body=Raw(record.body),
+        body=Raw(record.body if record.kind != Kind.SESSION_GUESTS else _without_names(record.body)),
     )
+
+
+def _without_names(body: str) -> bytes:
+    """Give what everyone may know of a change of the guests."""
+    known = msgspec.json.decode(body, type=SessionBody)
+    return _to_json(msgspec.structs.replace(known, allowed=UNSET, removed=UNSET))
 
 
 def course_of(session: Session) -> Course:
@@ -250,4 +270,6 @@ def view_of(session: Session) -> SessionView:
         ended_at=session.ended_at,
         reason=session.reason,
         ends_at=session.ends_at,
+        settings=msgspec.json.decode(session.settings, type=SessionSettings),
+        members=session.members,
     )

@@ -58,7 +58,8 @@ class Feeds:
     `on_audience(session)` is called when another node's audience changed, `on_channel(session, user, there)` when a
     viewer has come to the session's video channel or left it, `on_typing(session, node, left)` when another node says
     who types there, `on_reactions(session, counts)` when it has counted some, and `on_records(session, records)` with
-    what comes of a log that is followed, in any order and any number.
+    what comes of a log that is followed, in any order and any number. `on_standing(feed)` is called when somebody's
+    role may have changed, or who may be there at all: before anything is told that happened since.
     """
 
     def __init__(self, node: str, log: Log, sessions: Sessions, hub: Hub, tasks: Tasks, settings: Settings) -> None:
@@ -82,6 +83,7 @@ class Feeds:
         self.on_typing: Callable[[str, str, dict[str, int]], None] = _ignore
         self.on_reactions: Callable[[str, dict[str, int]], None] = _ignore
         self.on_records: Callable[[str, Sequence[Record]], None] = _ignore
+        self.on_standing: Callable[[Feed], None] = _ignore
 
     def __iter__(self) -> Iterator[Feed]:
         return iter(list(self._feeds.values()))
@@ -139,7 +141,9 @@ class Feeds:
         stored = await self._sessions.get(session)
         if stored is None:
             raise Refusal(Code.NOT_FOUND, "no such session")
-        feed = Feed(stored, self._settings.ring_events)
+        # Read after the session: whatever has changed since is in the log above its head, and comes again.
+        allowed = await self._sessions.allowed(session)
+        feed = Feed(stored, self._settings.ring_events, allowed)
         feed.warm(await self._log.before_in(session, feed.epoch, feed.head + 1, self._settings.ring_events))
         feed.idle_since = monotonic()
         return feed
@@ -232,7 +236,10 @@ class Feeds:
 
     def _take(self, feed: Feed, records: Sequence[Record], healed_by: str = "hint") -> None:
         self.on_records(feed.id, records)
+        standings = feed.standings
         documents = feed.offer(records)
+        if feed.standings != standings:
+            self.on_standing(feed)
         if documents:
             self._hub.publish(feed.id, [document.json for document in documents])
         for record in feed.take_turns():

@@ -5,12 +5,11 @@ from secrets import token_hex
 from time import time, time_ns
 from typing import Any, Final, TypeAlias
 
-from realtime import chat, direct, playback, quality, running, signals
+from realtime import chat, direct, playback, quality, running, setting, signals
 from realtime.domain import access
 from realtime.domain.access import May
 from realtime.domain.clock import better, from_hello, from_pong
 from realtime.domain.session import State
-from realtime.feed import view_of
 from realtime.history import page
 from realtime.joining import join
 from realtime.node import Node
@@ -83,12 +82,15 @@ def _leave(node: Node, connection: Connection, peer: Peer, command: commands.Lea
 def _history(node: Node, connection: Connection, peer: Peer, command: commands.History) -> Outcome:
     membership = membership_of(peer, command.session)
     access.check(May.READ, membership.role, State(membership.feed.view.state))
-    return page(node, connection.codec, membership.feed, command)
+    given = page(node, connection.codec, membership.feed, command)
+    return _if_still_there(peer, command, given) if isinstance(given, Coroutine) else given
 
 
-async def _create(node: Node, connection: Connection, peer: Peer, command: commands.SessionCreate) -> replies.Reply:  # noqa: ARG001
-    session = await node.lifecycle.create(peer.identity, command.title, command.key)
-    return replies.Created(re=command.id, session=view_of(session))
+async def _if_still_there(peer: Peer, command: commands.History, later: Later) -> replies.Reply | None:
+    given = await later
+    # Whoever was taken out meanwhile gets nothing more.
+    membership_of(peer, command.session)
+    return given
 
 
 HANDLERS: Final[dict[type[commands.Command], Handler]] = {
@@ -103,7 +105,11 @@ HANDLERS: Final[dict[type[commands.Command], Handler]] = {
     commands.Typing: signals.typing,
     commands.React: signals.react,
     commands.Playback: playback.report,
-    commands.SessionCreate: _create,
+    commands.SessionCreate: setting.create,
+    commands.SessionUpdate: setting.update,
+    commands.SessionRole: setting.role,
+    commands.SessionAsk: setting.ask,
+    commands.SessionAnswer: setting.answer,
     commands.SessionStart: running.move,
     commands.SessionPause: running.move,
     commands.SessionResume: running.move,

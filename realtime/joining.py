@@ -19,6 +19,7 @@ from realtime.peer import Peer
 from realtime.protocol.commands import Join
 from realtime.protocol.replies import Joined
 from realtime.protocol.types import Position
+from realtime.standing import admitted, role_of
 from realtime.telemetry import metrics
 from realtime.transport import Connection
 
@@ -26,7 +27,13 @@ from realtime.transport import Connection
 def join(node: Node, connection: Connection, peer: Peer, command: Join) -> Joined | Coroutine[Any, Any, Joined]:
     """Join at once where this node follows the session already."""
     feed = node.feeds.get(command.session)
-    if feed is None or command.since == "last" or ahead(command.since, feed.window) or _is_host(peer, feed):
+    if (
+        feed is None
+        or command.since == "last"
+        or ahead(command.since, feed.window)
+        or _is_host(peer, feed)
+        or not admitted(feed, peer.identity)
+    ):
         return _join_later(node, connection, peer, command)
     return _enter(node, connection, peer, command, feed, _plan(node, feed, command.since))
 
@@ -40,19 +47,22 @@ async def _join_later(node: Node, connection: Connection, peer: Peer, command: J
     if since == "last":
         since = await node.places.last(command.session, peer.identity.user)
         lost = since is None
-    feed = await _open(node, command.session, since)
+    feed = await _open(node, peer, command.session, since)
     hosting = None
     if _is_host(peer, feed):
         hosting = await node.hosting.meet(connection, peer, feed.view)
-        feed = await _open(node, command.session, since)
+        feed = await _open(node, peer, command.session, since)
     replay = Replay(Source.RESET, feed.head) if lost else _plan(node, feed, since)
     return structs.replace(_enter(node, connection, peer, command, feed, replay), hosting=hosting)
 
 
-async def _open(node: Node, session: str, since: Position | None) -> Feed:
+async def _open(node: Node, peer: Peer, session: str, since: Position | None) -> Feed:
     feed = await node.feeds.open(session)
     if since is not None and ahead(since, feed.window):
         await node.feeds.reach(feed, since.seq)
+    if not admitted(feed, peer.identity):
+        # Somebody may have just let them in on another node.
+        await node.feeds.reach(feed, feed.head + 1)
     # It may have been given up meanwhile, and nobody who follows such a one would ever hear anything.
     while node.feeds.get(session) is not feed:
         feed = await node.feeds.open(session)
@@ -64,7 +74,9 @@ def _plan(node: Node, feed: Feed, since: Position | None) -> Replay:
 
 
 def _enter(node: Node, connection: Connection, peer: Peer, command: Join, feed: Feed, replay: Replay) -> Joined:
-    role = access.role_in(feed.view.host, peer.identity.user, peer.identity.role)
+    if not admitted(feed, peer.identity):
+        raise access.not_admitted()
+    role = role_of(feed, peer.identity)
     access.check(May.JOIN, role, State(feed.view.state))
     if connection.open:
         node.enter(connection, peer, feed, role)

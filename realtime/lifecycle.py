@@ -4,16 +4,19 @@ from collections.abc import Callable
 from typing import Final
 from uuid import UUID
 
-from msgspec import Struct, structs
+from msgspec import UNSET, Struct, json, structs
 
+from persistence.errors import Rejected
 from persistence.log import Record
 from persistence.sessions import Move, Moved, Outcome, Session, Sessions, Timer
 from realtime.domain import access
 from realtime.domain.access import May
 from realtime.domain.session import DUE, KINDS, TIMERS, Action, Reason, State, Step, decide
 from realtime.domain.session import Timer as Kind
+from realtime.domain.session_settings import Bounds, merge, wanted
 from realtime.feeds import Feeds
 from realtime.protocol.codes import Code, Refusal
+from realtime.protocol.session_settings import Change, SessionSettings
 from realtime.protocol.text import clean
 from realtime.settings import Settings
 from realtime.telemetry import metrics
@@ -47,6 +50,7 @@ class Lifecycle:
     """What is done with sessions, by their hosts and by their timers."""
 
     def __init__(self, sessions: Sessions, feeds: Feeds, settings: Settings) -> None:
+        self._bounds = Bounds(settings.title_characters, settings.text_characters)
         self._sessions = sessions
         self._feeds = feeds
         self._settings = settings
@@ -57,18 +61,23 @@ class Lifecycle:
         """Have `take(session)` called for every session that ends here."""
         self._on_end.append(take)
 
-    async def create(self, who: Identity, title: str, key: UUID | None = None) -> Session:
-        """Create a scheduled session; with a `key` that was used before, give the session of then.
+    async def create(self, who: Identity, change: Change, key: UUID | None = None) -> Session:
+        """Create a scheduled session that has a title, and is set as `change` says.
+
+        With a `key` that was used before, give the session of then.
 
         Raises:
-            Refusal: `forbidden`; `bad_request` or `too_large` for the title; `conflict` for the key.
+            Refusal: `forbidden`; `bad_request` or `too_large` for the title or a setting; `conflict` for the key.
         """
         access.check_create(who.role)
-        title = self._clean(title, self._settings.title_characters)
-        session = await self._sessions.create(who.user, title, self._limits, TIMERS[State.SCHEDULED], key)
-        if session.title != title:
-            raise _used()
-        return session
+        asked = wanted(change, self._bounds)
+        assert asked.title is not UNSET, "nothing is created without a title"
+        settings = json.encode(merge(SessionSettings(), asked)).decode()
+        timers = TIMERS[State.SCHEDULED]
+        try:
+            return await self._sessions.create(who.user, asked.title, self._limits, timers, key, settings)
+        except Rejected:
+            raise _used() from None
 
     async def find(self, session: str) -> Session:
         """Find a session.
@@ -81,9 +90,9 @@ class Lifecycle:
             raise Refusal(Code.NOT_FOUND, "no such session")
         return found
 
-    async def newest(self, state: State | None, limit: int) -> list[Session]:
-        """Give the newest sessions, of one state or of all."""
-        return await self._sessions.newest(state, limit)
+    async def newest(self, who: Identity, state: State | None, limit: int) -> list[Session]:
+        """Give the newest sessions, of one state or of all; of the private ones those that are there for the user."""
+        return await self._sessions.newest(state, limit, None if access.sees_all(who.role) else who.user)
 
     async def move(self, who: Identity, session: str, wish: Wish) -> Record:
         """Carry out what a user wants, and give its event; with a key that was used before, the event of then.
@@ -96,7 +105,8 @@ class Lifecycle:
             wish = structs.replace(wish, reason=self._clean(wish.reason, self._settings.reason_characters))
         for _ in range(ATTEMPTS):
             found = await self.find(session)
-            access.check(May.RUN, access.role_in(found.host, who.user, who.role), State(found.state))
+            may = May.END if wish.action is Action.END else May.RUN
+            access.check(may, access.role_in(found.host, who.user, who.role, found.members), State(found.state))
             try:
                 step = decide(State(found.state), wish.action, found.former)
             except Refusal:

@@ -3,10 +3,13 @@
 from msgspec import Struct
 
 from persistence.log import Log
+from realtime.admission import Admission
 from realtime.attendance import Attendance
+from realtime.changing import Changing
 from realtime.domain.access import Role
 from realtime.feed import Feed
 from realtime.feeds import Feeds
+from realtime.following import Following
 from realtime.heartbeat import Heartbeat
 from realtime.hosting import Hosting
 from realtime.hub import Hub
@@ -20,6 +23,7 @@ from realtime.protocol.codes import Code, Refusal
 from realtime.protocol.types import Position
 from realtime.reactions import Reactions
 from realtime.settings import Settings
+from realtime.slow_mode import SlowMode
 from realtime.transport import Connection
 from realtime.typists import Typists
 from realtime.watch_times import WatchTimes
@@ -46,6 +50,10 @@ class Parts(Struct, frozen=True, kw_only=True):
     mentions: Mentions
     typists: Typists
     reactions: Reactions
+    changing: Changing
+    admission: Admission
+    following: Following
+    slow_mode: SlowMode
 
 
 class Node:
@@ -68,6 +76,10 @@ class Node:
         self.mentions = parts.mentions
         self.typists = parts.typists
         self.reactions = parts.reactions
+        self.changing = parts.changing
+        self.admission = parts.admission
+        self.following = parts.following
+        self.slow_mode = parts.slow_mode
         self.heartbeat = Heartbeat(self._head_of, parts.settings)
 
     def enter(self, connection: Connection, peer: Peer, feed: Feed, role: Role) -> None:

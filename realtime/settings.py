@@ -103,6 +103,16 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     text_characters: Annotated[Count, about("Characters of a chat message at most.")] = 1000
     text_bytes: Annotated[Count, about("Bytes of a chat message at most, in UTF-8.")] = 4000
     title_characters: Annotated[Count, about("Characters of a session's title at most.")] = 200
+    members: Annotated[Count, about("Co-hosts and moderators that a session may have.")] = 200
+    guests: Annotated[Count, about("Users who may be allowed to come to a private session.")] = 10_000
+    requests: Annotated[Count, about("Users who may be asking to be let into a private session.")] = 1000
+    followers_ms: Annotated[
+        Milliseconds, about("Milliseconds for which a node remembers that somebody follows a host.")
+    ] = 30_000
+    followers_cache: Annotated[Count, about("Users of whom a node remembers whether they follow a host.")] = 10_000
+    slow_turns: Annotated[
+        Count, about("Viewers in slow mode whose last message a node remembers while Redis is away.")
+    ] = 10_000
     reason_characters: Annotated[Count, about("Characters of the reason for a transition at most.")] = 200
 
     host_grace: Annotated[

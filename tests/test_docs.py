@@ -261,7 +261,23 @@ class Replay:
 
 
 CHANGES_EACH_TIME = frozenset(
-    ["now", "at", "expires_at", "created_at", "started_at", "ended_at", "connection", "session", "id", "epoch", "title"]
+    [
+        "now",
+        "at",
+        "expires_at",
+        "created_at",
+        "since",
+        "ms",
+        "media_ms",
+        "ends_at",
+        "started_at",
+        "ended_at",
+        "connection",
+        "session",
+        "id",
+        "epoch",
+        "title",
+    ]
 )
 
 

@@ -1,6 +1,6 @@
 """Who may do what: one table of actions, with the roles and the session states that allow each."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from enum import StrEnum
 from typing import Final
 
@@ -15,6 +15,7 @@ class Role(StrEnum):
     """A user's role in one session."""
 
     HOST = "host"
+    COHOST = "cohost"
     MODERATOR = "moderator"
     VIEWER = "viewer"
 
@@ -27,6 +28,9 @@ class May(StrEnum):
     CHAT = "chat"
     MODERATE = "moderate"
     RUN = "run"
+    SET = "set"
+    NAME = "name"
+    END = "end"
     VIDEO = "video"
 
 
@@ -40,25 +44,54 @@ class Rule(Struct, frozen=True):
 # Who may write directly to anyone.
 _OPENERS: Final = frozenset([AccessRole.SELLER, AccessRole.MODERATOR, AccessRole.ADMIN])
 _ANYONE: Final = frozenset(Role)
+_RUNNING: Final = frozenset([Role.HOST, Role.COHOST])
+_STAFF: Final = _RUNNING | {Role.MODERATOR}
 _ANY_TIME: Final = frozenset(State)
+_UNTIL_THE_END: Final = _ANY_TIME - {State.ENDED}
+_NOBODY_NAMED: Final[Mapping[str, str]] = {}
 
 RULES: Final[dict[May, Rule]] = {
     May.JOIN: Rule(_ANYONE, _ANY_TIME),
     May.READ: Rule(_ANYONE, _ANY_TIME),
-    May.CHAT: Rule(_ANYONE, _ANY_TIME - {State.ENDED}),
+    May.CHAT: Rule(_ANYONE, _UNTIL_THE_END),
     # To delete what others have written, and to read what was deleted or changed.
-    May.MODERATE: Rule(frozenset([Role.HOST, Role.MODERATOR]), _ANY_TIME),
+    May.MODERATE: Rule(_STAFF, _ANY_TIME),
     # Which transition is legal in which state is for the transition table to say.
-    May.RUN: Rule(frozenset([Role.HOST]), _ANY_TIME),
+    May.RUN: Rule(_RUNNING, _ANY_TIME),
+    May.END: Rule(frozenset([Role.HOST]), _ANY_TIME),
+    # To change the settings, and who may come to a private session. Whether it has ended is for the log to say: it
+    # knows repeated commands, too.
+    May.SET: Rule(_RUNNING, _ANY_TIME),
+    # To name co-hosts and moderators.
+    May.NAME: Rule(frozenset([Role.HOST]), _ANY_TIME),
     May.VIDEO: Rule(_ANYONE, frozenset([State.LIVE, State.PAUSED, State.INTERRUPTED])),
 }
 
 
-def role_in(host: str, user: str, standing: AccessRole) -> Role:
-    """Give the user's role in a session of `host`. An admin runs any session as its host does."""
+def role_in(host: str, user: str, standing: AccessRole, members: Mapping[str, str] = _NOBODY_NAMED) -> Role:
+    """Give the user's role in a session of `host`, who has named `members`.
+
+    An admin runs any session as its host does, and a moderator moderates any.
+    """
     if user == host or standing is AccessRole.ADMIN:
         return Role.HOST
-    return Role.MODERATOR if standing is AccessRole.MODERATOR else Role.VIEWER
+    named = Role(members.get(user, Role.VIEWER))
+    return Role.MODERATOR if named is Role.VIEWER and standing is AccessRole.MODERATOR else named
+
+
+def sees_all(standing: AccessRole) -> bool:
+    """Tell whether every session is there for a user, also the private ones."""
+    return standing in (AccessRole.MODERATOR, AccessRole.ADMIN)
+
+
+def admits(private: bool, role: Role, allowed: bool) -> bool:
+    """Tell whether a session is there for a user: a private one for its staff, and whoever it was allowed to."""
+    return allowed or not private or role in _STAFF
+
+
+def not_admitted() -> Refusal:
+    """Give what those learn whom a session is not there for."""
+    return Refusal(Code.FORBIDDEN, "the session is private: you may ask to be let in")
 
 
 def hosts(host: str, user: str) -> bool:
@@ -158,3 +191,13 @@ def check_notice(standing: AccessRole) -> None:
     """
     if standing not in (AccessRole.MODERATOR, AccessRole.ADMIN):
         raise Refusal(Code.FORBIDDEN, "only moderators may send notices")
+
+
+def check_own(standing: AccessRole, user: str, *owners: str) -> None:
+    """Let pass whom something is about, and admins.
+
+    Raises:
+        Refusal: `forbidden`.
+    """
+    if standing is not AccessRole.ADMIN and user not in owners:
+        raise Refusal(Code.FORBIDDEN, "that is for others")

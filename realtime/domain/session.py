@@ -12,11 +12,15 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
-from msgspec import Struct, structs
+from msgspec import UNSET, Struct, structs
 
+from realtime.domain.session_settings import applied
 from realtime.protocol.codes import Code, Refusal
 from realtime.protocol.events import Kind, SessionBody
 from realtime.protocol.replies import MediaClock, SessionView
+
+# The role of those who were not named for another.
+VIEWER: Final = "viewer"
 
 
 class State(StrEnum):
@@ -140,6 +144,10 @@ def apply(view: SessionView, kind: str, at: int, media_ms: int, body: SessionBod
     """
     if body.version <= view.version:
         return view
+    if body.changes is not UNSET:
+        view = applied(view, body.changes)
+    if body.user is not UNSET and body.role is not UNSET:
+        view = structs.replace(view, members=named(view.members, body.user, body.role))
     moved = structs.replace(
         view,
         state=body.state,
@@ -152,3 +160,9 @@ def apply(view: SessionView, kind: str, at: int, media_ms: int, body: SessionBod
     if body.state == view.state:
         return moved
     return structs.replace(moved, since=at, media=MediaClock(media_ms, at, running=body.state == State.LIVE))
+
+
+def named(members: Mapping[str, str], user: str, role: str) -> dict[str, str]:
+    """Give whom the host has named after one more: whoever is a viewer again is none of them."""
+    others = {member: was for member, was in members.items() if member != user}
+    return others if role == VIEWER else {**others, user: role}

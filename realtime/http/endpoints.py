@@ -22,6 +22,7 @@ from realtime.protocol.codec import JSON
 from realtime.protocol.codes import Code, Refusal
 from realtime.protocol.commands import PageSize
 from realtime.protocol.replies import AgoraToken, SessionView
+from realtime.protocol.session_settings import Change, change_of
 from realtime.protocol.types import MAX_INTEGER, Millis, Seq, SessionId, UserId
 from realtime.search import Search
 from realtime.video import Video
@@ -101,8 +102,8 @@ class Noticed(Struct, frozen=True):
     at: Millis
 
 
-class NewSession(Struct, frozen=True, forbid_unknown_fields=True):
-    """The body that creates a session."""
+class NewSession(Change, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body that creates a session, with settings."""
 
     title: str
     key: UUID | None = None
@@ -183,12 +184,12 @@ class DevToken(Struct, frozen=True):
 
 async def create_session(context: Context, call: Call) -> SessionView:
     """Create a scheduled session."""
-    return view_of(await context.node.lifecycle.create(call.user, call.body.title, call.body.key))
+    return view_of(await context.node.lifecycle.create(call.user, change_of(call.body), call.body.key))
 
 
 async def list_sessions(context: Context, call: Call) -> SessionList:
     """List sessions."""
-    found = await context.node.lifecycle.newest(call.query.state, call.query.limit)
+    found = await context.node.lifecycle.newest(call.user, call.query.state, call.query.limit)
     return SessionList([view_of(session) for session in found])
 
 
@@ -217,8 +218,8 @@ async def get_events(context: Context, call: Call) -> EventPage:
 
 async def get_edits(context: Context, call: Call) -> Edits:
     """Give how a message became what it is, to those who moderate."""
-    session = await context.node.lifecycle.find(call.session)
-    role = access.role_in(session.host, call.user.user, call.user.role)
+    session = await readable(context, call)
+    role = access.role_in(session.host, call.user.user, call.user.role, session.members)
     access.check(May.MODERATE, role, State(session.state))
     return Edits(await edits(context.node.log, session.id, course_of(session), call.path.seq))
 
@@ -268,8 +269,8 @@ async def readable(context: Context, call: Call) -> Session:
     Raises:
         Refusal: `not_found`, `forbidden`.
     """
-    session = await context.node.lifecycle.find(call.session)
-    role = access.role_in(session.host, call.user.user, call.user.role)
+    session = await context.node.admission.see(call.user, call.session)
+    role = access.role_in(session.host, call.user.user, call.user.role, session.members)
     access.check(May.READ, role, State(session.state))
     return session
 

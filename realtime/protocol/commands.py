@@ -3,8 +3,9 @@
 from typing import Annotated, Literal
 from uuid import UUID
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
+from realtime.protocol.session_settings import ChatMode, Cover, Language, MaxMessage, Metadata, SlowMode
 from realtime.protocol.types import CommandId, Millis, Position, ReactionKind, Seq, SessionId, UserId
 
 MAX_PAGE = 200
@@ -17,6 +18,7 @@ DeviceName = Annotated[
 ]
 Why = Annotated[str, Meta(max_length=200, description="Why, in a few words for everyone.")]
 ClientName = Annotated[str, Meta(max_length=64, description="The client's name and version, for the logs.")]
+NamedRole = Literal["cohost", "moderator", "viewer"]
 PageSize = Annotated[int, Meta(ge=1, le=MAX_PAGE, description="How many events at most.")]
 
 
@@ -111,11 +113,51 @@ class Playback(SessionCommand, tag="playback", frozen=True, kw_only=True):
     state: Literal["playing", "buffering", "paused"] = "playing"
 
 
-class SessionCreate(Command, tag="session.create", frozen=True, kw_only=True):
+class SessionChange(Command, frozen=True, kw_only=True):
+    """What is to be set in a session: a `Change`, with the fields of a command. What is left out stays as it is."""
+
+    title: str | UnsetType = UNSET
+    chat: ChatMode | UnsetType = UNSET
+    slow_mode: SlowMode | UnsetType = UNSET
+    links: bool | UnsetType = UNSET
+    private: bool | UnsetType = UNSET
+    max_message: MaxMessage | UnsetType | None = UNSET
+    language: Language | UnsetType | None = UNSET
+    cover: Cover | UnsetType | None = UNSET
+    metadata: Metadata | UnsetType | None = UNSET
+
+
+class SessionCreate(SessionChange, tag="session.create", frozen=True, kw_only=True):
     """Create a scheduled session. The same `key` again gets the first session again."""
 
     title: str
     key: UUID | None = None
+
+
+class SessionUpdate(SessionChange, tag="session.update", frozen=True, kw_only=True):
+    """Change a session's title and settings. The same `key` again gets the first answer again."""
+
+    session: SessionId
+    key: UUID | None = None
+
+
+class SessionRole(SessionCommand, tag="session.role", frozen=True, kw_only=True):
+    """Name a co-host or a moderator, or take that back. The same `key` again gets the first answer again."""
+
+    user: UserId
+    role: NamedRole
+    key: UUID | None = None
+
+
+class SessionAsk(SessionCommand, tag="session.ask", frozen=True, kw_only=True):
+    """Ask to be let into a private session."""
+
+
+class SessionAnswer(SessionCommand, tag="session.answer", frozen=True, kw_only=True):
+    """Let one who has asked into a private session, or don't."""
+
+    user: UserId
+    accept: bool
 
 
 class Transition(SessionCommand, frozen=True, kw_only=True):
@@ -165,7 +207,8 @@ Hosting = SessionStart | SessionPause | SessionResume | SessionEnd | SessionTake
 Chat = ChatSend | ChatEdit | ChatDelete
 Direct = DirectSend | InboxAck
 Signal = Typing | React | Playback
-AnyCommand = Hello | Pong | Join | Leave | Chat | History | Signal | SessionCreate | Hosting | Direct
+Setting = SessionCreate | SessionUpdate | SessionRole | SessionAsk | SessionAnswer
+AnyCommand = Hello | Pong | Join | Leave | Chat | History | Signal | Setting | Hosting | Direct
 
 
 def type_of(command: Command) -> str:

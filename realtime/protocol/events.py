@@ -4,6 +4,7 @@ from enum import StrEnum
 
 from msgspec import UNSET, Raw, Struct, UnsetType
 
+from realtime.protocol.session_settings import Change
 from realtime.protocol.types import Epoch, Millis, Position, Seq, SessionId
 
 
@@ -20,6 +21,9 @@ class Kind(StrEnum):
     SESSION_RESUMED = "session.resumed"
     SESSION_ENDED = "session.ended"
     SESSION_TAKEN_OVER = "session.taken_over"
+    SESSION_UPDATED = "session.updated"
+    SESSION_ROLE = "session.role"
+    SESSION_GUESTS = "session.guests"
 
 
 class InboxKind(StrEnum):
@@ -28,6 +32,8 @@ class InboxKind(StrEnum):
     DIRECT = "direct"
     MENTION = "mention"
     NOTICE = "notice"
+    REQUEST = "request"
+    ANSWER = "answer"
 
 
 class Push(Struct, kw_only=True, frozen=True, omit_defaults=True, tag_field="type"):
@@ -87,6 +93,8 @@ class SessionBody(Struct, frozen=True, omit_defaults=True):
     """The body of every `session.*` event: what the session has become, why, and when it ends at the latest.
 
     `term` counts the devices from which the host has run the session, where that is what changed.
+    `session.updated` has its `changes`, and `session.role` the `user` whose `role` it is now. `session.guests` has
+    those who may come to a private session from now on, and those who may not any more: for servers alone.
     """
 
     state: str
@@ -94,6 +102,11 @@ class SessionBody(Struct, frozen=True, omit_defaults=True):
     reason: str | None = None
     ends_at: Millis | None = None
     term: int | None = None
+    changes: Change | UnsetType = UNSET
+    user: str | UnsetType = UNSET
+    role: str | UnsetType = UNSET
+    allowed: list[str] | UnsetType = UNSET
+    removed: list[str] | UnsetType = UNSET
 
 
 class Audience(Struct, frozen=True):
@@ -191,6 +204,27 @@ class NoticeBody(Struct, frozen=True, omit_defaults=True):
     text: str
     session: SessionId | None = None
     seq: Seq | None = None
+
+
+class RequestBody(Struct, frozen=True):
+    """The body of `request`: to which private session its sender wants to be let in."""
+
+    session: SessionId
+
+
+class AnswerBody(Struct, frozen=True):
+    """The body of `answer`: whether one who asked is let in."""
+
+    session: SessionId
+    accepted: bool
+
+
+class Removed(Push, tag="removed", frozen=True, kw_only=True):
+    """The connection has joined the session no more, and why. Nothing of the session comes after it."""
+
+    session: SessionId
+    code: str
+    message: str
 
 
 class Inbox(Push, tag="inbox", frozen=True, kw_only=True):

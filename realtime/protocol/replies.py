@@ -1,9 +1,10 @@
 """What the server answers. `re` is the `id` of the command."""
 
-from msgspec import Raw, Struct
+from msgspec import Raw, Struct, field
 
 from realtime.protocol.codes import Refusal
 from realtime.protocol.events import Audience
+from realtime.protocol.session_settings import SessionSettings
 from realtime.protocol.types import CommandId, Millis, Position, Seq, SessionId
 
 
@@ -40,6 +41,10 @@ class SessionView(Struct, kw_only=True, frozen=True, omit_defaults=True):
     ended_at: Millis | None = None
     reason: str | None = None
     ends_at: Millis | None = None
+    # Made by a factory, so that it is told also where nothing is set.
+    settings: SessionSettings = field(default_factory=SessionSettings)
+    # Whom the host has named, and what: "cohost" or "moderator".
+    members: dict[str, str] = {}
 
 
 class Welcome(Reply, tag="welcome", frozen=True, kw_only=True):

@@ -45,6 +45,11 @@ def clean(text: str, *, max_characters: int, max_bytes: int) -> str:
     return text
 
 
+def is_storable(text: str) -> bool:
+    """Tell whether Postgres takes a text as it is: a NUL or a lone surrogate it refuses."""
+    return "\0" not in text and not _SURROGATE.search(text)
+
+
 def _plain(text: str) -> str:
     if _SURROGATE.search(text):
         raise Refusal(Code.BAD_REQUEST, "the text is not valid Unicode")

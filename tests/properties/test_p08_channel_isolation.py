@@ -1,6 +1,7 @@
 """P8: no interleaving of joins, leaves, sends and errors leaks anything to one who may not see it."""
 
 import asyncio
+import re
 from contextlib import AsyncExitStack
 from typing import Any
 from uuid import uuid4
@@ -21,17 +22,53 @@ SESSIONS = 2
 USERS = ["bob", "eve", "bob", "stranger"]
 STRANGER = 3
 WHO, WHERE = st.integers(0, len(USERS) - 1), st.integers(0, SESSIONS - 1)
-WHAT = ["join", "join", "resume elsewhere", "leave", "send", "send", "edit", "delete", "typing", "history", "malformed"]
+WHAT = [
+    *("join", "join", "resume elsewhere", "leave", "send", "send", "edit", "delete", "typing", "history", "malformed"),
+    # By the host: who may come to the session at all; and what only those may ever read.
+    *("private", "private", "public", "allow", "allow", "remove", "secret", "secret"),
+]
+HOSTS = frozenset(["private", "public", "allow", "remove", "secret"])
+HOST = token("host", AccessRole.SELLER)
 STEPS = st.lists(st.tuples(st.sampled_from(WHAT), WHO, WHERE), min_size=10, max_size=40)
 NAMES = {"send": "chat.send", "edit": "chat.edit", "delete": "chat.delete", "typing": "typing"}
+
+
+class Doors:
+    """Whom each session is there for, and who may know which secret: also who is let in after it was said."""
+
+    def __init__(self, sessions: list[str]) -> None:
+        self.private = dict.fromkeys(sessions, False)
+        self.allowed: dict[str, set[str]] = {session: set() for session in sessions}
+        self._secrets: list[tuple[str, set[str]]] = []
+
+    def admits(self, session: str, user: str) -> bool:
+        """Tell whether a session is there for a user."""
+        return not self.private[session] or user in self.allowed[session]
+
+    def open(self, session: str) -> None:
+        """Let all that was said be known to those for whom the session is there now."""
+        for where, known in self._secrets:
+            if where == session:
+                known.update(user for user in USERS if self.admits(session, user))
+
+    def whisper(self, session: str) -> str:
+        """Give a text that only they may know."""
+        self._secrets.append((session, {user for user in USERS if self.admits(session, user)}))
+        return f"secret {len(self._secrets) - 1}."
+
+    def check(self, user: str, message: Message) -> None:
+        """Make sure that a user may know what a message tells."""
+        for number in re.findall(r"secret (\d+)", str(message)):
+            assert user in self._secrets[int(number)][1], (user, message)
 
 
 class Guest:
     """A client that may have joined any of the sessions, and knows which of them it may hear of."""
 
-    def __init__(self, client: Client, sessions: list[str]) -> None:
+    def __init__(self, client: Client, sessions: list[str], doors: Doors) -> None:
         self.client = client
         self.sessions = sessions
+        self.doors = doors
         self.reached: dict[str, Message] = {}
         self.told: set[str] = set()
         client.listener = self.take
@@ -39,10 +76,14 @@ class Guest:
     def take(self, message: Message) -> None:
         """Check that a message is of a session that was joined, and says nothing of another one."""
         kind = message["type"]
+        self.doors.check(self.client.user, message)
         if kind == "joined":
             session = message["session"]["id"]
             self._read(session, message["events"])
             self.reached[session] = message["position"]
+        elif kind == "removed":
+            # Nothing of the session may come after it, until it is joined again.
+            del self.reached[message["session"]]
         elif kind == "left":
             self.reached.pop(message["session"], None)
         elif kind == "ping":
@@ -77,31 +118,61 @@ def test_nobody_hears_of_a_session_that_was_not_joined(world: World, steps: list
 
 async def _story(world: World, steps: list[tuple[str, int, int]]) -> None:
     sessions = [await world.nodes[n % 2].session() for n in range(SESSIONS)]
+    doors = Doors(sessions)
     async with AsyncExitStack() as stack:
         guests = []
         for number, user in enumerate(USERS):
             fmt = Format.MSGPACK if number == 1 else Format.JSON
             client = await stack.enter_async_context(world.nodes[number % 2].client(user, fmt=fmt))
-            guests.append(Guest(client, sessions))
+            guests.append(Guest(client, sessions, doors))
+        host = await stack.enter_async_context(world.nodes[0].client("host", AccessRole.SELLER))
+        for session in sessions:
+            await host.join(session)
         said: list[list[int]] = [[] for _ in sessions]
         for guest in guests[:STRANGER]:
             await guest.client.join(sessions[0])
         for what, who, where in steps:
+            if what in HOSTS:
+                await _open_or_close(world, host, doors, what, sessions[where], USERS[who])
+                continue
             reply = await _do(guests[who], what, sessions, where, said[where])
             if who == STRANGER and what in ("leave", "malformed"):
                 continue
             if sessions[where] not in guests[who].reached and what not in ("leave", "malformed"):
                 assert (reply["type"], reply["code"]) == ("error", "forbidden"), (what, reply)
-        # Nothing that was due is missing, either.
         for guest in guests:
-            for session in list(guest.reached):
-                _, head = await world.head(session)
-                async with asyncio.timeout(PATIENCE):
-                    while guest.reached[session]["seq"] < head:
-                        await guest.client.receive()
-            # And whatever else was on its way has come before this.
-            await guest.client.ask("pong")
-        await _search(world, sessions)
+            await _hear_all(world, guest)
+        await _search(world, sessions, doors)
+
+
+async def _hear_all(world: World, guest: Guest) -> None:
+    """Make sure that nothing that was due is missing, either."""
+    for session in list(guest.reached):
+        _, head = await world.head(session)
+        async with asyncio.timeout(PATIENCE):
+            while guest.reached.get(session, {"seq": head})["seq"] < head:
+                await guest.client.receive()
+    # And whatever else was on its way has come before this.
+    await guest.client.ask("pong")
+    for session in guest.reached:
+        assert guest.doors.admits(session, guest.client.user)
+
+
+async def _open_or_close(world: World, host: Client, doors: Doors, what: str, session: str, user: str) -> None:
+    path = f"/v1/sessions/{session}"
+    if what == "secret":
+        assert (await host.say(session, f"of {list(doors.private).index(session)}. {doors.whisper(session)}"))["seq"]
+    elif what == "remove":
+        await world.nodes[1].request("POST", f"{path}/guests", HOST, json={"remove": [user]})
+        doors.allowed[session].discard(user)
+    elif what == "allow":
+        doors.allowed[session].add(user)
+        doors.open(session)
+        await world.nodes[1].request("POST", f"{path}/guests", HOST, json={"allow": [user]})
+    else:
+        await host.ask("session.update", session=session, private=what == "private")
+        doors.private[session] = what == "private"
+        doors.open(session)
 
 
 async def _do(guest: Guest, what: str, sessions: list[str], where: int, said: list[int]) -> Message:
@@ -131,11 +202,13 @@ async def _do(guest: Guest, what: str, sessions: list[str], where: int, said: li
     return reply
 
 
-async def _search(world: World, sessions: list[str]) -> None:
+async def _search(world: World, sessions: list[str], doors: Doors) -> None:
     for number, session in enumerate(sessions):
         for path, query in (("search", {"q": "of"}), ("events", {"limit": 200})):
             url = f"/v1/sessions/{session}/{path}"
-            reply = await world.nodes[0].request("GET", url, token("ann", AccessRole.VIEWER), params=query)
-            for event in reply.json()["events"]:
+            reply = await world.nodes[0].request("GET", url, token("eve"), params=query)
+            doors.check("eve", reply.json())
+            assert reply.status_code == (200 if doors.admits(session, "eve") else 404)
+            for event in reply.json().get("events", ()):
                 assert event["session"] == session
                 assert event["body"].get("text", f"of {number}.").startswith(f"of {number}.")

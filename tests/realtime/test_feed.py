@@ -11,6 +11,7 @@ from realtime.domain.replay import Window
 from realtime.feed import Document, Feed, encode, event_of, view_of
 from realtime.protocol.events import Event
 from realtime.protocol.replies import MediaClock
+from realtime.protocol.session_settings import SessionSettings
 from realtime.protocol.types import Position
 from tests.support.chats import chats as talks
 
@@ -204,6 +205,7 @@ def test_a_stored_session_as_clients_see_it() -> None:
     session = msgspec.structs.replace(
         stored(), state="ended", version=3, started_at=6, ended_at=17, reason="too_long", spans=spans
     )
+    session = msgspec.structs.replace(session, settings='{"links":false,"later":1}', members={"bob": "cohost"})
     assert msgspec.structs.asdict(view_of(session)) == {
         "id": ID,
         "host": "alice",
@@ -217,7 +219,42 @@ def test_a_stored_session_as_clients_see_it() -> None:
         "ended_at": 17,
         "reason": "too_long",
         "ends_at": None,
+        "settings": SessionSettings(links=False),
+        "members": {"bob": "cohost"},
     }
+
+
+def turn(seq: int, kind: str, **more: object) -> Record:
+    body = msgspec.json.encode({"state": "live", "version": seq, **more}).decode()
+    return Record(seq, 100 + seq, kind, "alice", None, body)
+
+
+def test_a_feed_learns_how_everyone_stands() -> None:
+    feed = Feed(stored(), capacity=10, allowed=["bob"])
+    counts = []
+    for record in (
+        turn(1, "session.created"),
+        turn(2, "session.updated", changes={"private": True}),
+        turn(3, "session.role", user="carl", role="moderator"),
+        turn(4, "session.guests", allowed=["eve", "zoe"], removed=["bob"]),
+        turn(5, "session.guests", allowed=[], removed=["zoe", "joe"]),
+        turn(6, "session.paused"),
+    ):
+        feed.offer([record])
+        counts.append(feed.standings)
+    assert counts == [0, 1, 2, 3, 4, 4]
+    assert (feed.view.settings.private, feed.view.members, feed.allowed) == (True, {"carl": "moderator"}, {"eve"})
+
+
+def test_nobody_is_told_the_names_of_guests() -> None:
+    record = turn(1, "session.guests", allowed=["eve"], removed=["bob"], ends_at=9)
+    public = {"state": "live", "version": 1, "ends_at": 9}
+    [document] = Feed(stored(), capacity=10).offer([record])
+    for told in (document.json, encode(ID, record, Course())):
+        assert msgspec.json.decode(told)["body"] == public
+    warm = Feed(stored(head=1), capacity=10)
+    warm.warm([record])
+    assert msgspec.json.decode(warm.between(0, 2)[0])["body"] == public
 
 
 def test_nobody_has_noticed_or_left_anything_yet() -> None:

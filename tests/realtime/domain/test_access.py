@@ -5,34 +5,41 @@ import pytest
 from realtime.domain.access import (
     May,
     Role,
+    admits,
     check,
     check_answer,
     check_create,
     check_delete,
     check_edit,
     check_notice,
+    check_own,
     check_owner,
     check_role,
     hosts,
     may_open,
+    not_admitted,
     role_in,
+    sees_all,
 )
 from realtime.domain.session import State
 from realtime.protocol.codes import Code, Refusal
 from tokens.access import AccessRole
 
-HOST, MODERATOR, VIEWER = Role.HOST, Role.MODERATOR, Role.VIEWER
+HOST, COHOST, MODERATOR, VIEWER = Role.HOST, Role.COHOST, Role.MODERATOR, Role.VIEWER
 SCHEDULED, LIVE, PAUSED, INTERRUPTED, ENDED = State
 
-EVERYONE = [HOST, MODERATOR, VIEWER]
+EVERYONE = [HOST, COHOST, MODERATOR, VIEWER]
 ALWAYS = [SCHEDULED, LIVE, PAUSED, INTERRUPTED, ENDED]
 # Who may do it at all, and when.
 ALLOWED = {
     May.JOIN: (EVERYONE, ALWAYS),
     May.READ: (EVERYONE, ALWAYS),
     May.CHAT: (EVERYONE, [SCHEDULED, LIVE, PAUSED, INTERRUPTED]),
-    May.MODERATE: ([HOST, MODERATOR], ALWAYS),
-    May.RUN: ([HOST], ALWAYS),
+    May.MODERATE: ([HOST, COHOST, MODERATOR], ALWAYS),
+    May.RUN: ([HOST, COHOST], ALWAYS),
+    May.SET: ([HOST, COHOST], ALWAYS),
+    May.END: ([HOST], ALWAYS),
+    May.NAME: ([HOST], ALWAYS),
     May.VIDEO: (EVERYONE, [LIVE, PAUSED, INTERRUPTED]),
 }
 
@@ -143,4 +150,51 @@ def test_moderators_and_admins_send_notices(standing: AccessRole) -> None:
         return
     with pytest.raises(Refusal) as refused:
         check_notice(standing)
+    assert refused.value.code is Code.FORBIDDEN
+
+
+NAMED = {"carl": "cohost", "mona": "moderator", "alice": "moderator"}
+
+
+@pytest.mark.parametrize(
+    ("user", "standing", "role"),
+    [
+        ("alice", AccessRole.VIEWER, HOST),
+        ("carl", AccessRole.VIEWER, COHOST),
+        ("carl", AccessRole.SELLER, COHOST),
+        ("carl", AccessRole.MODERATOR, COHOST),
+        ("carl", AccessRole.ADMIN, HOST),
+        ("mona", AccessRole.VIEWER, MODERATOR),
+        ("mona", AccessRole.MODERATOR, MODERATOR),
+        ("bob", AccessRole.VIEWER, VIEWER),
+        ("bob", AccessRole.MODERATOR, MODERATOR),
+    ],
+)
+def test_roles_of_those_whom_the_host_has_named(user: str, standing: AccessRole, role: Role) -> None:
+    assert role_in("alice", user, standing, NAMED) is role
+
+
+@pytest.mark.parametrize(("private", "role", "allowed"), list(product([False, True], Role, [False, True])))
+def test_whom_a_session_is_there_for(private: bool, role: Role, allowed: bool) -> None:
+    assert admits(private, role, allowed) is (not private or allowed or role is not VIEWER)
+
+
+def test_others_learn_that_they_may_ask() -> None:
+    refusal = not_admitted()
+    assert (refusal.code, "you may ask" in refusal.message) == (Code.FORBIDDEN, True)
+
+
+@pytest.mark.parametrize("standing", AccessRole)
+def test_moderators_and_admins_see_every_session(standing: AccessRole) -> None:
+    assert sees_all(standing) is (standing in (AccessRole.MODERATOR, AccessRole.ADMIN))
+
+
+@pytest.mark.parametrize("standing", AccessRole)
+def test_what_is_about_somebody_is_for_them_and_for_admins(standing: AccessRole) -> None:
+    check_own(standing, "alice", "bob", "alice")
+    if standing is AccessRole.ADMIN:
+        check_own(standing, "eve", "alice")
+        return
+    with pytest.raises(Refusal) as refused:
+        check_own(standing, "eve", "alice", "bob")
     assert refused.value.code is Code.FORBIDDEN

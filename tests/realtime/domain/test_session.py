@@ -6,10 +6,11 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from realtime.domain.course import Course
-from realtime.domain.session import COMMANDS, DUE, KINDS, TIMERS, Action, Reason, State, Timer, apply, decide
+from realtime.domain.session import COMMANDS, DUE, KINDS, TIMERS, Action, Reason, State, Timer, apply, decide, named
 from realtime.protocol.codes import Code, Refusal
 from realtime.protocol.events import Kind, SessionBody
 from realtime.protocol.replies import MediaClock, SessionView
+from realtime.protocol.session_settings import Change, ChatMode, SessionSettings
 
 SCHEDULED, LIVE, PAUSED, INTERRUPTED, ENDED = State
 START, PAUSE, RESUME, END, INTERRUPT, RETURN = Action
@@ -147,3 +148,22 @@ def test_a_takeover_changes_neither_the_state_nor_the_clock() -> None:
     live = apply(NEW, Kind.SESSION_STARTED, 10, 0, SessionBody("live", 2, ends_at=99))
     taken = apply(live, Kind.SESSION_TAKEN_OVER, 30, 20, SessionBody("live", 3, ends_at=99, term=4))
     assert taken == structs.replace(live, version=3)
+
+
+def test_the_snapshot_follows_what_is_set_and_who_is_named() -> None:
+    changes = Change(title="Other", chat=ChatMode.NOBODY)
+    view = apply(NEW, Kind.SESSION_UPDATED, 7, 0, SessionBody("scheduled", 2, changes=changes))
+    assert (view.title, view.settings, view.version) == ("Other", SessionSettings(chat=ChatMode.NOBODY), 2)
+    view = apply(view, Kind.SESSION_ROLE, 8, 0, SessionBody("scheduled", 3, user="bob", role="cohost"))
+    assert (view.members, view.version, view.started_at) == ({"bob": "cohost"}, 3, None)
+    old = SessionBody("scheduled", 3, user="bob", role="viewer")
+    assert apply(view, Kind.SESSION_ROLE, 9, 0, old) is view
+    assert apply(view, Kind.SESSION_GUESTS, 9, 0, SessionBody("live", 4)).version == 4
+
+
+def test_who_is_a_viewer_again_was_not_named() -> None:
+    members = named(named({}, "bob", "cohost"), "eve", "moderator")
+    assert members == {"bob": "cohost", "eve": "moderator"}
+    assert named(members, "bob", "moderator") == {"bob": "moderator", "eve": "moderator"}
+    assert named(members, "bob", "viewer") == {"eve": "moderator"}
+    assert named(members, "zoe", "viewer") == members

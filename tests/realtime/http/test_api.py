@@ -233,7 +233,12 @@ async def test_openapi_describes_every_endpoint(node: RunningNode) -> None:
         "/v1/sessions/{id}/events/{seq}/edits",
         "/v1/sessions/{id}/search",
         "/v1/sessions/{id}/agora-token",
+        "/v1/sessions/{id}/members/{user}",
+        "/v1/sessions/{id}/guests",
+        "/v1/sessions/{id}/guests/{user}",
         "/v1/users/{id}/notices",
+        "/v1/users/{id}/followers",
+        "/v1/users/{id}/followers/{user}",
         "/v1/agora/events",
         "/dev/token",
     }

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from realtime.protocol import commands
 from realtime.protocol.codec import JSON, MSGPACK, Codec
+from realtime.protocol.session_settings import ChatMode
 from realtime.protocol.types import MAX_INTEGER, Position
 
 CODECS: Final = [JSON, MSGPACK]
@@ -37,6 +38,16 @@ FIELDS: Final[dict[str, st.SearchStrategy[Any]]] = {
     "kind": st.from_regex("[a-z0-9_-]{1,32}", fullmatch=True),
     "title": st.text(),
     "state": st.sampled_from(["playing", "buffering", "paused"]),
+    "chat": st.sampled_from(ChatMode),
+    "slow_mode": st.integers(0, 3600),
+    "links": st.booleans(),
+    "private": st.booleans(),
+    "max_message": st.none() | st.integers(1, MAX_INTEGER),
+    "language": st.sampled_from([None, "de", "zh-Hant-TW"]),
+    "cover": st.sampled_from([None, "https://example.com/cover.png?v=1#a"]),
+    "metadata": st.none() | st.dictionaries(st.text(), st.booleans() | st.text()),
+    "role": st.sampled_from(["cohost", "moderator", "viewer"]),
+    "accept": st.booleans(),
     "user": st.from_regex("[A-Za-z0-9_-]{1,64}", fullmatch=True),
     "upto": NUMBERS,
 }

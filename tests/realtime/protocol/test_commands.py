@@ -12,6 +12,18 @@ KEY = "5f0c3b1e-9d7a-4e52-8a3c-2f1b6d9e0c4a"
 POSITION = {"epoch": "e", "seq": 1}
 ABOUT = {"session": SESSION}
 
+CHANGE = {
+    "title": "A show",
+    "chat": "followers",
+    "slow_mode": 5,
+    "links": False,
+    "private": True,
+    "max_message": 200,
+    "language": "de-AT",
+    "cover": "https://example.com/c.png",
+    "metadata": {"shop": [1, {"a": None}]},
+}
+
 # The least that each command says, and all that it may say.
 WIRE: dict[str, tuple[type[Command], dict[str, Any], dict[str, Any]]] = {
     "hello": (commands.Hello, {"token": "t"}, {"now": 1, "client": "web/1.0", "device": "phone"}),
@@ -24,7 +36,11 @@ WIRE: dict[str, tuple[type[Command], dict[str, Any], dict[str, Any]]] = {
     "history": (commands.History, ABOUT, {"before": 2, "after": 1, "limit": 200}),
     "typing": (commands.Typing, {**ABOUT, "on": False}, {}),
     "react": (commands.React, {**ABOUT, "kind": "heart"}, {}),
-    "session.create": (commands.SessionCreate, {"title": "A show"}, {"key": KEY}),
+    "session.create": (commands.SessionCreate, {"title": "A show"}, {**CHANGE, "key": KEY}),
+    "session.update": (commands.SessionUpdate, ABOUT, {**CHANGE, "key": KEY}),
+    "session.role": (commands.SessionRole, {**ABOUT, "user": "bob", "role": "cohost"}, {"key": KEY}),
+    "session.ask": (commands.SessionAsk, ABOUT, {}),
+    "session.answer": (commands.SessionAnswer, {**ABOUT, "user": "bob", "accept": True}, {}),
     "session.start": (commands.SessionStart, ABOUT, {"key": KEY, "reason": "a break"}),
     "session.pause": (commands.SessionPause, ABOUT, {"key": KEY, "reason": "a break"}),
     "session.resume": (commands.SessionResume, ABOUT, {"key": KEY, "reason": "a break"}),
@@ -35,6 +51,7 @@ WIRE: dict[str, tuple[type[Command], dict[str, Any], dict[str, Any]]] = {
     "inbox.ack": (commands.InboxAck, {"upto": 1}, {}),
 }
 NAMES = list(WIRE)
+NEVER_NULL = frozenset(["limit", "chat", "slow_mode", "links", "private"])
 FULL = {name: {"type": name, "id": 7, **least, **more} for name, (_, least, more) in WIRE.items()}
 
 NO_INTEGERS: list[Any] = [-1, 2**53 + 1, 2**63, 2**64, "5", 5.0, True]
@@ -60,6 +77,33 @@ BAD: dict[str, list[Any]] = {
     "user": ["", "x" * 65, "bob\n", "b b", "b\x00", "bób", "*", "{bob}", "a:b", "../bob", *NO_TEXTS],
     "upto": NO_INTEGERS,
     "kind": ["", "x" * 33, "Heart", "heart\n", "a b", "❤", "a.b", *NO_TEXTS],
+    "chat": ["", "ALL", "none", *NO_TEXTS],
+    "slow_mode": [3601, None, *NO_INTEGERS],
+    "links": ["true", 0, 1, None, []],
+    "private": ["true", 0, 1, None, []],
+    "accept": ["true", 0, 1, None, []],
+    "max_message": [0, *NO_INTEGERS],
+    "language": ["", "d", "de_AT", "de-", "-de", "de\n", "de--AT", "x" * 36, "de-" + "a" * 9, 5, True, []],
+    "cover": [
+        "",
+        "http://example.com/c.png",
+        "javascript:alert(1)",
+        "https://",
+        "https:///c.png",
+        "https://user:secret@example.com/",
+        "https://example.com/a b",
+        "https://example.com/\n",
+        "https://example.com/c.png\n",
+        'https://example.com/"onload=',
+        "https://example.com/')",
+        "https://example.com/é",
+        "https://example.com/\x00",
+        "https://example.com/" + "a" * 2048,
+        5,
+        [],
+    ],
+    "metadata": ["{}", [], 5, True],
+    "role": ["host", "", "Cohost", *NO_TEXTS],
     "on": ["true", 0, 1, None, []],
     "state": ["", "stopped", "PLAYING", *NO_TEXTS],
     "since": [
@@ -119,8 +163,8 @@ def test_what_a_command_must_say(name: str, field: str) -> None:
         for name in NAMES
         for field in sorted(FULL[name].keys() - {"type"})
         for value in BAD[field]
-        # What may be left out may be null.
-        if value is not None or field in WIRE[name][1] or field == "limit"
+        # What may be left out may be null, or has no other value.
+        if value is not None or field in WIRE[name][1] or field in NEVER_NULL
     ],
     ids=lambda value: str(value)[:40],
 )

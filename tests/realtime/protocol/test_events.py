@@ -2,9 +2,10 @@ from typing import Any
 
 import msgspec
 import pytest
-from msgspec import Raw
+from msgspec import UNSET, Raw
 
 from realtime.protocol.events import (
+    AnswerBody,
     Audience,
     AudienceSignal,
     ChangeBody,
@@ -21,10 +22,13 @@ from realtime.protocol.events import (
     Push,
     QualityPush,
     ReactionsSignal,
+    Removed,
+    RequestBody,
     SessionBody,
     Stamp,
     TypingSignal,
 )
+from realtime.protocol.session_settings import Change, ChatMode
 from realtime.protocol.types import Position
 
 SESSION = "01932c07-3a6e-7cc0-8000-000000000001"
@@ -107,6 +111,10 @@ NOBODY = {"connections": 0, "users": 0, "watching": 0, "chatters": 0}
         ),
         (QualityPush(rtt_ms=0, quality="good"), {"type": "quality", "rtt_ms": 0, "quality": "good"}),
         (QualityPush(quality="poor"), {"type": "quality", "quality": "poor"}),
+        (
+            Removed(session=SESSION, code="forbidden", message="m"),
+            {"type": "removed", "session": SESSION, "code": "forbidden", "message": "m"},
+        ),
         (Ping(now=5, heads={}), {"type": "ping", "now": 5, "heads": {}}),
         (
             Ping(now=5, heads={SESSION: Position("e", 0)}),
@@ -152,3 +160,21 @@ def test_the_body_of_a_session_event_may_grow() -> None:
 
 def test_session_events_can_be_told_by_their_kind() -> None:
     assert {kind.partition(".")[0] for kind in Kind} == {"chat", "session"}
+
+
+def test_the_bodies_of_session_events() -> None:
+    updated = b'{"state": "live", "version": 2, "changes": {"chat": "nobody", "language": null, "later": 1}}'
+    body = msgspec.json.decode(updated, type=SessionBody)
+    assert body == SessionBody("live", 2, changes=Change(chat=ChatMode.NOBODY, language=None))
+    # What has no value is left out, what was taken away is null.
+    assert msgspec.json.encode(body.changes) == b'{"chat":"nobody","language":null}'
+    role = b'{"state":"live","version":2,"user":"bob","role":"cohost"}'
+    assert msgspec.json.decode(role, type=SessionBody) == SessionBody("live", 2, user="bob", role="cohost")
+    guests = b'{"state":"live","version":2,"allowed":["bob"],"removed":[]}'
+    assert msgspec.json.decode(guests, type=SessionBody) == SessionBody("live", 2, allowed=["bob"], removed=[])
+    assert msgspec.json.encode(SessionBody("live", 2, allowed=UNSET)) == b'{"state":"live","version":2}'
+
+
+def test_the_bodies_of_requests_and_answers() -> None:
+    assert msgspec.json.encode(RequestBody("s")) == b'{"session":"s"}'
+    assert msgspec.json.encode(AnswerBody("s", accepted=False)) == b'{"session":"s","accepted":false}'

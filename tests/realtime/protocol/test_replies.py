@@ -19,6 +19,7 @@ from realtime.protocol.replies import (
     Welcome,
     error,
 )
+from realtime.protocol.session_settings import ChatMode, SessionSettings
 from realtime.protocol.types import Position
 
 SESSION = "01932c07-3a6e-7cc0-8000-000000000001"
@@ -32,7 +33,7 @@ VIEW = SessionView(
     since=0,
     media=MediaClock(0, 0, running=False),
 )
-VIEW_WIRE = {
+VIEW_WIRE: dict[str, Any] = {
     "id": SESSION,
     "host": "h",
     "title": "t",
@@ -41,6 +42,7 @@ VIEW_WIRE = {
     "created_at": 0,
     "since": 0,
     "media": {"ms": 0, "at": 0, "running": False},
+    "settings": {"chat": "all", "slow_mode": 0, "links": True, "private": False},
 }
 
 
@@ -114,3 +116,12 @@ def test_replies_on_the_wire(reply: Reply, wire: dict[str, Any]) -> None:
 def test_a_snapshot_tells_the_times_that_there_are() -> None:
     ended = msgspec.structs.replace(VIEW, started_at=1, ended_at=0)
     assert msgspec.json.decode(msgspec.json.encode(ended)) == {**VIEW_WIRE, "started_at": 1, "ended_at": 0}
+
+
+def test_a_snapshot_tells_what_is_set_and_who_was_named() -> None:
+    settings = SessionSettings(chat=ChatMode.NOBODY, max_message=9, language="de", metadata={"a": None})
+    view = msgspec.structs.replace(VIEW, settings=settings, members={"bob": "cohost"})
+    wire = msgspec.json.decode(msgspec.json.encode(view))
+    told = {"chat": "nobody", "max_message": 9, "language": "de", "metadata": {"a": None}}
+    assert wire["settings"] == {**VIEW_WIRE["settings"], **told}
+    assert wire["members"] == {"bob": "cohost"}

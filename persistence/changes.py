@@ -1,0 +1,75 @@
+"""Changes of a session besides its state, in Postgres: what is set in it, and whom its host has named."""
+
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from msgspec import Struct
+
+from persistence.log import Record, records
+from persistence.postgres import Postgres
+
+
+class Outcome(StrEnum):
+    """What became of a change; the migration that defines `change_session` explains each."""
+
+    NEW = "new"
+    REPEAT = "repeat"
+    CONFLICT = "conflict"
+    STALE = "stale"
+    CLOSED = "closed"
+    MISSING = "missing"
+    SAME = "same"
+    FULL = "full"
+
+
+class Changed(Struct, frozen=True):
+    """What became of a change: its event, and the epoch of the log that it was appended to, where there are any."""
+
+    outcome: Outcome
+    epoch: str = ""
+    event: Record | None = None
+
+
+class Changes:
+    """Changes sessions of a version. `key` is the sender's own name for a change, by which a repetition is known."""
+
+    def __init__(self, postgres: Postgres) -> None:
+        self._postgres = postgres
+
+    async def update(
+        self, session: str, version: int, by: str, title: str, settings: str, changes: str, key: UUID | None = None
+    ) -> Changed:
+        """Store a title and settings; `changes`, like them in JSON, is what the event tells."""
+        rows = await self._postgres.rows(
+            "SELECT outcome, epoch, seq, at, kind, sender, key, body FROM update_session($1, $2, $3, $4, $5, $6, $7)",
+            session,
+            version,
+            by,
+            key,
+            title,
+            settings,
+            changes,
+        )
+        return changed(rows[0])
+
+    async def name(
+        self, session: str, version: int, by: str, member: str, role: str, key: UUID | None = None
+    ) -> Changed:
+        """Name a member "cohost" or "moderator", or "viewer" again."""
+        rows = await self._postgres.rows(
+            "SELECT outcome, epoch, seq, at, kind, sender, key, body FROM name_member($1, $2, $3, $4, $5, $6)",
+            session,
+            version,
+            by,
+            key,
+            member,
+            role,
+        )
+        return changed(rows[0])
+
+
+def changed(row: Any) -> Changed:
+    """Read a row of outcome, epoch, and an event."""
+    outcome, epoch, *event = row
+    return Changed(Outcome(outcome), epoch or "", None if event[0] is None else records([event])[0])

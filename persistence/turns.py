@@ -1,0 +1,62 @@
+"""Turns of slow mode, in Redis: one viewer's messages in one session, over all nodes and devices."""
+
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import Any, Final
+
+from msgspec import Struct
+
+from persistence.errors import StorageError
+from persistence.redis import DRIVER_ERRORS, Redis, in_our_words, translated
+
+_SCRIPT: Final = files("persistence").joinpath("lua", "slow_mode.lua").read_text("utf-8")
+# What a wish gets that has taken its turn just now, and what one gets whose message had it already.
+TAKEN: Final = -1
+HELD: Final = 0
+
+
+class Wish(Struct, frozen=True):
+    """A message of `key` wants its turn, `interval_ms` after the last one; an interval of 0 gives its turn back."""
+
+    session: str
+    user: str
+    key: str
+    interval_ms: int
+
+
+class Turns:
+    """Takes turns, and gives them back."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._script = redis.register_script(_SCRIPT)
+
+    async def take(self, wishes: Sequence[Wish]) -> list[int | StorageError]:
+        """Grant wishes one after the other, in one pipeline for each server that holds some.
+
+        Gives for each `TAKEN`, `HELD`, or how many milliseconds must pass; an error where nobody could be asked.
+        """
+        replies: list[Any]
+        try:
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for wish in wishes:
+                    arguments: list[str | int] = [wish.user, wish.key, wish.interval_ms]
+                    await self._script(keys=[_key(wish.session)], args=arguments, client=pipe)
+                replies = await pipe.execute(raise_on_error=False)
+        except DRIVER_ERRORS as exc:
+            replies = [exc] * len(wishes)
+        return [in_our_words(reply) if isinstance(reply, Exception) else int(reply) for reply in replies]
+
+    async def forget(self, session: str) -> None:
+        """Forget all turns of a session.
+
+        Raises:
+            Unavailable
+        """
+        with translated():
+            await self._redis.unlink(_key(session))
+
+
+def _key(session: str) -> str:
+    # The braces keep a session's keys in one slot of a cluster.
+    return f"sw:{{{session}}}:turns"

@@ -1,0 +1,35 @@
+"""How everyone stands with a session: their role, and whether a private one is there for them at all.
+
+Both can change while they are in it. Every node learns of that from the log, and draws the consequences in the same
+step, before anything that comes later is written to anyone.
+"""
+
+from realtime.domain import access
+from realtime.domain.access import Role
+from realtime.feed import Feed
+from realtime.node import Node
+from realtime.peer import Membership, Peer
+from realtime.protocol.events import Removed
+from tokens.access import Identity
+
+
+def role_of(feed: Feed, who: Identity) -> Role:
+    """Give a user's role in a session, as far as this node has heard."""
+    return access.role_in(feed.view.host, who.user, who.role, feed.view.members)
+
+
+def admitted(feed: Feed, who: Identity) -> bool:
+    """Tell whether a session is there for a user, as far as this node has heard."""
+    return access.admits(feed.view.settings.private, role_of(feed, who), who.user in feed.allowed)
+
+
+def review(node: Node, feed: Feed) -> None:
+    """Give everyone who follows a session their role anew; take out whom it is not there for any more."""
+    for connection in list(node.hub.group(feed.id)):
+        peer: Peer = connection.peer
+        if admitted(feed, peer.identity):
+            peer.joined[feed.id] = Membership(feed, role_of(feed, peer.identity))
+        else:
+            node.leave(connection, peer, feed.id)
+            refusal = access.not_admitted()
+            connection.send(Removed(session=feed.id, code=refusal.code, message=refusal.message))
