@@ -23,20 +23,20 @@ class Seen(Struct, frozen=True):
 class Taken(Struct, frozen=True):
     """What became of a notice: `applied`, `duplicate`, `stale` or `ignored`.
 
-    The rest is known unless it was ignored: who the user is, the session's host and state, what was `told` of the
-    user before, if anything, and what the user is now.
+    The rest is known unless it was ignored: who the user is, and whether a host; the session's state; what was `told`
+    of the user before, if anything, and what the user is now.
     """
 
     outcome: str
     user: str | None
-    host: str | None
+    hosts: bool | None
     state: str | None
     told: str | None
     standing: str | None
 
 
 _TAKE: Final = """
-    SELECT outcome, member, host, state, told, standing
+    SELECT outcome, member, hosts, state, told, standing
       FROM take_agora_notices($1::uuid[], $2, $3, $4, $5, $6, $7) ORDER BY ordinal
 """
 _TOLD: Final = "UPDATE agora_presence SET told = $3 WHERE session = $1 AND uid = $2 RETURNING standing"

@@ -34,7 +34,7 @@ from realtime.admission import Admission
 from realtime.attendance import Attendance
 from realtime.backlog import Backlog
 from realtime.changing import Changing
-from realtime.channels import Channels, LoggedEffects
+from realtime.channels import Channels, Effects
 from realtime.draining import drain
 from realtime.feeds import Feeds
 from realtime.following import Following
@@ -162,7 +162,7 @@ async def running(settings: Settings, sockets: Sockets) -> AsyncIterator[Node]:
         _start(stack, node, server, tasks, settings, Log(postgres))
         tasks.keep(timers.run)
         tasks.keep(timers.watch_empty)
-        channels = Channels(AgoraNotices(postgres), node.feeds, LoggedEffects(), settings)
+        channels = Channels(AgoraNotices(postgres), node.feeds, Effects(node.hosting, node.attendance), settings)
         tasks.keep(channels.run)
         context = Context(node, video, Search(node.log, settings), channels)
         app = site.build(context, health, lambda: sockets.websocket_port)

@@ -109,8 +109,10 @@ class Attendance:
     def leave(self, session: str, user: str, connection: str) -> None:
         """Count one connection of a user less."""
         watch = self._watches[session]
-        self._stop(session, watch, connection)
+        watched = watch.roster.watches(user)
         watch.roster.leave(user, connection)
+        if watched and not watch.roster.watches(user):
+            self._times.stop(session, user)
         if user not in watch.roster:
             self._times.see(session, user)
         if not watch.roster.connections:
@@ -132,6 +134,19 @@ class Attendance:
     def _stop(self, session: str, watch: _Watch, connection: str) -> None:
         user = watch.roster.stop(connection)
         if user is not None:
+            self._times.stop(session, user)
+            self._dirty.add(session)
+
+    def channel(self, session: str, user: str, there: bool) -> None:
+        """Take note that a user has come to the video channel of a session, or left it: Agora says so."""
+        watch = self._watches.get(session)
+        if watch is None:
+            return
+        if there and watch.roster.join_channel(user):
+            self._playing.add(session)
+            self._times.start(session, user)
+            self._dirty.add(session)
+        elif not there and watch.roster.leave_channel(user):
             self._times.stop(session, user)
             self._dirty.add(session)
 

@@ -16,9 +16,10 @@ import structlog
 from msgspec import Struct
 
 from persistence.agora_notices import AgoraNotices, Seen, Taken
-from realtime.domain import access
+from realtime.attendance import Attendance
 from realtime.domain.agora import Standing, news_of_host, news_of_viewer
 from realtime.feeds import Feeds
+from realtime.hosting import Hosting
 from realtime.protocol.codes import Code, Refusal
 from realtime.settings import Settings
 from realtime.writer import RETRY_MS
@@ -42,20 +43,26 @@ class ChannelEffects(Protocol):
         """Take note that a viewer is in the channel, or is not. Called on every node, whoever is connected to it."""
 
 
-class LoggedEffects:
-    """Tells the log, and nobody else."""
+class Effects:
+    """Hosts are missed, or are back; viewers watch, or don't."""
+
+    def __init__(self, hosting: Hosting, attendance: Attendance) -> None:
+        self._hosting = hosting
+        self._attendance = attendance
 
     async def host_left_channel(self, session: str, user: str, at: int) -> None:
-        """Log it."""
+        """Have the session interrupted after the grace, unless the host comes back."""
         log.info("host left channel", session=session, user=user, at=at)
+        await self._hosting.left_channel(session)
 
     async def host_joined_channel(self, session: str, user: str) -> None:
-        """Log it."""
+        """Have the session go on."""
         log.info("host joined channel", session=session, user=user)
+        await self._hosting.joined_channel(session, user)
 
     def watching(self, session: str, user: str, there: bool) -> None:
-        """Log it, for those who look for a mistake."""
-        log.debug("watching", session=session, user=user, there=there)
+        """Count the viewer as watching, or not."""
+        self._attendance.channel(session, user, there)
 
 
 class _Pending(Struct, frozen=True):
@@ -157,7 +164,7 @@ class Channels:
 
 
 def _is_host(taken: Taken) -> bool:
-    return taken.user is not None and taken.host is not None and access.hosts(taken.host, taken.user)
+    return bool(taken.hosts)
 
 
 def _standing(name: str | None) -> Standing | None:

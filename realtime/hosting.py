@@ -52,6 +52,7 @@ class Hosting:
         self._settings = settings
         self._held: dict[str, dict[str, _Held]] = {}
         self._losing: set[asyncio.Task[None]] = set()
+        self._renewing = asyncio.Lock()
         feeds.on_turn(self._turned)
 
     def __iter__(self) -> Iterator[_Held]:
@@ -65,7 +66,7 @@ class Hosting:
 
         Tells whether the session is run from this connection; nothing where that is not known, or not for this user.
         """
-        if not access.hosts(view.host, peer.identity.user) or view.state == State.ENDED:
+        if not access.hosts(view.host, peer.identity.user, view.members) or view.state == State.ENDED:
             return None
         try:
             hosted = await self.claim(connection, peer, view.id, owner=peer.identity.user == view.host)
@@ -74,6 +75,15 @@ class Hosting:
             seldom_log.warning("host not counted", reason=str(exc))
             return None
         return hosted.hosting if hosted else None
+
+    def review(self, connection: Connection, peer: Peer, view: SessionView) -> None:
+        """Count a connection that is in the session as its user's role is now."""
+        held = view.id in self._held.get(peer.connection_id, {})
+        hosts = access.hosts(view.host, peer.identity.user, view.members)
+        if hosts and not held:
+            self._tasks.start(self.meet(connection, peer, view))
+        elif held and not hosts:
+            self.lose(peer, view.id)
 
     async def term(self, connection: Connection, peer: Peer, view: SessionView, *, back: bool) -> int | None:
         """Give the term in which the owner runs the session from this connection; nothing to others who may.
@@ -84,7 +94,7 @@ class Hosting:
             TakenOver: the owner runs it from another one.
             StorageError
         """
-        if not access.hosts(view.host, peer.identity.user):
+        if not access.hosts(view.host, peer.identity.user, view.members):
             return None
         held = self._held.get(peer.connection_id, {}).get(view.id)
         owner = peer.identity.user == view.host
@@ -158,6 +168,9 @@ class Hosting:
         task.add_done_callback(self._losing.discard)
 
     async def _lose(self, host: Host) -> None:
+        async with self._renewing:
+            # A renewal that is on its way would count the connection again.
+            pass
         try:
             await self._sessions.lose(host.session, host.connection)
         except StorageError as exc:
@@ -194,15 +207,19 @@ class Hosting:
 
     async def renew(self) -> None:
         """Renew the leases of all, and end the interruption of every session that has a host."""
-        hosts = [held.host for held in self]
-        if not hosts:
-            return
-        users = {host.session: host.member for host in hosts}
         try:
-            for session in await self._sessions.renew(hosts):
-                await self._lifecycle.come_back(session, users[session])
+            for session, user in (await self._renew()).items():
+                await self._lifecycle.come_back(session, user)
         except StorageError as exc:
             seldom_log.warning("hosts not renewed", reason=str(exc))
+
+    async def _renew(self) -> dict[str, str]:
+        """Renew the leases; give the sessions that are interrupted all the same, and a host who is there."""
+        async with self._renewing:
+            hosts = [held.host for held in self]
+            back = await self._sessions.renew(hosts) if hosts else []
+        users = {host.session: host.member for host in hosts}
+        return {session: users[session] for session in back}
 
     def _turned(self, feed: Feed, record: Record) -> None:
         """Send away the device from which a session was run, once it is run from another."""

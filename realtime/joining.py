@@ -39,7 +39,7 @@ def join(node: Node, connection: Connection, peer: Peer, command: Join) -> Joine
 
 
 def _is_host(peer: Peer, feed: Feed) -> bool:
-    return access.hosts(feed.view.host, peer.identity.user)
+    return access.hosts(feed.view.host, peer.identity.user, feed.view.members)
 
 
 async def _join_later(node: Node, connection: Connection, peer: Peer, command: Join) -> Joined:

@@ -29,6 +29,7 @@ def review(node: Node, feed: Feed) -> None:
         peer: Peer = connection.peer
         if admitted(feed, peer.identity):
             peer.joined[feed.id] = Membership(feed, role_of(feed, peer.identity))
+            node.hosting.review(connection, peer, feed.view)
         else:
             node.leave(connection, peer, feed.id)
             refusal = access.not_admitted()

@@ -36,6 +36,20 @@ SELECT session, (body->>'version')::integer, body->>'state', at,
 UPDATE sessions s SET media_ms = p.media_ms, since = p.began
   FROM (SELECT DISTINCT ON (session) * FROM spans ORDER BY session, version DESC) p WHERE p.session = s.id;
 
+-- Co-hosts and moderators, as the host has named them.
+CREATE TABLE members (
+    session uuid NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
+    member  text NOT NULL,
+    role    text NOT NULL CHECK (role IN ('cohost', 'moderator')),
+    PRIMARY KEY (session, member)
+);
+
+-- Whether the presence of a user keeps a session going.
+CREATE FUNCTION is_host(_session uuid, _member text) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (SELECT FROM sessions WHERE id = _session AND host = _member)
+           OR EXISTS (SELECT FROM members WHERE session = _session AND member = _member AND role = 'cohost')
+$$;
+
 -- The connections of hosts. One counts until its lease ends, which its node renews. What was lost in an orderly way
 -- ends at that moment.
 CREATE TABLE hosts (
@@ -276,15 +290,6 @@ BEGIN
     RETURN QUERY SELECT id FROM sessions
       WHERE id = ANY (_sessions) AND state = 'interrupted' AND reason IS DISTINCT FROM 'host_left_channel';
 END $$;
-
--- A host has left the video channel of a session that is live, or is back in it.
-CREATE FUNCTION arm_video(_session uuid, _there boolean) RETURNS void LANGUAGE sql AS $$
-    DELETE FROM timers WHERE _there AND session = _session AND kind = 'video';
-    INSERT INTO timers (session, kind, due)
-    SELECT id, 'video', now_ms() + (limits->>'grace')::bigint FROM sessions
-     WHERE NOT _there AND id = _session AND state = 'live'
-    ON CONFLICT DO NOTHING;
-$$;
 
 -- Somebody is there: the time after which an empty session ends begins anew.
 CREATE FUNCTION renew_empty(_sessions uuid[], _beat bigint) RETURNS void LANGUAGE sql AS $$

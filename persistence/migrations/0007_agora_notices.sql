@@ -28,7 +28,7 @@ CREATE INDEX agora_notices_by_time ON agora_notices (at);
 --   duplicate  its id is known: it changes nothing
 --   stale      something later is known: it changes nothing
 --   ignored    there is no such session or user, or the session has ended
--- With it comes who the user is, the session's host and state, what was told of the user last, and what the user is
+-- With it comes who the user is, and whether a host, the session's state, what was told of the user last, and what the user is
 -- now. Of a viewer the caller tells all it gets; what it tells of a host it confirms, in `told`, so that a
 -- repetition finds what was left untold.
 -- `realtime/domain/agora.py` has the same comparison, and explains it.
@@ -37,7 +37,7 @@ CREATE INDEX agora_notices_by_time ON agora_notices (at);
 CREATE FUNCTION take_agora_notices(
     _sessions uuid[], _ids text[], _uids bigint[], _client_seqs bigint[], _times bigint[], _events integer[],
     _standings text[]
-) RETURNS TABLE (ordinal bigint, outcome text, member text, host text, state text, told text, standing text)
+) RETURNS TABLE (ordinal bigint, outcome text, member text, hosts boolean, state text, told text, standing text)
 LANGUAGE plpgsql SET enable_seqscan = off AS $$
 #variable_conflict use_column
 DECLARE
@@ -56,7 +56,7 @@ BEGIN
                WITH ORDINALITY AS i (session, id, uid, client_seq, ts, event, standing, ordinal)
     LOOP
         _outcome := 'ignored'; _told := NULL; _standing := NULL;
-        SELECT u.member, s.host, s.state INTO _who FROM agora_uids u JOIN sessions s ON s.id = u.session
+        SELECT u.member, is_host(s.id, u.member) AS hosts, s.state INTO _who FROM agora_uids u JOIN sessions s ON s.id = u.session
          WHERE u.session = _item.session AND u.uid = _item.uid;
         IF _who.state <> 'ended' THEN
             SELECT p.told INTO _told FROM agora_presence p WHERE p.session = _item.session AND p.uid = _item.uid;
@@ -64,7 +64,7 @@ BEGIN
             IF FOUND THEN
                 INSERT INTO agora_presence AS p
                 VALUES (_item.session, _item.uid, _item.client_seq, _item.ts, _item.event, _item.standing,
-                        CASE WHEN _who.member <> _who.host THEN _item.standing END)
+                        CASE WHEN NOT _who.hosts THEN _item.standing END)
                 ON CONFLICT (session, uid) DO UPDATE
                    SET client_seq = excluded.client_seq, ts = excluded.ts, event = excluded.event,
                        standing = excluded.standing, told = coalesce(excluded.told, p.told)
@@ -76,6 +76,18 @@ BEGIN
             SELECT p.standing INTO _standing FROM agora_presence p
              WHERE p.session = _item.session AND p.uid = _item.uid;
         END IF;
-        RETURN QUERY SELECT _item.ordinal, _outcome, _who.member, _who.host, _who.state, _told, _standing;
+        RETURN QUERY SELECT _item.ordinal, _outcome, _who.member, _who.hosts, _who.state, _told, _standing;
     END LOOP;
 END $$;
+
+-- A host has left the video channel of a session that is live, or is back in it. While another one broadcasts there,
+-- nothing is missing.
+CREATE FUNCTION arm_video(_session uuid, _there boolean) RETURNS void LANGUAGE sql AS $$
+    DELETE FROM timers WHERE _there AND session = _session AND kind = 'video';
+    INSERT INTO timers (session, kind, due)
+    SELECT id, 'video', now_ms() + (limits->>'grace')::bigint FROM sessions
+     WHERE NOT _there AND id = _session AND state = 'live'
+       AND NOT EXISTS (SELECT FROM agora_presence p JOIN agora_uids u ON u.session = p.session AND u.uid = p.uid
+                        WHERE p.session = _session AND p.standing = 'broadcaster' AND is_host(_session, u.member))
+    ON CONFLICT DO NOTHING;
+$$;

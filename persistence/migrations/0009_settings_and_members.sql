@@ -1,4 +1,4 @@
--- What is set in sessions, who was named in them, who may come to private ones, and who follows whom.
+-- What is set in sessions, who may come to private ones, and who follows whom.
 -- Times are milliseconds since the epoch, UTC, and come from this database's clock alone.
 
 ALTER TABLE sessions
@@ -6,14 +6,6 @@ ALTER TABLE sessions
     -- With what it was created, for a repetition to be compared with. Of older sessions that is not known.
     ADD COLUMN wish     jsonb DEFAULT '{}';
 ALTER TABLE sessions ALTER COLUMN wish DROP DEFAULT;
-
--- Co-hosts and moderators, as the host has named them.
-CREATE TABLE members (
-    session uuid NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
-    member  text NOT NULL,
-    role    text NOT NULL CHECK (role IN ('cohost', 'moderator')),
-    PRIMARY KEY (session, member)
-);
 
 -- Who may come to a private session, who has asked to, and who was declined; since when.
 CREATE TABLE guests (

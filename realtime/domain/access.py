@@ -94,9 +94,12 @@ def not_admitted() -> Refusal:
     return Refusal(Code.FORBIDDEN, "the session is private: you may ask to be let in")
 
 
-def hosts(host: str, user: str) -> bool:
-    """Tell whether the presence of a user keeps a session of `host` going. An admin's does not."""
-    return user == host
+def hosts(host: str, user: str, members: Mapping[str, str] = _NOBODY_NAMED) -> bool:
+    """Tell whether the presence of a user keeps a session of `host` going, who has named `members`.
+
+    An admin's does not.
+    """
+    return user == host or members.get(user) == Role.COHOST
 
 
 def check_owner(host: str, user: str) -> None:

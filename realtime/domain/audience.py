@@ -82,6 +82,8 @@ class Roster:
         # always the one whose time is up first.
         self._playing: dict[str, tuple[str, float]] = {}
         self._players: dict[str, int] = {}
+        # Who is in the video channel, as Agora says.
+        self._channel: set[str] = set()
 
     def __contains__(self, user: str) -> bool:
         return user in self._users
@@ -125,6 +127,7 @@ class Roster:
         else:
             del self._connections[user]
             self._users.discard(user)
+            self.leave_channel(user)
 
     def play(self, user: str, connection: str, until: float) -> bool:
         """Believe a connection of `user` to play until then; tell whether the user begins to watch."""
@@ -143,6 +146,28 @@ class Roster:
         if self._players[user]:
             return None
         del self._players[user]
+        return self._stop_watching(user)
+
+    def join_channel(self, user: str) -> bool:
+        """Believe a user who is here to be in the video channel; tell whether the user begins to watch."""
+        if user not in self._users:
+            return False
+        self._channel.add(user)
+        return self._watching.add(user)
+
+    def leave_channel(self, user: str) -> bool:
+        """Believe a user to be in the video channel no more, and no report from before; tell whether that ends it."""
+        watched = user in self._watching
+        self._channel.discard(user)
+        if user in self._players:
+            for connection in [connection for connection, (player, _) in self._playing.items() if player == user]:
+                self.stop(connection)
+        self._stop_watching(user)
+        return watched and user not in self._watching
+
+    def _stop_watching(self, user: str) -> str | None:
+        if user in self._players or user in self._channel:
+            return None
         self._watching.discard(user)
         return user
 

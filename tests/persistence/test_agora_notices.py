@@ -63,9 +63,9 @@ async def take(notices: AgoraNotices, *batch: Seen) -> list[str]:
 
 async def test_a_viewer_comes_and_goes(notices: AgoraNotices, session: str, bob: int) -> None:
     [came] = await notices.take([seen(session, bob, Event.AUDIENCE_JOINED, 1)])
-    assert came == Taken("applied", "bob", "alice", "scheduled", None, "audience")
+    assert came == Taken("applied", "bob", False, "scheduled", None, "audience")
     [left] = await notices.take([seen(session, bob, Event.AUDIENCE_LEFT, 2)])
-    assert left == Taken("applied", "bob", "alice", "scheduled", "audience", "absent")
+    assert left == Taken("applied", "bob", False, "scheduled", "audience", "absent")
 
 
 async def test_what_is_told_of_a_host_is_for_the_caller_to_confirm(
@@ -74,7 +74,7 @@ async def test_what_is_told_of_a_host_is_for_the_caller_to_confirm(
     joined = seen(session, alice, Event.BROADCASTER_JOINED, 1)
     for outcome in ("applied", "duplicate"):
         [taken] = await notices.take([joined])
-        assert taken == Taken(outcome, "alice", "alice", "scheduled", None, "broadcaster")
+        assert taken == Taken(outcome, "alice", True, "scheduled", None, "broadcaster")
     assert await notices.told(session, alice, "broadcaster") == "broadcaster"
     [again] = await notices.take([joined])
     assert (again.told, again.standing) == ("broadcaster", "broadcaster")

@@ -12,7 +12,7 @@ from persistence.agora_notices import AgoraNotices, Seen, Taken
 from persistence.errors import Unavailable
 from persistence.postgres import Postgres
 from persistence.sessions import Sessions
-from realtime.channels import Channels, LoggedEffects
+from realtime.channels import Channels
 from realtime.domain.agora import STANDINGS
 from realtime.protocol.codes import Code, Refusal
 from realtime.settings import Settings
@@ -195,9 +195,7 @@ class Never(AgoraNotices):
 
 
 async def test_so_many_wait_and_so_long(node: RunningNode, postgres: Postgres) -> None:
-    channels = Channels(
-        Never(postgres), node.node.feeds, LoggedEffects(), Settings(agora_notice_queue=2, send_timeout=0.2)
-    )
+    channels = Channels(Never(postgres), node.node.feeds, Recorder(), Settings(agora_notice_queue=2, send_timeout=0.2))
     seen = Seen("x", "01890000-0000-7000-8000-000000000000", 1, 1, 1, 103, "broadcaster")
     running = asyncio.create_task(channels.run())
     outcomes = await asyncio.gather(*(channels.take(seen) for _ in range(3)), return_exceptions=True)
@@ -218,14 +216,3 @@ async def test_whom_nobody_awaits_any_more_is_left_out(node: RunningNode, postgr
     running.cancel()
     await asyncio.wait([running])
     assert effects.viewers == [(session, "bob", False)]
-
-
-async def test_without_anybody_else_the_log_is_told(node: RunningNode, postgres: Postgres) -> None:
-    async with channels_of(node, postgres, LoggedEffects()) as channels:
-        stage = Stage(channels, Recorder(), await node.session("host"), Sessions(postgres))
-        for who, event in (
-            ("host", Event.BROADCASTER_JOINED),
-            ("host", Event.BROADCASTER_LEFT),
-            ("bob", Event.AUDIENCE_JOINED),
-        ):
-            assert await stage.take(who, event) == "applied"

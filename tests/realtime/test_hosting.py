@@ -135,6 +135,61 @@ async def test_a_session_that_is_run_over_http_alone_is_never_interrupted(migrat
             assert "lost" not in await timers(postgres, session)
 
 
+async def test_a_cohost_keeps_a_session_going_from_being_named_on(migrated: str, redis_url: str) -> None:
+    async with two_nodes(migrated, redis_url) as (one, two):
+        session = await one.session("ann")
+        async with two.client("bob") as bob, two.client("carol") as carol:
+            await bob.join(session)
+            assert "hosting" not in await carol.join(session)
+            async with one.client("ann", SELLER) as ann:
+                await ann.join(session)
+                await ann.ask("session.role", session=session, user="carol", role="cohost")
+                named = await bob.until_event(kind="session.role")
+                assert named["body"]["user"] == "carol"
+                await hosts_come(migrated, session, 2)
+            await hosts_gone(migrated, session, left=1)
+            assert (await carol.ask("session.pause", session=session))["type"] == "ack"
+            await bob.until_event(kind="session.paused")
+            assert [event["kind"] for event in bob.events()] == ["session.role", "session.paused"]
+            # Who is a viewer again keeps nothing going.
+            await one.request(
+                "PUT", f"/v1/sessions/{session}/members/carol", token("ann", SELLER), json={"role": "viewer"}
+            )
+            event = await bob.until_event(kind="session.interrupted")
+            assert event["body"]["reason"] == "host_lost"
+
+
+async def test_a_host_who_leaves_the_video_channel(migrated: str, redis_url: str) -> None:
+    """Agora says so; the socket is there all the while."""
+    async with two_nodes(migrated, redis_url) as (one, two):
+        session = await one.session("ann")
+        async with two.client("bob") as bob, one.client("ann", SELLER) as ann:
+            await bob.join(session)
+            await ann.join(session)
+            await two.node.hosting.left_channel(session)
+            event = await bob.until_event(kind="session.interrupted")
+            assert event["body"]["reason"] == "host_left_channel"
+            # Renewals say nothing of the channel.
+            await one.node.hosting.renew()
+            view = (await one.request("GET", f"/v1/sessions/{session}", token("bob"))).json()
+            assert view["state"] == "interrupted"
+            await two.node.hosting.joined_channel(session, "ann")
+            event = await bob.until_event(kind="session.resumed")
+            assert (event["by"], event["body"]["state"]) == ("ann", "live")
+
+
+async def test_a_host_who_is_back_in_the_channel_within_the_grace(migrated: str, redis_url: str) -> None:
+    async with two_nodes(migrated, redis_url, host_grace=2.0) as (one, two), opened(migrated) as postgres:
+        session = await one.session("ann")
+        await two.node.hosting.left_channel(session)
+        assert "video" in await timers(postgres, session)
+        await one.node.hosting.joined_channel(session, "ann")
+        assert "video" not in await timers(postgres, session)
+        await one.node.hosting.left_channel(session)
+        await one.request("POST", f"/v1/sessions/{session}/pause", token("ann", SELLER))
+        assert "video" not in await timers(postgres, session)
+
+
 async def test_an_admin_who_watches_does_not_keep_a_session_going(migrated: str, redis_url: str) -> None:
     async with two_nodes(migrated, redis_url) as (one, _):
         session = await one.session("ann")
@@ -268,7 +323,7 @@ async def test_a_session_with_a_viewer_is_not_empty(migrated: str, redis_url: st
 
 
 async def test_what_was_due_while_everything_was_down_is_done_at_once(migrated: str, redis_url: str) -> None:
-    async with two_nodes(migrated, redis_url, paused_limit=0.5) as (one, _):
+    async with two_nodes(migrated, redis_url, paused_limit=0.5, host_grace=5.0) as (one, _):
         paused = await one.session("ann")
         await one.request("POST", f"/v1/sessions/{paused}/pause", token("ann", SELLER))
         hosted = await one.session("ann")
@@ -365,6 +420,14 @@ async def close_code(client: Client) -> int | None:
 async def timers(postgres: Postgres, session: str) -> dict[str, int]:
     rows = await postgres.rows("SELECT kind, due FROM timers WHERE session = $1", session)
     return {row["kind"]: row["due"] for row in rows}
+
+
+async def hosts_come(database_url: str, session: str, count: int) -> None:
+    """Wait until so many hosts count."""
+    async with opened(database_url) as postgres, asyncio.timeout(5):
+        query = "SELECT FROM hosts WHERE session = $1 AND until > now_ms()"
+        while len(await postgres.rows(query, session)) < count:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.02)
 
 
 async def hosts_gone(database_url: str, session: str, *, left: int = 0) -> None:

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from realtime.protocol.codec import Format
-from tests.support.nodes import Client, Message, RunningNode, serving, token
+from tests.support.nodes import Client, Message, RunningNode, audience, serving, token
 from tokens import grants
 from tokens.access import AccessRole
 
@@ -136,7 +136,7 @@ async def test_who_may_not_be_there_any_more_is_taken_out_at_once(pair: Pair, fm
         assert "joe" not in str(page)
         told = (await one.request("GET", f"/v1/sessions/{session}/events", ANN)).json()["events"]
         assert [set(e["body"]) for e in told if e["kind"] == "session.guests"] == [{"state", "version", "ends_at"}] * 2
-        await bob.until(kind="audience", audience={"connections": 2, "users": 2})
+        await bob.until(kind="audience", audience=audience(2, 2, chatters=1))
         # And who is let in again is.
         await guests(one, session, allow=["eve"])
         assert (await eve.join(session))["type"] == "joined"

@@ -44,8 +44,10 @@ ALLOWED = {
 }
 
 
-def test_only_the_owner_keeps_a_session_going_and_takes_it_over() -> None:
+def test_hosts_keep_a_session_going_and_the_owner_takes_it_over() -> None:
     assert hosts("alice", "alice")
+    assert hosts("alice", "carol", {"carol": "cohost"})
+    assert not hosts("alice", "mona", {"mona": "moderator"})
     check_owner("alice", "alice")
     assert not hosts("alice", "bob")
     with pytest.raises(Refusal) as refused:

@@ -25,6 +25,7 @@ class RosterMachine(RuleBasedStateMachine):
         self.connections: dict[str, str] = {}
         # Until when each connection is believed to play.
         self.playing: dict[str, int] = {}
+        self.channel: set[str] = set()
         self.posted: set[str] = set()
         self.now = 0
         self.next = 0
@@ -38,7 +39,7 @@ class RosterMachine(RuleBasedStateMachine):
 
     @property
     def watching(self) -> set[str]:
-        return {self.connections[connection] for connection in self.playing}
+        return {self.connections[connection] for connection in self.playing} | self.channel
 
     @rule(user=USERS)
     def enter(self, user: str) -> None:
@@ -52,6 +53,7 @@ class RosterMachine(RuleBasedStateMachine):
         connection = data.draw(st.sampled_from(sorted(self.connections)))
         self.playing.pop(connection, None)
         self.roster.leave(self.connections.pop(connection), connection)
+        self.channel &= self.users
 
     @precondition(lambda self: self.connections)
     @rule(data=st.data())
@@ -68,6 +70,19 @@ class RosterMachine(RuleBasedStateMachine):
         before = self.watching
         self.playing.pop(connection, None)
         assert self.roster.stop(connection) == next(iter(before - self.watching), None)
+
+    @rule(user=USERS)
+    def join_channel(self, user: str) -> None:
+        begins = user in self.users and user not in self.watching
+        assert self.roster.join_channel(user) is begins
+        self.channel |= {user} & self.users
+
+    @rule(user=USERS)
+    def leave_channel(self, user: str) -> None:
+        assert self.roster.leave_channel(user) is (user in self.watching)
+        self.channel.discard(user)
+        # What it has reported before counts no more.
+        self.playing = {c: until for c, until in self.playing.items() if self.connections[c] != user}
 
     @rule(seconds=st.integers(1, 3))
     def wait(self, seconds: int) -> None:

@@ -225,6 +225,7 @@ async def test_openapi_describes_every_endpoint(node: RunningNode) -> None:
     assert set(document["paths"]) == {
         "/v1/sessions",
         "/v1/sessions/{id}",
+        "/v1/sessions/{id}/audience",
         "/v1/sessions/{id}/start",
         "/v1/sessions/{id}/pause",
         "/v1/sessions/{id}/resume",

@@ -36,6 +36,7 @@ WIRE: dict[str, tuple[type[Command], dict[str, Any], dict[str, Any]]] = {
     "history": (commands.History, ABOUT, {"before": 2, "after": 1, "limit": 200}),
     "typing": (commands.Typing, {**ABOUT, "on": False}, {}),
     "react": (commands.React, {**ABOUT, "kind": "heart"}, {}),
+    "playback": (commands.Playback, ABOUT, {"state": "paused"}),
     "session.create": (commands.SessionCreate, {"title": "A show"}, {**CHANGE, "key": KEY}),
     "session.update": (commands.SessionUpdate, ABOUT, {**CHANGE, "key": KEY}),
     "session.role": (commands.SessionRole, {**ABOUT, "user": "bob", "role": "cohost"}, {"key": KEY}),
@@ -46,7 +47,6 @@ WIRE: dict[str, tuple[type[Command], dict[str, Any], dict[str, Any]]] = {
     "session.resume": (commands.SessionResume, ABOUT, {"key": KEY, "reason": "a break"}),
     "session.end": (commands.SessionEnd, ABOUT, {"key": KEY, "reason": "a break"}),
     "session.takeover": (commands.SessionTakeover, ABOUT, {"key": KEY}),
-    "playback": (commands.Playback, ABOUT, {"state": "paused"}),
     "direct.send": (commands.DirectSend, {"user": "bob", "key": KEY, "text": ""}, {}),
     "inbox.ack": (commands.InboxAck, {"upto": 1}, {}),
 }
