@@ -21,6 +21,7 @@ from persistence.guests import Guests
 from persistence.hints import Hints, HintSettings
 from persistence.inbox import Inboxes
 from persistence.inbox_streams import InboxStreams
+from persistence.listing import Listing
 from persistence.log import Log, Record
 from persistence.positions import Positions
 from persistence.postgres import PoolSettings, Postgres
@@ -164,7 +165,7 @@ async def running(settings: Settings, sockets: Sockets) -> AsyncIterator[Node]:
         tasks.keep(timers.watch_empty)
         channels = Channels(AgoraNotices(postgres), node.feeds, LoggedEffects(), settings)
         tasks.keep(channels.run)
-        context = Context(node, video, Search(node.log, settings), channels)
+        context = Context(node, video, Search(node.log, settings), channels, Listing(postgres))
         app = site.build(context, health, lambda: sockets.websocket_port)
         http = await stack.enter_async_context(_http(app, sockets.http, settings))
         await stack.enter_async_context(_websocket(server, node, health, sockets.websocket))

@@ -38,3 +38,30 @@ BEGIN
     DELETE FROM reaction_batches WHERE node IN
         (SELECT node FROM reaction_batches WHERE at < now_ms() - 86400000 FOR UPDATE SKIP LOCKED);
 END $$;
+
+-- Finding sessions: by state, by host, by parts of the title.
+CREATE EXTENSION IF NOT EXISTS pg_trgm;
+CREATE INDEX sessions_by_host ON sessions (host, state, id);
+CREATE INDEX sessions_by_title ON sessions USING gin (title gin_trgm_ops);
+
+-- Gives the newest sessions below `_before` (or of all, where it is null), at most `_limit`, that are in one of
+-- `_states`, of `_host` unless that is null, and whose titles are like each of `_patterns`, whatever the case; of private
+-- ones those that are there for `_viewer`, unless that is null.
+-- For each state by itself, as the indexes give its sessions in their order. And planned anew each time, with the
+-- words at hand: of a rare one the index of titles has few, of a common one the newest sessions soon have enough.
+CREATE FUNCTION find_sessions(_states text[], _host text, _patterns text[], _before uuid, _limit integer, _viewer text)
+RETURNS SETOF uuid LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    _wanted text := concat(' AND s.host = ' || quote_literal(_host), ' AND s.id < ' || quote_literal(_before),
+                           ' AND admits(s.id, ' || quote_literal(_viewer) || ')');
+    _parts  text;
+BEGIN
+    SELECT concat(_wanted, string_agg(' AND s.title ILIKE ' || quote_literal(p), '')) INTO _wanted
+      FROM unnest(_patterns) p;
+    SELECT string_agg(format('(SELECT s.id FROM sessions s WHERE s.state = %L%s ORDER BY s.id DESC LIMIT %s)',
+                             state, _wanted, _limit), ' UNION ALL ') INTO _parts
+      FROM unnest(_states) state;
+    IF _parts IS NOT NULL THEN
+        RETURN QUERY EXECUTE format('SELECT f.id FROM (%s) f ORDER BY f.id DESC LIMIT %s', _parts, _limit);
+    END IF;
+END $$;

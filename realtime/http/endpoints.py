@@ -7,6 +7,7 @@ from uuid import UUID
 
 from msgspec import Meta, Raw, Struct
 
+from persistence.listing import Listing
 from persistence.sessions import Session
 from realtime.channels import Channels
 from realtime.domain import access
@@ -67,6 +68,7 @@ class Context(Struct, frozen=True):
     video: Video
     search: Search
     channels: Channels
+    listing: Listing
 
 
 class SessionPath(Struct, frozen=True):
@@ -114,19 +116,6 @@ class Why(Struct, frozen=True, forbid_unknown_fields=True):
 
     key: UUID | None = None
     reason: Annotated[str, Meta(max_length=200)] | None = None
-
-
-class SessionsQuery(Struct, frozen=True, forbid_unknown_fields=True):
-    """Which sessions to list: the newest, of one state or of all."""
-
-    state: State | None = None
-    limit: PageSize = 50
-
-
-class SessionList(Struct, frozen=True):
-    """Sessions, the newest first."""
-
-    sessions: list[SessionView]
 
 
 class EventsQuery(Struct, frozen=True, forbid_unknown_fields=True):
@@ -185,12 +174,6 @@ class DevToken(Struct, frozen=True):
 async def create_session(context: Context, call: Call) -> SessionView:
     """Create a scheduled session."""
     return view_of(await context.node.lifecycle.create(call.user, change_of(call.body), call.body.key))
-
-
-async def list_sessions(context: Context, call: Call) -> SessionList:
-    """List sessions."""
-    found = await context.node.lifecycle.newest(call.user, call.query.state, call.query.limit)
-    return SessionList([view_of(session) for session in found])
 
 
 async def get_session(context: Context, call: Call) -> SessionView:
@@ -310,14 +293,6 @@ ENDPOINTS: Final = [
         body=NewSession,
         reply=SessionView,
         status=201,
-    ),
-    Endpoint(
-        method="GET",
-        path="/v1/sessions",
-        handle=list_sessions,
-        summary="List sessions",
-        query=SessionsQuery,
-        reply=SessionList,
     ),
     Endpoint(method="GET", path=_SESSION, handle=get_session, summary="Give a session", reply=SessionView),
     *(
