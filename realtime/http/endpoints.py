@@ -26,6 +26,7 @@ from realtime.protocol.replies import AgoraToken, SessionView
 from realtime.protocol.session_settings import Change, change_of
 from realtime.protocol.types import MAX_INTEGER, Millis, Seq, SessionId, UserId
 from realtime.search import Search
+from realtime.summaries import Summaries
 from realtime.video import Video
 from tokens.access import AccessDenied, AccessRole, Identity, mint
 
@@ -69,6 +70,7 @@ class Context(Struct, frozen=True):
     search: Search
     channels: Channels
     listing: Listing
+    summaries: Summaries
 
 
 class SessionPath(Struct, frozen=True):
