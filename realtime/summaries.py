@@ -12,6 +12,7 @@ from persistence.log_totals import LogsTotalled
 from persistence.reactions import ReactionTotals
 from persistence.seldom import Seldom
 from persistence.sessions import Session
+from persistence.watch_times import WatchTimes
 from realtime.feed import course_of
 from realtime.protocol.codes import Code, Refusal
 from realtime.protocol.types import Millis, SessionId
@@ -20,11 +21,14 @@ from realtime.tasks import Tasks
 seldom_log = Seldom(structlog.get_logger("summaries"))
 
 
-class Summary(Struct, frozen=True, kw_only=True):
+class Summary(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a session comes to. Durations are milliseconds: from its start to its end, and those in which it was live.
 
     Both are 0 where it never started. `messages` counts all that were posted, also those that were deleted later, and
     `chatters` the users who posted them; `reactions` counts by kind.
+
+    `users` counts who was ever there, `peak` how many were at the same time, at most, first at `peak_at`. `watched_ms`
+    is for how long they have watched, all together.
     """
 
     session: SessionId
@@ -34,13 +38,18 @@ class Summary(Struct, frozen=True, kw_only=True):
     messages: int
     chatters: int
     reactions: dict[str, int]
+    users: int
+    watched_ms: int
+    peak: int
+    peak_at: Millis | None = None
 
 
 class Summaries:
     """Gives the summaries of sessions."""
 
-    def __init__(self, logs: LogsTotalled, reactions: ReactionTotals, tasks: Tasks) -> None:
+    def __init__(self, logs: LogsTotalled, audiences: WatchTimes, reactions: ReactionTotals, tasks: Tasks) -> None:
         self._logs = logs
+        self._audiences = audiences
         self._reactions = reactions
         self._tasks = tasks
 
@@ -54,6 +63,7 @@ class Summaries:
         totals = await self._logs.of(session.id)
         if totals is None or session.ended_at is None:
             raise Refusal(Code.CONFLICT, f"the session is {session.state}", state=session.state)
+        audience = await self._audiences.of(session.id)
         return Summary(
             session=session.id,
             ended_at=session.ended_at,
@@ -62,6 +72,10 @@ class Summaries:
             messages=totals.messages,
             chatters=totals.chatters,
             reactions=await self._reactions.of(session.id),
+            users=audience.users,
+            watched_ms=audience.watched_ms,
+            peak=audience.peak,
+            peak_at=audience.peak_at,
         )
 
     def ended(self, session: str) -> None:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.support.nodes import Client, Message, RunningNode, serving
+from tests.support.nodes import Client, Message, RunningNode, audience, serving
 
 SOON = {"typing_ms": 200, "typing_timeout": 0.6, "audience_ms": 100}
 
@@ -89,7 +89,7 @@ async def test_in_a_large_audience_nobody_is_said_to_type(migrated: str, redis_u
             await hears(ann, typing(session))
             await bob.ask("typing", session=session, on=True)
             await eve.ask("leave", session=session)
-            await ann.until(kind="audience", audience={"connections": 2, "users": 2})
+            await ann.until(kind="audience", audience=audience(2, 2))
             await ann.ask("typing", session=session, on=True)
             await bob.until(**typing(session, "ann"))
 
