@@ -11,9 +11,9 @@ MOST_KINDS: Final = 1000
 
 
 class ReactionTotals:
-    """Adds up the reactions of all nodes."""
+    """Adds up the reactions of all nodes; `node` is the name of the one that adds some."""
 
-    def __init__(self, postgres: Postgres, node: str) -> None:
+    def __init__(self, postgres: Postgres, node: str = "") -> None:
         self._postgres = postgres
         self._node = node
 

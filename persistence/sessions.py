@@ -119,7 +119,8 @@ class Hosted(Struct, frozen=True):
 
 
 NO_LIMITS: Final[Mapping[str, int]] = {"grace": 0}
-_SELECT = """
+# What is read of a session; whoever selects adds which.
+SELECT: Final = """
     SELECT s.id, s.host, s.title, s.state, s.version, s.created_at, s.started_at, s.ended_at, s.reason, s.former,
            ends_at(s.id), ARRAY(SELECT (p.version, p.state, p.began, p.media_ms) FROM spans p
                                  WHERE p.session = s.id ORDER BY p.version),
@@ -172,19 +173,8 @@ class Sessions:
 
     async def get(self, session: str) -> Session | None:
         """Find a session by its id, which must be a UUID."""
-        row = await self._postgres.row(f"{_SELECT} WHERE s.id = $1", UUID(session))
-        return _session(row) if row else None
-
-    async def newest(self, state: str | None, limit: int, user: str | None = None) -> list[Session]:
-        """Give the newest sessions, of one state or of all; of the private ones those that are there for a user."""
-        rows = await self._postgres.rows(
-            f"{_SELECT} WHERE ($1::text IS NULL OR s.state = $1) AND ($3::text IS NULL OR admits(s.id, $3))"
-            " ORDER BY s.id DESC LIMIT $2",
-            state,
-            limit,
-            user,
-        )
-        return [_session(row) for row in rows]
+        row = await self._postgres.row(f"{SELECT} WHERE s.id = $1", UUID(session))
+        return session_of(row) if row else None
 
     async def move(self, move: Move) -> Moved:
         """Move a session to another state, as an event of its log."""
@@ -290,7 +280,8 @@ def _event(row: Any) -> Record | None:
     return None if row[0] is None else records([row])[0]
 
 
-def _session(row: Any) -> Session:
+def session_of(row: Any) -> Session:
+    """Read a row of `SELECT`."""
     (
         key,
         host,

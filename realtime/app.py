@@ -21,7 +21,9 @@ from persistence.guests import Guests
 from persistence.hints import Hints, HintSettings
 from persistence.inbox import Inboxes
 from persistence.inbox_streams import InboxStreams
+from persistence.listing import Listing
 from persistence.log import Log, Record
+from persistence.log_totals import LogsTotalled
 from persistence.positions import Positions
 from persistence.postgres import PoolSettings, Postgres
 from persistence.presence import Presence
@@ -58,6 +60,7 @@ from realtime.server import Server
 from realtime.settings import DAY_MS, Settings
 from realtime.slow_mode import SlowMode
 from realtime.standing import review
+from realtime.summaries import Summaries
 from realtime.tasks import Tasks
 from realtime.telemetry.pool import Meter
 from realtime.timers import Timers
@@ -164,7 +167,10 @@ async def running(settings: Settings, sockets: Sockets) -> AsyncIterator[Node]:
         tasks.keep(timers.watch_empty)
         channels = Channels(AgoraNotices(postgres), node.feeds, Effects(node.hosting, node.attendance), settings)
         tasks.keep(channels.run)
-        context = Context(node, video, Search(node.log, settings), channels)
+        stored = WatchTimeStorage(postgres)
+        summaries = Summaries(LogsTotalled(postgres), stored, ReactionTotals(postgres), tasks)
+        node.lifecycle.on_end(summaries.ended)
+        context = Context(node, video, Search(node.log, settings), channels, Listing(postgres), summaries)
         app = site.build(context, health, lambda: sockets.websocket_port)
         http = await stack.enter_async_context(_http(app, sockets.http, settings))
         await stack.enter_async_context(_websocket(server, node, health, sockets.websocket))

@@ -90,10 +90,6 @@ class Lifecycle:
             raise Refusal(Code.NOT_FOUND, "no such session")
         return found
 
-    async def newest(self, who: Identity, state: State | None, limit: int) -> list[Session]:
-        """Give the newest sessions, of one state or of all; of the private ones those that are there for the user."""
-        return await self._sessions.newest(state, limit, None if access.sees_all(who.role) else who.user)
-
     async def move(self, who: Identity, session: str, wish: Wish) -> Record:
         """Carry out what a user wants, and give its event; with a key that was used before, the event of then.
 

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from msgspec import Meta, Raw, Struct
 
+from persistence.listing import Listing
 from persistence.sessions import Session
 from realtime.channels import Channels
 from realtime.domain import access
@@ -25,6 +26,7 @@ from realtime.protocol.replies import AgoraToken, SessionView
 from realtime.protocol.session_settings import Change, change_of
 from realtime.protocol.types import MAX_INTEGER, Millis, Seq, SessionId, UserId
 from realtime.search import Search
+from realtime.summaries import Summaries
 from realtime.video import Video
 from tokens.access import AccessDenied, AccessRole, Identity, mint
 
@@ -67,6 +69,8 @@ class Context(Struct, frozen=True):
     video: Video
     search: Search
     channels: Channels
+    listing: Listing
+    summaries: Summaries
 
 
 class SessionPath(Struct, frozen=True):
@@ -114,19 +118,6 @@ class Why(Struct, frozen=True, forbid_unknown_fields=True):
 
     key: UUID | None = None
     reason: Annotated[str, Meta(max_length=200)] | None = None
-
-
-class SessionsQuery(Struct, frozen=True, forbid_unknown_fields=True):
-    """Which sessions to list: the newest, of one state or of all."""
-
-    state: State | None = None
-    limit: PageSize = 50
-
-
-class SessionList(Struct, frozen=True):
-    """Sessions, the newest first."""
-
-    sessions: list[SessionView]
 
 
 class EventsQuery(Struct, frozen=True, forbid_unknown_fields=True):
@@ -185,12 +176,6 @@ class DevToken(Struct, frozen=True):
 async def create_session(context: Context, call: Call) -> SessionView:
     """Create a scheduled session."""
     return view_of(await context.node.lifecycle.create(call.user, change_of(call.body), call.body.key))
-
-
-async def list_sessions(context: Context, call: Call) -> SessionList:
-    """List sessions."""
-    found = await context.node.lifecycle.newest(call.user, call.query.state, call.query.limit)
-    return SessionList([view_of(session) for session in found])
 
 
 async def get_session(context: Context, call: Call) -> SessionView:
@@ -310,14 +295,6 @@ ENDPOINTS: Final = [
         body=NewSession,
         reply=SessionView,
         status=201,
-    ),
-    Endpoint(
-        method="GET",
-        path="/v1/sessions",
-        handle=list_sessions,
-        summary="List sessions",
-        query=SessionsQuery,
-        reply=SessionList,
     ),
     Endpoint(method="GET", path=_SESSION, handle=get_session, summary="Give a session", reply=SessionView),
     *(

@@ -12,6 +12,7 @@ import asyncpg
 import pytest
 
 from persistence.errors import Unavailable
+from persistence.listing import Listing, Wanted
 from persistence.log import Entry, Head, Log
 from persistence.postgres import Postgres
 from persistence.retention import Retention, Span
@@ -130,7 +131,7 @@ async def test_what_is_old_and_over_goes_and_the_rest_stays(world: World) -> Non
         assert stored.head.seq == 0
         assert stored.head.epoch != epoch
         assert await world.events(session) == 0
-        assert session in {found.id for found in await Sessions(world.postgres).newest("ended", 10)}
+        assert session in {found.id for found in await Listing(world.postgres).find(Wanted(states=["ended"]), 10)}
     assert len({(await world.head(session)).epoch for session in over}) == 2
     assert await world.drop_all(keep_days=7) == []
 

@@ -10,7 +10,7 @@ from persistence.log import Entry, Log, Outcome, Record
 from persistence.postgres import Postgres
 from persistence.sessions import Outcome as Moves
 from persistence.sessions import Session, Sessions
-from tests.persistence.conftest import opened, prepare
+from tests.persistence.conftest import opened
 from tests.support.sessions import move, try_to_move
 
 
@@ -56,24 +56,6 @@ async def test_a_session_that_does_not_exist(postgres: Postgres) -> None:
 async def test_text_that_cannot_be_stored(postgres: Postgres) -> None:
     with pytest.raises(Rejected):
         await Sessions(postgres).create("alice", "a\x00b")
-
-
-async def test_the_newest_sessions_come_first(empty_url: str) -> None:
-    await prepare(empty_url)
-    async with opened(empty_url) as postgres:
-        sessions = Sessions(postgres)
-        made = [await sessions.create("alice", f"{n}") for n in range(4)]
-        for session in made[1:3]:
-            await move(postgres, session.id, 1, "live", "session.started")
-
-        async def titles(state: str | None, limit: int) -> list[str]:
-            return [session.title for session in await sessions.newest(state, limit)]
-
-        assert await titles(None, 10) == ["3", "2", "1", "0"]
-        assert await titles(None, 2) == ["3", "2"]
-        assert await titles("live", 10) == ["2", "1"]
-        assert await titles("scheduled", 1) == ["3"]
-        assert await titles("ended", 10) == []
 
 
 LIFE = [
