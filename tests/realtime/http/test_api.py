@@ -238,7 +238,6 @@ async def test_openapi_describes_every_endpoint(node: RunningNode) -> None:
         "/v1/sessions/{id}/guests",
         "/v1/sessions/{id}/guests/{user}",
         "/v1/sessions/{id}/summary",
-        "/v1/sessions/{id}/audience",
         "/v1/users/{id}/notices",
         "/v1/users/{id}/followers",
         "/v1/users/{id}/followers/{user}",
