@@ -234,7 +234,6 @@ async def test_openapi_describes_every_endpoint(node: RunningNode) -> None:
         "/v1/sessions/{id}/events/{seq}/edits",
         "/v1/sessions/{id}/search",
         "/v1/sessions/{id}/agora-token",
-        "/v1/sessions/{id}/audience",
         "/v1/sessions/{id}/members/{user}",
         "/v1/sessions/{id}/guests",
         "/v1/sessions/{id}/guests/{user}",
