@@ -1,5 +1,6 @@
 """Changes of a session besides its state, in Postgres: what is set in it, and whom its host has named."""
 
+from collections.abc import Collection
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -31,25 +32,43 @@ class Changed(Struct, frozen=True):
     event: Record | None = None
 
 
+class Update(Struct, frozen=True):
+    """A change of a session's title and settings, which has `version`; `changes` is what its event tells.
+
+    Where its `limits` change, too, in milliseconds by kind of timer, `timers` are those of its state. All JSON.
+    """
+
+    session: str
+    version: int
+    by: str
+    title: str
+    settings: str
+    changes: str
+    key: UUID | None = None
+    limits: str | None = None
+    timers: Collection[str] = ()
+
+
 class Changes:
     """Changes sessions of a version. `key` is the sender's own name for a change, by which a repetition is known."""
 
     def __init__(self, postgres: Postgres) -> None:
         self._postgres = postgres
 
-    async def update(
-        self, session: str, version: int, by: str, title: str, settings: str, changes: str, key: UUID | None = None
-    ) -> Changed:
-        """Store a title and settings; `changes`, like them in JSON, is what the event tells."""
+    async def update(self, update: Update) -> Changed:
+        """Store a title and settings."""
         rows = await self._postgres.rows(
-            "SELECT outcome, epoch, seq, at, kind, sender, key, body FROM update_session($1, $2, $3, $4, $5, $6, $7)",
-            session,
-            version,
-            by,
-            key,
-            title,
-            settings,
-            changes,
+            "SELECT outcome, epoch, seq, at, kind, sender, key, body"
+            " FROM update_session($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+            update.session,
+            update.version,
+            update.by,
+            update.key,
+            update.title,
+            update.settings,
+            update.changes,
+            update.limits,
+            list(update.timers),
         )
         return changed(rows[0])
 

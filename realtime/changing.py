@@ -6,14 +6,14 @@ As transitions are, it is decided by pure rules, done by a conditional update, a
 from collections.abc import Awaitable, Callable
 from uuid import UUID
 
-from msgspec import json
+from msgspec import UNSET, json, structs
 
-from persistence.changes import Changed, Changes, Outcome
+from persistence.changes import Changed, Changes, Outcome, Update
 from persistence.log import Record
 from persistence.sessions import Session
 from realtime.domain import access
 from realtime.domain.access import May
-from realtime.domain.session import State
+from realtime.domain.session import TIMERS, State
 from realtime.domain.session_settings import Bounds, applied, wanted
 from realtime.feed import view_of
 from realtime.feeds import Feeds
@@ -57,7 +57,11 @@ class Changing:
                 return None
             stored = json.encode(after.settings).decode()
             told = json.encode(asked).decode()
-            return await self._changes.update(session, found.version, who.user, after.title, stored, told, key)
+            update = Update(session, found.version, who.user, after.title, stored, told, key)
+            if asked.limits is not UNSET:
+                limits = json.encode(self._lifecycle.limits(after.settings)).decode()
+                update = structs.replace(update, limits=limits, timers=TIMERS[State(found.state)])
+            return await self._changes.update(update)
 
         return await self._carry_out(who, session, May.SET, attempt)
 

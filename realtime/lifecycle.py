@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Final
 from uuid import UUID
 
-from msgspec import UNSET, Struct, json, structs
+from msgspec import UNSET, Struct, json, structs, to_builtins
 
 from persistence.errors import Rejected
 from persistence.log import Record
@@ -72,12 +72,18 @@ class Lifecycle:
         access.check_create(who.role)
         asked = wanted(change, self._bounds)
         assert asked.title is not UNSET, "nothing is created without a title"
-        settings = json.encode(merge(SessionSettings(), asked)).decode()
+        settings = merge(SessionSettings(), asked)
+        stored, limits = json.encode(settings).decode(), self.limits(settings)
         timers = TIMERS[State.SCHEDULED]
         try:
-            return await self._sessions.create(who.user, asked.title, self._limits, timers, key, settings)
+            return await self._sessions.create(who.user, asked.title, limits, timers, key, stored)
         except Rejected:
             raise _used() from None
+
+    def limits(self, settings: SessionSettings) -> dict[str, int]:
+        """Give the limits of a session: its own, and the server's where it has none."""
+        own = {} if settings.limits is UNSET else to_builtins(settings.limits)
+        return {**self._limits, **own}
 
     async def find(self, session: str) -> Session:
         """Find a session.

@@ -90,6 +90,7 @@ CREATE FUNCTION arm_timers(_session uuid, _kinds text[]) RETURNS void LANGUAGE s
                    CASE kind WHEN 'scheduled' THEN s.created_at
                              WHEN 'longest' THEN s.started_at
                              WHEN 'lost' THEN (SELECT max(until) FROM hosts WHERE session = _session)
+                             WHEN 'empty' THEN now_ms()
                              ELSE s.since END AS base
               FROM sessions s, unnest(_kinds) kind WHERE s.id = _session) timer
      WHERE base IS NOT NULL AND ("limit" > 0 OR kind = 'lost' AND "limit" = 0)
@@ -282,7 +283,9 @@ BEGIN
     INSERT INTO hosts
     SELECT i.session, i.connection, _node, i.member, i.device, now_ms() + _lease
       FROM unnest(_sessions, _connections, _members, _devices) AS i (session, connection, member, device)
-      JOIN sessions s ON s.id = i.session AND s.state <> 'ended'
+      -- Locked, so that nothing is counted of a session that ends meanwhile.
+      JOIN (SELECT id FROM sessions WHERE id = ANY (_sessions) AND state <> 'ended' ORDER BY id FOR SHARE) s
+        ON s.id = i.session
      ORDER BY i.session, i.connection
     ON CONFLICT (session, connection) DO UPDATE SET until = excluded.until;
     PERFORM arm_lost(_sessions);

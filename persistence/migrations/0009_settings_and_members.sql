@@ -53,15 +53,18 @@ $$;
 -- Functions here lock in one order: log_heads, guests, sessions.
 
 -- Makes an event of a change of a session, of version `_version` if that is given; `_more` stands in its body besides
--- state and version. What has changed, its caller stores in the same transaction. Outcomes:
+-- state and version, and `_limits`, if given, are its limits from now on, with the timers of its state. What has
+-- changed besides, its caller stores in the same transaction. Outcomes:
 --   new       the event, and the epoch of its log
 --   repeat    the sender has used this key for the same: the event of then
 --   conflict  the sender has used this key for something else
 --   stale     the session has another version by now
 --   closed    it has ended
 --   missing   there is no such session
-CREATE FUNCTION change_session(_session uuid, _version integer, _kind text, _by text, _key uuid, _more jsonb)
-RETURNS TABLE (
+CREATE FUNCTION change_session(
+    _session uuid, _version integer, _kind text, _by text, _key uuid, _more jsonb,
+    _limits jsonb DEFAULT NULL, _timers text[] DEFAULT NULL
+) RETURNS TABLE (
     outcome text, epoch text, seq bigint, at bigint, kind text, sender text, key uuid, body jsonb
 ) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
@@ -86,13 +89,16 @@ BEGIN
             RETURN;
         END IF;
     END IF;
-    UPDATE sessions SET version = version + 1
+    UPDATE sessions SET version = version + 1, limits = coalesce(_limits, limits)
      WHERE id = _session AND version = coalesce(_version, version) AND _head.open
     RETURNING * INTO _now;
     IF NOT FOUND THEN
         outcome := CASE WHEN _head.open THEN 'stale' ELSE 'closed' END;
         RETURN NEXT;
         RETURN;
+    END IF;
+    IF _limits IS NOT NULL THEN
+        PERFORM arm_timers(_session, _timers);
     END IF;
     _head.at := greatest(_head.at, now_ms());
     UPDATE log_heads SET seq = _head.seq + 1, at = _head.at WHERE session = _session;
@@ -106,13 +112,15 @@ END $$;
 
 -- Changes title and settings of a session of version `_version`. Outcomes are those of `change_session`.
 CREATE FUNCTION update_session(
-    _session uuid, _version integer, _by text, _key uuid, _title text, _settings jsonb, _changes jsonb
+    _session uuid, _version integer, _by text, _key uuid, _title text, _settings jsonb, _changes jsonb,
+    _limits jsonb, _timers text[]
 ) RETURNS TABLE (
     outcome text, epoch text, seq bigint, at bigint, kind text, sender text, key uuid, body jsonb
 ) LANGUAGE plpgsql AS $$
 BEGIN
     SELECT * INTO outcome, epoch, seq, at, kind, sender, key, body
-      FROM change_session(_session, _version, 'session.updated', _by, _key, jsonb_build_object('changes', _changes));
+      FROM change_session(_session, _version, 'session.updated', _by, _key, jsonb_build_object('changes', _changes),
+                          _limits, _timers);
     IF outcome = 'new' THEN
         UPDATE sessions SET title = _title, settings = _settings WHERE id = _session;
     END IF;

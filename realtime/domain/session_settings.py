@@ -8,7 +8,7 @@ from msgspec import UNSET, Struct, structs
 
 from realtime.protocol.codes import Code, Refusal
 from realtime.protocol.replies import SessionView
-from realtime.protocol.session_settings import Change, SessionSettings
+from realtime.protocol.session_settings import Change, Limits, SessionSettings
 from realtime.protocol.text import clean, is_storable
 from realtime.protocol.types import MAX_INTEGER
 
@@ -16,7 +16,7 @@ MAX_METADATA: Final = 4096
 MAX_DEPTH: Final = 8
 # Postgres writes numbers out in full: one of a few characters could become one of hundreds.
 MIN_FRACTION: Final = 1e-6
-_NULLABLE: Final = ("max_message", "language", "cover", "metadata")
+_NULLABLE: Final = ("max_message", "language", "cover", "metadata", "limits")
 
 
 class Bounds(Struct, frozen=True):
@@ -89,7 +89,7 @@ def merge(settings: SessionSettings, change: Change) -> SessionSettings:
     """Give the settings after a change."""
     given = {name: getattr(change, name) for name in SessionSettings.__struct_fields__}
     changed = {name: value for name, value in given.items() if value is not UNSET}
-    cleared = {name: UNSET for name in _NULLABLE if getattr(change, name) in (None, {})}
+    cleared = {name: UNSET for name in _NULLABLE if getattr(change, name) in (None, {}, Limits())}
     return structs.replace(settings, **{**changed, **cleared})
 
 

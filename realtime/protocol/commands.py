@@ -5,7 +5,7 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from realtime.protocol.session_settings import ChatMode, Cover, Language, MaxMessage, Metadata, SlowMode
+from realtime.protocol.session_settings import ChatMode, Cover, Language, Limits, MaxMessage, Metadata, SlowMode
 from realtime.protocol.types import CommandId, Millis, Position, ReactionKind, Seq, SessionId, UserId
 
 MAX_PAGE = 200
@@ -125,6 +125,7 @@ class SessionChange(Command, frozen=True, kw_only=True):
     language: Language | UnsetType | None = UNSET
     cover: Cover | UnsetType | None = UNSET
     metadata: Metadata | UnsetType | None = UNSET
+    limits: Limits | UnsetType | None = UNSET
 
 
 class SessionCreate(SessionChange, tag="session.create", frozen=True, kw_only=True):

@@ -30,6 +30,25 @@ Cover = Annotated[str, Meta(pattern=_COVER, max_length=2048, description="A pict
 Metadata = Annotated[dict[str, Any], Meta(description="Whatever the application wants to keep here.")]
 
 
+Limit = Annotated[int, Meta(ge=0, le=366 * 86_400_000, description="Milliseconds; 0 is no limit.")]
+
+
+class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How long a session may be without a host, or in a state, in milliseconds. Where nothing is given, the server's.
+
+    `grace` is how long no host may be connected before it is interrupted, and 0 is at once; `away` how long it is
+    interrupted then, `scheduled` and `paused` how long it may be that, `longest` how long it may take, and `empty` how
+    long nobody but its hosts may be there, before it ends.
+    """
+
+    grace: Limit | UnsetType = UNSET
+    away: Limit | UnsetType = UNSET
+    scheduled: Limit | UnsetType = UNSET
+    paused: Limit | UnsetType = UNSET
+    longest: Limit | UnsetType = UNSET
+    empty: Limit | UnsetType = UNSET
+
+
 class SessionSettings(Struct, frozen=True, kw_only=True):
     """How a session is set. What has no value is left out."""
 
@@ -41,6 +60,7 @@ class SessionSettings(Struct, frozen=True, kw_only=True):
     language: Language | UnsetType = UNSET
     cover: Cover | UnsetType = UNSET
     metadata: Metadata | UnsetType = UNSET
+    limits: Limits | UnsetType = UNSET
 
 
 class Change(Struct, frozen=True, kw_only=True):
@@ -55,6 +75,7 @@ class Change(Struct, frozen=True, kw_only=True):
     language: Language | UnsetType | None = UNSET
     cover: Cover | UnsetType | None = UNSET
     metadata: Metadata | UnsetType | None = UNSET
+    limits: Limits | UnsetType | None = UNSET
 
 
 def change_of(asked: Struct) -> Change:

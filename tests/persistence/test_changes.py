@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from persistence.changes import Changed, Changes, Outcome
+from persistence.changes import Changed, Changes, Outcome, Update
 from persistence.errors import Rejected
 from persistence.log import Entry, Log
 from persistence.postgres import Postgres
@@ -22,7 +22,9 @@ async def found(postgres: Postgres, session: str) -> Session:
 
 
 async def test_an_update_is_stored_and_told(postgres: Postgres, session: str) -> None:
-    told = await Changes(postgres).update(session, 1, "alice", "Other", '{"chat": "nobody"}', '{"title": "Other"}')
+    told = await Changes(postgres).update(
+        Update(session, 1, "alice", "Other", '{"chat": "nobody"}', '{"title": "Other"}')
+    )
     assert (told.outcome, told.event is not None) == (Outcome.NEW, True)
     assert told.event is not None
     assert (told.event.seq, told.event.kind, told.event.sender) == (2, "session.updated", "alice")
@@ -50,7 +52,7 @@ async def test_a_key_creates_one_session(migrated: str) -> None:
         assert len({session.id for session in made}) == 1
         session = made[0].id
         # What was set since then is no reason to doubt it.
-        await Changes(one).update(session, 1, "alice", "Other", '{"links": true}', "{}")
+        await Changes(one).update(Update(session, 1, "alice", "Other", '{"links": true}', "{}"))
         assert (await create(two, "A show", '{"links": false}')).title == "Other"
         for title, settings in (("Other", '{"links": true}'), ("A show", "{}"), ("Another", '{"links": false}')):
             with pytest.raises(Rejected):
@@ -80,18 +82,20 @@ async def test_members_are_named_and_named_again(postgres: Postgres, session: st
 async def test_another_version_changes_nothing(postgres: Postgres, session: str) -> None:
     before = await found(postgres, session)
     for version in (0, 2):
-        assert (await Changes(postgres).update(session, version, "alice", "x", "{}", "{}")).outcome is Outcome.STALE
+        assert (
+            await Changes(postgres).update(Update(session, version, "alice", "x", "{}", "{}"))
+        ).outcome is Outcome.STALE
         assert (await Changes(postgres).name(session, version, "alice", "bob", "cohost")).outcome is Outcome.STALE
     assert await found(postgres, session) == before
 
 
 async def test_a_key_is_known(postgres: Postgres, session: str) -> None:
     changes, key = Changes(postgres), uuid4()
-    first = await changes.update(session, 1, "alice", "x", "{}", '{"chat": "all", "title": "x"}', key)
-    again = await changes.update(session, 1, "alice", "x", "{}", '{"title": "x", "chat": "all"}', key)
+    first = await changes.update(Update(session, 1, "alice", "x", "{}", '{"chat": "all", "title": "x"}', key))
+    again = await changes.update(Update(session, 1, "alice", "x", "{}", '{"title": "x", "chat": "all"}', key))
     assert (again.outcome, again.event) == (Outcome.REPEAT, first.event)
     for other in ('{"title": "x"}', '{"title": "x", "chat": "all", "links": true}', '{"title": "y", "chat": "all"}'):
-        assert (await changes.update(session, 2, "alice", "x", "{}", other, key)).outcome is Outcome.CONFLICT
+        assert (await changes.update(Update(session, 2, "alice", "x", "{}", other, key))).outcome is Outcome.CONFLICT
     assert (await changes.name(session, 2, "alice", "bob", "cohost", key)).outcome is Outcome.CONFLICT
     # Another user's key is another one; and the chat's keys are of the same kind.
     assert (await changes.name(session, 2, "root", "bob", "cohost", key)).outcome is Outcome.NEW
@@ -107,7 +111,7 @@ async def test_nothing_is_changed_after_the_end_but_known(postgres: Postgres, se
     first = await changes.name(session, 1, "alice", "bob", "cohost", key)
     await move(postgres, session, 2, "ended", "session.ended")
     before = await found(postgres, session)
-    assert (await changes.update(session, 3, "alice", "x", "{}", "{}")).outcome is Outcome.CLOSED
+    assert (await changes.update(Update(session, 3, "alice", "x", "{}", "{}"))).outcome is Outcome.CLOSED
     assert (await changes.name(session, 3, "alice", "eve", "cohost")).outcome is Outcome.CLOSED
     assert (await changes.name(session, 3, "alice", "bob", "cohost", key)).event == first.event
     assert await found(postgres, session) == before
@@ -115,14 +119,14 @@ async def test_nothing_is_changed_after_the_end_but_known(postgres: Postgres, se
 
 async def test_a_session_that_does_not_exist(postgres: Postgres) -> None:
     nowhere = str(uuid4())
-    assert (await Changes(postgres).update(nowhere, 1, "alice", "x", "{}", "{}")).outcome is Outcome.MISSING
+    assert (await Changes(postgres).update(Update(nowhere, 1, "alice", "x", "{}", "{}"))).outcome is Outcome.MISSING
     assert (await Changes(postgres).name(nowhere, 1, "alice", "bob", "cohost", uuid4())).outcome is Outcome.MISSING
 
 
 async def test_what_postgres_cannot_hold(postgres: Postgres, session: str) -> None:
     for bad in ('{"a": "\\u0000"}', '{"a": "\\ud800"}', "{"):
         with pytest.raises(Rejected):
-            await Changes(postgres).update(session, 1, "alice", "x", bad, "{}")
+            await Changes(postgres).update(Update(session, 1, "alice", "x", bad, "{}"))
     with pytest.raises(Rejected):
         await Changes(postgres).name(session, 1, "alice", "bob", "host")
     assert (await found(postgres, session)).version == 1
@@ -131,7 +135,10 @@ async def test_what_postgres_cannot_hold(postgres: Postgres, session: str) -> No
 async def test_of_many_who_change_a_version_one_does(migrated: str, session: str) -> None:
     async with opened(migrated) as one, opened(migrated) as two:
         told: list[Changed | Moved] = await asyncio.gather(
-            *(Changes(pool).update(session, 1, f"user{n}", "x", "{}", "{}") for n, pool in enumerate([one, two] * 4)),
+            *(
+                Changes(pool).update(Update(session, 1, f"user{n}", "x", "{}", "{}"))
+                for n, pool in enumerate([one, two] * 4)
+            ),
             *(Changes(pool).name(session, 1, f"user{n}", "bob", "cohost") for n, pool in enumerate([one, two] * 4)),
             try_to_move(one, session, 1, "live", "session.started"),
         )
@@ -143,7 +150,10 @@ async def test_of_the_same_key_at_once_one_is_new(migrated: str, session: str) -
     key = uuid4()
     async with opened(migrated) as one, opened(migrated) as two:
         told = await asyncio.gather(
-            *(Changes(pool).update(session, 1, "alice", "x", "{}", '{"title": "x"}', key) for pool in [one, two] * 4)
+            *(
+                Changes(pool).update(Update(session, 1, "alice", "x", "{}", '{"title": "x"}', key))
+                for pool in [one, two] * 4
+            )
         )
         assert sorted(one.outcome for one in told) == ["new", *["repeat"] * 7]
         assert len({one.event for one in told}) == 1

@@ -306,6 +306,50 @@ async def test_a_session_that_takes_too_long_ends(
         assert await postgres.rows("SELECT FROM hosts WHERE session = $1", session) == []
 
 
+async def test_a_session_has_limits_of_its_own_which_may_change_while_it_runs(migrated: str, redis_url: str) -> None:
+    async with two_nodes(migrated, redis_url) as (one, two), opened(migrated) as postgres:
+        seller = token("ann", SELLER)
+        body = {"title": "A show", "limits": {"scheduled": 60_000, "longest": 0}}
+        made = (await one.request("POST", "/v1/sessions", seller, json=body)).json()
+        session = made["id"]
+        assert made["settings"]["limits"] == body["limits"]
+        assert made["ends_at"] == made["created_at"] + 60_000
+        await one.request("POST", f"/v1/sessions/{session}/start", seller)
+        assert "longest" not in await timers(postgres, session)
+        async with two.client("bob") as bob:
+            await bob.join(session)
+            path = f"/v1/sessions/{session}"
+            view = (await two.request("PATCH", path, seller, json={"limits": {"longest": 90_000}})).json()
+            assert view["ends_at"] == view["started_at"] + 90_000
+            assert (await bob.until_event(kind="session.updated"))["body"]["ends_at"] == view["ends_at"]
+            # What is not given is the server's again; and so is all, where nothing is.
+            assert await timers(postgres, session) == {
+                "longest": view["ends_at"],
+                "empty": (await timers(postgres, session))["empty"],
+            }
+            view = (await one.request("PATCH", path, seller, json={"limits": None})).json()
+            assert "limits" not in view["settings"]
+            assert view["ends_at"] == view["started_at"] + 12 * 3_600_000
+            # A limit that is over by now ends it.
+            await one.request("PATCH", path, seller, json={"limits": {"longest": 1}})
+            event = await bob.until_event(kind="session.ended")
+            assert event["body"]["reason"] == "too_long"
+
+
+async def test_the_grace_of_one_session(migrated: str, redis_url: str) -> None:
+    async with two_nodes(migrated, redis_url, host_grace=60.0) as (one, two):
+        session = await one.session("ann")
+        async with two.client("bob") as bob:
+            await bob.join(session)
+            async with one.client("ann", SELLER) as ann:
+                await ann.join(session)
+                reply = await ann.ask("session.update", session=session, limits={"grace": 0, "away": 300})
+                assert reply["type"] == "ack"
+            event = await bob.until_event(kind="session.interrupted")
+            assert event["body"]["ends_at"] == event["at"] + 300
+            await bob.until_event(kind="session.ended")
+
+
 async def test_a_session_with_a_viewer_is_not_empty(migrated: str, redis_url: str) -> None:
     async with two_nodes(migrated, redis_url, empty_limit=1.0) as (one, two), opened(migrated) as postgres:
         session = await one.session("ann")

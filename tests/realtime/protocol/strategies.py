@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from realtime.protocol import commands
 from realtime.protocol.codec import JSON, MSGPACK, Codec
-from realtime.protocol.session_settings import ChatMode
+from realtime.protocol.session_settings import ChatMode, Limits
 from realtime.protocol.types import MAX_INTEGER, Position
 
 CODECS: Final = [JSON, MSGPACK]
@@ -46,6 +46,7 @@ FIELDS: Final[dict[str, st.SearchStrategy[Any]]] = {
     "language": st.sampled_from([None, "de", "zh-Hant-TW"]),
     "cover": st.sampled_from([None, "https://example.com/cover.png?v=1#a"]),
     "metadata": st.none() | st.dictionaries(st.text(), st.booleans() | st.text()),
+    "limits": st.sampled_from([None, Limits(), Limits(grace=0, away=5), Limits(longest=1)]),
     "role": st.sampled_from(["cohost", "moderator", "viewer"]),
     "accept": st.booleans(),
     "user": st.from_regex("[A-Za-z0-9_-]{1,64}", fullmatch=True),

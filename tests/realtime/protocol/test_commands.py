@@ -22,6 +22,7 @@ CHANGE = {
     "language": "de-AT",
     "cover": "https://example.com/c.png",
     "metadata": {"shop": [1, {"a": None}]},
+    "limits": {"grace": 0, "away": 60_000},
 }
 
 # The least that each command says, and all that it may say.
@@ -103,6 +104,7 @@ BAD: dict[str, list[Any]] = {
         [],
     ],
     "metadata": ["{}", [], 5, True],
+    "limits": ["{}", [], 5, {"grace": -1}, {"grace": "1"}, {"away": 366 * 86_400_000 + 1}, {"x": 1}, {"grace": None}],
     "role": ["host", "", "Cohost", *NO_TEXTS],
     "on": ["true", 0, 1, None, []],
     "state": ["", "stopped", "PLAYING", *NO_TEXTS],
@@ -142,7 +144,7 @@ def test_a_command_is_known_by_its_name(name: str) -> None:
 def test_a_command_says_all_of_this_and_nothing_else(name: str) -> None:
     assert set(WIRE[name][0].__struct_fields__) == FULL[name].keys() - {"type"}
     command = decode(FULL[name])
-    for field in FULL[name].keys() - {"type", "key", "since"}:
+    for field in FULL[name].keys() - {"type", "key", "since", "limits"}:
         assert getattr(command, field) == FULL[name][field]
     with pytest.raises(msgspec.ValidationError, match="unknown field `x`"):
         decode({**FULL[name], "x": None})
