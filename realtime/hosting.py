@@ -6,6 +6,7 @@ session is lost, or the node that had it, the session's timer for that runs from
 
 import asyncio
 from collections.abc import Iterator
+from typing import Final
 from uuid import UUID
 
 import structlog
@@ -28,6 +29,8 @@ from realtime.settings import Settings
 from realtime.tasks import Tasks
 from realtime.transport import Connection
 
+# How often it is looked, in seconds, whether a connection is gone that is about to go.
+OVERLAP_BEAT: Final = 0.05
 seldom_log = Seldom(structlog.get_logger("hosting"))
 
 
@@ -69,7 +72,7 @@ class Hosting:
         if not access.hosts(view.host, peer.identity.user, view.members) or view.state == State.ENDED:
             return None
         try:
-            hosted = await self.claim(connection, peer, view.id, owner=peer.identity.user == view.host)
+            hosted = await self._claim_patiently(connection, peer, view)
         except StorageError as exc:
             # The next renewal counts it all the same.
             seldom_log.warning("host not counted", reason=str(exc))
@@ -99,13 +102,28 @@ class Hosting:
         held = self._held.get(peer.connection_id, {}).get(view.id)
         owner = peer.identity.user == view.host
         if held is None or (owner and held.term is None) or (back and view.state == State.INTERRUPTED):
-            hosted = await self.claim(connection, peer, view.id, owner=owner, back=back)
+            hosted = await self._claim_patiently(connection, peer, view, back=back)
             if hosted is None or not owner:
                 return None
             if not hosted.hosting:
                 raise TakenOver
             return hosted.term
         return held.term
+
+    async def _claim_patiently(
+        self, connection: Connection, peer: Peer, view: SessionView, *, back: bool = True
+    ) -> Hosted | None:
+        """Claim; where another connection runs the session, see for a moment whether that is about to go.
+
+        Who reloads a page is back before Postgres knows that the old one is gone.
+        """
+        owner, loop = peer.identity.user == view.host, asyncio.get_running_loop()
+        deadline = loop.time() + self._settings.host_overlap_ms / 1000
+        while True:
+            hosted = await self.claim(connection, peer, view.id, owner=owner, back=back)
+            if hosted is None or hosted.hosting or not owner or loop.time() >= deadline or not connection.open:
+                return hosted
+            await asyncio.sleep(OVERLAP_BEAT)
 
     async def claim(
         self,

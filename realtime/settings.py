@@ -118,6 +118,11 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     host_grace: Annotated[
         LongSeconds, about("Seconds without any connection of a host after which a session is interrupted.")
     ] = 10.0
+    host_overlap_ms: Annotated[
+        int,
+        Meta(ge=0),
+        about("Milliseconds that a host's new connection waits for the one before it to go."),
+    ] = 300
     host_window: Annotated[
         LongSeconds, about("Seconds after which an interrupted session ends. For this and the next four, 0 is never.")
     ] = 120.0
