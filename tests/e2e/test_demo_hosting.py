@@ -1,0 +1,166 @@
+"""The demo while its host pauses, vanishes, comes back, and moves from one device to another."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.e2e.lines import Line, Message, as_it_is, nothing
+from tests.e2e.windows import Window, Windows, find_browser
+from tests.support.servers import DevServer, dev_server
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[DevServer]:
+    """Run a server that misses hosts soon."""
+    find_browser()
+    with dev_server(STAGEWIRE_HOST_GRACE="1", STAGEWIRE_HOST_WINDOW="60") as running:
+        yield running
+
+
+def a_live_session(windows: Windows) -> tuple[Window, Window]:
+    """Give the windows of a host who is live, and of a viewer."""
+    host = windows.open()
+    host.sign_in("alice", "Seller")
+    link = host.create("A show with a host")
+    host.click("Start session")
+    host.headline_is("You are live")
+    viewer = windows.open(link)
+    viewer.sign_in("bob", "Viewer")
+    viewer.headline_is("alice is live")
+    return host, viewer
+
+
+def second_window(windows: Windows, host: Window) -> Window:
+    window = windows.open(host.page.url, width=390, height=844)
+    window.sign_in("alice", "Seller")
+    window.headline_is("You are live")
+    return window
+
+
+def test_a_viewer_sees_the_host_pause_and_resume(windows: Windows) -> None:
+    host, viewer = a_live_session(windows)
+    expect(viewer.page.get_by_role("timer", name="Session clock")).to_have_text(re.compile("0:0[1-9]"))
+    host.click("Pause")
+    viewer.headline_is("alice will be right back.")
+    viewer.badge_is("Paused")
+    stands_at = viewer.clock()
+    # The time until the end goes on meanwhile, by more than a second.
+    for _ in range(2):
+        left = host.page.get_by_role("timer", name="It ends by itself in")
+        expect(left).not_to_have_text(left.inner_text())
+    assert viewer.clock() == stands_at
+    host.click("Resume")
+    viewer.headline_is("alice is live")
+    expect(viewer.page.get_by_role("timer", name="Session clock")).not_to_have_text(stands_at)
+
+
+def test_a_host_who_vanishes_is_waited_for(windows: Windows) -> None:
+    host, viewer = a_live_session(windows)
+    link = host.page.url
+    host.page.close()
+    viewer.headline_is("alice is away")
+    viewer.headline_is("The host's connection was lost. It goes on when alice is back.")
+    viewer.badge_is("Interrupted")
+    countdown = viewer.page.get_by_role("timer", name="The session ends in")
+    expect(countdown).to_have_text(re.compile("0:5[0-9]|1:00"))
+    first = countdown.inner_text()
+    expect(countdown).not_to_have_text(first)
+    assert countdown.inner_text() < first
+    viewer.say("Where is she?")
+    viewer.sees("Where is she?")
+    back = windows.open(link)
+    back.sign_in("alice", "Seller")
+    back.headline_is("You are live")
+    viewer.headline_is("alice is live")
+    expect(viewer.page.get_by_text("alice is back")).to_be_visible()
+    expect(countdown).to_be_hidden()
+    expect(back.button("Pause")).to_be_enabled()
+
+
+def test_a_second_window_takes_over_when_asked_to(windows: Windows) -> None:
+    host, viewer = a_live_session(windows)
+    second = second_window(windows, host)
+    expect(second.page.get_by_text("Another device runs this session.")).to_be_visible()
+    expect(second.button("Pause")).to_be_hidden()
+    second.fits()
+    second.click("Take over")
+    expect(second.button("Pause")).to_be_focused()
+    host.connection_is("Disconnected")
+    host.headline_is("Running on another device")
+    expect(host.page.get_by_text("Another device has taken over this session.")).to_be_visible()
+    expect(host.button("Pause")).to_be_hidden()
+    second.click("Pause")
+    viewer.headline_is("Paused")
+    # It has not come back by itself, which would go on for ever, and comes back without taking over.
+    host.connection_is("Disconnected")
+    host.click("Come back")
+    host.is_online()
+    expect(host.button("Take over")).to_be_visible()
+    second.connection_is("Online")
+    expect(second.button("Resume")).to_be_enabled()
+
+
+def test_a_step_whose_answer_was_lost_is_made_once(server: DevServer, windows: Windows) -> None:
+    host = windows.blank()
+    line = Line(host)
+    host.page.goto(server.url)
+    host.sign_in("alice", "Seller")
+    host.create("A show on a bad line")
+    host.click("Start session")
+    host.headline_is("You are live")
+    keys: list[str] = []
+
+    def note(message: Message) -> Message:
+        if message["type"] == "session.pause":
+            keys.append(message["key"])
+        return message
+
+    line.out, line.back = note, nothing
+    host.click("Pause")
+    viewer = windows.open(host.page.url)
+    viewer.sign_in("bob", "Viewer")
+    viewer.headline_is("Paused")
+    line.back = as_it_is
+    line.cut(4003)
+    host.headline_is("Paused")
+    expect(host.button("Resume")).to_be_enabled()
+    assert len(keys) == 2
+    assert keys[0] == keys[1]
+    expect(host.page.get_by_text("alice paused the session")).to_have_count(1)
+    expect(host.page.locator("#controls-fault")).to_be_empty()
+
+
+def test_a_window_that_is_loaded_again_is_the_same_device(windows: Windows) -> None:
+    host, viewer = a_live_session(windows)
+    host.page.reload()
+    host.headline_is("You are live")
+    expect(host.button("Take over")).to_be_hidden()
+    host.click("Pause")
+    viewer.headline_is("Paused")
+
+
+def test_reactions_rise_and_are_counted(windows: Windows) -> None:
+    host, viewer = a_live_session(windows)
+    watcher = windows.open(host.page.url, moving=True)
+    watcher.sign_in("carol", "Viewer")
+    watcher.headline_is("alice is live")
+    for _ in range(3):
+        viewer.reaction("Heart").click()
+    viewer.reaction("Clap").click()
+    expect(watcher.page.locator(".mark[data-kind=heart]").first).to_be_attached()
+    for window in (host, viewer, watcher):
+        expect(window.reaction("Heart")).to_have_accessible_name("Heart 3")
+        expect(window.reaction("Clap")).to_have_accessible_name("Clap 1")
+    # They go again, and do not come at all to those who want nothing to move.
+    expect(watcher.page.locator(".mark")).to_have_count(0)
+    expect(viewer.page.locator(".mark")).to_have_count(0)
+    host.click("End session")
+    host.click("End for everyone")
+    expect(viewer.reaction("Heart")).to_be_hidden()
+
+
+def test_the_quality_of_the_connection_is_shown(windows: Windows) -> None:
+    host, _ = a_live_session(windows)
+    expect(host.page.get_by_role("img", name=re.compile(r"Quality: good, \d+ ms"))).to_be_visible()
