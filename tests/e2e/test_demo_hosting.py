@@ -19,19 +19,6 @@ def server() -> Iterator[DevServer]:
         yield running
 
 
-def a_live_session(windows: Windows) -> tuple[Window, Window]:
-    """Give the windows of a host who is live, and of a viewer."""
-    host = windows.open()
-    host.sign_in("alice", "Seller")
-    link = host.create("A show with a host")
-    host.click("Start session")
-    host.headline_is("You are live")
-    viewer = windows.open(link)
-    viewer.sign_in("bob", "Viewer")
-    viewer.headline_is("alice is live")
-    return host, viewer
-
-
 def second_window(windows: Windows, host: Window) -> Window:
     window = windows.open(host.page.url, width=390, height=844)
     window.sign_in("alice", "Seller")
@@ -40,7 +27,7 @@ def second_window(windows: Windows, host: Window) -> Window:
 
 
 def test_a_viewer_sees_the_host_pause_and_resume(windows: Windows) -> None:
-    host, viewer = a_live_session(windows)
+    host, viewer = windows.live_session()
     expect(viewer.page.get_by_role("timer", name="Session clock")).to_have_text(re.compile("0:0[1-9]"))
     host.click("Pause")
     viewer.headline_is("alice will be right back.")
@@ -57,7 +44,7 @@ def test_a_viewer_sees_the_host_pause_and_resume(windows: Windows) -> None:
 
 
 def test_a_host_who_vanishes_is_waited_for(windows: Windows) -> None:
-    host, viewer = a_live_session(windows)
+    host, viewer = windows.live_session()
     link = host.page.url
     host.page.close()
     viewer.headline_is("alice is away")
@@ -80,7 +67,7 @@ def test_a_host_who_vanishes_is_waited_for(windows: Windows) -> None:
 
 
 def test_a_second_window_takes_over_when_asked_to(windows: Windows) -> None:
-    host, viewer = a_live_session(windows)
+    host, viewer = windows.live_session()
     second = second_window(windows, host)
     expect(second.page.get_by_text("Another device runs this session.")).to_be_visible()
     expect(second.button("Pause")).to_be_hidden()
@@ -133,34 +120,9 @@ def test_a_step_whose_answer_was_lost_is_made_once(server: DevServer, windows: W
 
 
 def test_a_window_that_is_loaded_again_is_the_same_device(windows: Windows) -> None:
-    host, viewer = a_live_session(windows)
+    host, viewer = windows.live_session()
     host.page.reload()
     host.headline_is("You are live")
     expect(host.button("Take over")).to_be_hidden()
     host.click("Pause")
     viewer.headline_is("Paused")
-
-
-def test_reactions_rise_and_are_counted(windows: Windows) -> None:
-    host, viewer = a_live_session(windows)
-    watcher = windows.open(host.page.url, moving=True)
-    watcher.sign_in("carol", "Viewer")
-    watcher.headline_is("alice is live")
-    for _ in range(3):
-        viewer.reaction("Heart").click()
-    viewer.reaction("Clap").click()
-    expect(watcher.page.locator(".mark[data-kind=heart]").first).to_be_attached()
-    for window in (host, viewer, watcher):
-        expect(window.reaction("Heart")).to_have_accessible_name("Heart 3")
-        expect(window.reaction("Clap")).to_have_accessible_name("Clap 1")
-    # They go again, and do not come at all to those who want nothing to move.
-    expect(watcher.page.locator(".mark")).to_have_count(0)
-    expect(viewer.page.locator(".mark")).to_have_count(0)
-    host.click("End session")
-    host.click("End for everyone")
-    expect(viewer.reaction("Heart")).to_be_hidden()
-
-
-def test_the_quality_of_the_connection_is_shown(windows: Windows) -> None:
-    host, _ = a_live_session(windows)
-    expect(host.page.get_by_role("img", name=re.compile(r"Quality: good, \d+ ms"))).to_be_visible()

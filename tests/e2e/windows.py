@@ -156,6 +156,18 @@ class Windows:
         window.page.goto(url or self._url)
         return window
 
+    def live_session(self) -> tuple[Window, Window]:
+        """Give the windows of a host, alice, who is live, and of a viewer, bob."""
+        host = self.open()
+        host.sign_in("alice", "Seller")
+        link = host.create("A live session")
+        host.click("Start session")
+        host.headline_is("You are live")
+        viewer = self.open(link)
+        viewer.sign_in("bob", "Viewer")
+        viewer.headline_is("alice is live")
+        return host, viewer
+
     def blank(self, *, width: int = 1280, height: int = 800, dark: bool = False, moving: bool = False) -> Window:
         """Open an empty window, where things move only if they are to."""
         context = self._browser.new_context(
