@@ -27,10 +27,29 @@ export function advance(view, event) {
     ends_at: body.ends_at,
     started_at: event.kind === "session.started" ? event.at : view.started_at,
     ended_at: event.kind === "session.ended" ? event.at : view.ended_at,
+    ...changed(view, body),
   };
   if (body.state === view.state) return moved;
   const media = { ms: event.media_ms, at: event.at, running: body.state === "live" };
   return { ...moved, since: event.at, media };
+}
+
+/** Gives what an event says of the title, the settings and the members. */
+function changed({ title: before, settings, members }, { changes, user, role }) {
+  const { title = before, ...set } = changes ?? {};
+  return {
+    title,
+    settings: settings && without({ ...settings, ...set }, isNothing),
+    members: user ? without({ ...members, [user]: role }, (named) => named === "viewer") : members,
+  };
+}
+
+function isNothing(value) {
+  return value === null || (typeof value === "object" && Object.keys(value).length === 0);
+}
+
+function without(record, isGone) {
+  return Object.fromEntries(Object.entries(record).filter(([, value]) => !isGone(value)));
 }
 
 /** Gives what a session's clock shows at `now`, the server's time, in milliseconds; null before its start. */

@@ -102,18 +102,33 @@ export class Session extends EventTarget {
     this.#changed();
   }
 
+  /** Gives a message of one's own another text. Throws Refused or Lost. */
+  edit(seq, text) {
+    return this.#run({ type: "chat.edit", seq, text });
+  }
+
+  /** Deletes a message for good. Throws Refused or Lost. */
+  remove(seq) {
+    return this.#run({ type: "chat.delete", seq });
+  }
+
   typing(on) {
     if (this.joined) this.#connection.say({ type: "typing", session: this.id, on });
   }
 
   /** Moves the session: "start", "pause", "resume" or "end". Throws Refused or Lost. */
   move(action) {
-    return this.#run({ type: `session.${action}` });
+    return this.#host({ type: `session.${action}` });
   }
 
   /** Has the session run from here. Throws Refused or Lost. */
   takeOver() {
-    return this.#run({ type: "session.takeover" });
+    return this.#host({ type: "session.takeover" });
+  }
+
+  /** Changes some of the session's settings. Throws Refused or Lost. */
+  update(changes) {
+    return this.#run({ type: "session.update", ...changes });
   }
 
   react(kind) {
@@ -126,13 +141,9 @@ export class Session extends EventTarget {
     if (state) this.#connection.say({ type: "playback", session: this.id, state });
   }
 
-  async #run(command) {
-    const keyed = { ...command, session: this.id, key: newKey() };
+  async #host(command) {
     try {
-      await untilAnswered(
-        () => this.#connection.request(keyed),
-        () => this.#back(),
-      );
+      await this.#run(command);
       this.hosting = true;
     } catch (error) {
       // Of a conflict that no state makes, another device is the reason.
@@ -141,6 +152,14 @@ export class Session extends EventTarget {
     } finally {
       this.#changed();
     }
+  }
+
+  #run(command) {
+    const keyed = { ...command, session: this.id, key: newKey() };
+    return untilAnswered(
+      () => this.#connection.request(keyed),
+      () => this.#back(),
+    );
   }
 
   /** Waits until the session is joined again; throws Lost where that is not soon. */
@@ -183,6 +202,7 @@ export class Session extends EventTarget {
     else if (message.session !== this.id) return;
     else if (message.type === "event") this.#merge([message]);
     else if (message.type === "signal") this.#signal(message);
+    else if (message.type === "removed") this.#leave(message);
     this.#changed();
   };
 
@@ -213,9 +233,20 @@ export class Session extends EventTarget {
     this.#changed();
   }
 
+  /** Drops what is held of a session that the user may not follow any more. */
+  #leave({ message }) {
+    this.fault = message;
+    this.joined = false;
+    this.view = null;
+    this.#timeline = new Timeline(this.#user);
+  }
+
   #merge(events) {
     const next = this.#timeline.merge(events);
-    for (const event of next) this.view = advance(this.view, event);
+    for (const event of next) {
+      this.view = advance(this.view, event);
+      if (event.kind === "session.role" && event.body.user === this.#user) this.role = event.body.role;
+    }
     if (this.#timeline.hole) this.#heal();
   }
 
@@ -287,8 +318,10 @@ export class Session extends EventTarget {
       this.#timeline.mark(key, "acked");
       this.#refusals = 0;
     } catch (error) {
-      if (error instanceof Refused && PASSING.has(error.code)) this.#later(error, () => this.retry(key));
-      else if (error instanceof Refused) this.#timeline.mark(key, "failed", error.message);
+      if (error instanceof Refused && PASSING.has(error.code)) {
+        if (error.code === "rate_limited") this.#timeline.mark(key, "held", error.message);
+        this.#later(error, () => this.retry(key));
+      } else if (error instanceof Refused) this.#timeline.mark(key, "failed", error.message);
       else this.#ignore(error);
     }
     this.#changed();

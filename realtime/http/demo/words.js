@@ -8,13 +8,18 @@ const HAPPENED = {
   "session.resumed": "resumed the session",
   "session.ended": "ended the session",
   "session.taken_over": "runs the session from another device",
+  "session.updated": "changed the settings",
+  "session.guests": "changed who may be here",
 };
+const ROLES = { cohost: "a co-host", moderator: "a moderator", viewer: "a viewer" };
 // What the server does by itself; no user can have this name.
 const SERVER = "@server";
 const BY_ITSELF = {
   "session.interrupted": "The session was interrupted",
   "session.ended": "The session ended",
 };
+// The other events repeat the reason of the state that they leave as it is.
+const MOVES = new Set(["session.started", "session.paused", "session.interrupted", "session.resumed", "session.ended"]);
 // Why the server moves a session.
 const REASONS = {
   never_started: "it was not started in time",
@@ -34,9 +39,10 @@ export function badgeOf(state) {
 
 /** Gives the words for an event that is no message; undefined for one that is not known here. */
 export function happened({ kind, by, body }) {
-  if (body.reason === RETURNED) return `${by} is back`;
+  if (body.reason === RETURNED && kind === "session.resumed") return `${by} is back`;
+  if (kind === "session.role") return `${by} made ${body.user} ${ROLES[body.role] ?? body.role}`;
   const what = by === SERVER ? BY_ITSELF[kind] : HAPPENED[kind] && `${by} ${HAPPENED[kind]}`;
-  return what && body.reason ? `${what}: ${because(body.reason)}` : what;
+  return what && MOVES.has(kind) && body.reason ? `${what}: ${because(body.reason)}` : what;
 }
 
 const because = (reason) => REASONS[reason] ?? reason;
@@ -99,6 +105,11 @@ export function typingWords({ users, count }) {
   if (count === 1 && users.length === 1) return `${users[0]} is typing…`;
   if (count === 2 && users.length === 2) return `${users[0]} and ${users[1]} are typing…`;
   return `${count} people are typing…`;
+}
+
+/** Says why something failed: a refusal's own words; of an answer that never came there are none. */
+export function faultWords({ message }) {
+  return sentence(message || "the connection was lost before the server answered");
 }
 
 /** Makes a sentence of what the server says: its words have no capital and no full stop. */

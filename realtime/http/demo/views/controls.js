@@ -2,8 +2,7 @@
 
 import { byId, setText } from "../dom.js";
 import { actionsFor } from "../lifecycle.js";
-import { Lost } from "../wire.js";
-import { sentence } from "../words.js";
+import { faultWords } from "../words.js";
 
 /** `act` has `move(action)` and `takeOver()`. */
 export function controlsView(act) {
@@ -22,8 +21,7 @@ export function controlsView(act) {
     try {
       await what();
     } catch (error) {
-      const words = error instanceof Lost ? "The connection was lost before the server answered." : error.message;
-      setText(byId("controls-fault"), sentence(words));
+      setText(byId("controls-fault"), faultWords(error));
     } finally {
       busy = false;
     }

@@ -10,6 +10,7 @@ import { composerView } from "./composer.js";
 import { controlsView } from "./controls.js";
 import { playerView } from "./player.js";
 import { reactionsView } from "./reactions.js";
+import { settingsView } from "./settings.js";
 import { stageView } from "./stage.js";
 import { statusView } from "./status.js";
 
@@ -33,11 +34,19 @@ export function sessionView(url) {
     move: (action) => session.move(action),
     takeOver: () => session.takeOver(),
   });
-  const composer = composerView({ post, typing: (on) => session?.typing(on) });
+  const settings = settingsView((changes) => session.update(changes));
+  const composer = composerView({
+    post,
+    edit: (seq, text) => session.edit(seq, text),
+    editLast: () => chat.editLast(),
+    typing: (on) => session?.typing(on),
+  });
   const chat = chatView({
     older: () => session.older(),
     retry: (key) => session.retry(key),
     discard: (key) => session.discard(key),
+    edit: (seq, text) => composer.edit(seq, text),
+    remove: (seq) => session.remove(seq).catch((error) => composer.fail(error)),
   });
 
   function post(text) {
@@ -52,6 +61,7 @@ export function sessionView(url) {
     player.render(session);
     audience.render(session, user);
     reactions.render(session);
+    settings.render(session);
     controls.render(session);
     composer.render(session);
     chat.render(session, user);
@@ -94,6 +104,7 @@ export function sessionView(url) {
       clearTimeout(due);
       composer.close();
       controls.close();
+      settings.close();
       reactions.close();
       session.close();
       session.removeEventListener("change", changed);

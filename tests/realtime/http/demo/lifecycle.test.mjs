@@ -52,6 +52,19 @@ test("an event that leaves the state leaves the clock", () => {
   assert.deepEqual([taken.version, taken.since, taken.media], [3, live.since, live.media]);
 });
 
+test("an event takes over what it changes of title, settings and members", () => {
+  const settings = { chat: "all", slow_mode: 0, language: "de" };
+  const before = { ...view, title: "Coats", settings, members: { bob: "cohost" } };
+  const updated = (version, more) => ({ kind: "session.updated", at: 1, media_ms: 0, body: { state: "scheduled", version, ...more } });
+  const closed = advance(before, updated(2, { changes: { chat: "nobody", language: null } }));
+  assert.deepEqual(closed.settings, { chat: "nobody", slow_mode: 0 });
+  assert.deepEqual([closed.title, closed.members], ["Coats", { bob: "cohost" }]);
+  const named = advance(closed, updated(3, { changes: { title: "Hats", metadata: {} }, user: "carol", role: "moderator" }));
+  assert.deepEqual([named.title, named.settings], ["Hats", { chat: "nobody", slow_mode: 0 }]);
+  assert.deepEqual(named.members, { bob: "cohost", carol: "moderator" });
+  assert.deepEqual(advance(named, updated(4, { user: "bob", role: "viewer" })).members, { carol: "moderator" });
+});
+
 test("what time is left is never negative, and nothing where it is over or not certain", () => {
   assert.equal(timeLeft({ state: "interrupted", ends_at: 500 }, 300), 200);
   assert.equal(timeLeft({ state: "interrupted", ends_at: 500 }, 800), 0);

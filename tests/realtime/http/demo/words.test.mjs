@@ -6,6 +6,7 @@ import {
   asClock,
   badgeOf,
   countdownOf,
+  faultWords,
   happened,
   qualityWords,
   sentence,
@@ -16,6 +17,11 @@ import {
 test("what the server says becomes a sentence", () => {
   assert.equal(sentence("the session is ended"), "The session is ended.");
   assert.equal(sentence("Really?"), "Really?");
+});
+
+test("every failure has words, also where no answer came", () => {
+  assert.equal(faultWords(new Error("no links here")), "No links here.");
+  assert.equal(faultWords(new Error()), "The connection was lost before the server answered.");
 });
 
 test("lengths of time are shown as on a clock", () => {
@@ -70,6 +76,11 @@ test("the log's events have words, where they are known", () => {
   assert.equal(happened({ kind: "session.resumed", by: "alice", body: { reason: "host_returned" } }), "alice is back");
   assert.equal(happened({ kind: "something.new", by: "alice", body: {} }), undefined);
   assert.equal(happened({ kind: "something.new", by: "@server", body: { reason: "host_lost" } }), undefined);
+  const meanwhile = { by: "alice", body: { reason: "host_returned" } };
+  assert.equal(happened({ kind: "session.updated", ...meanwhile }), "alice changed the settings");
+  assert.equal(happened({ kind: "session.taken_over", ...meanwhile }), "alice runs the session from another device");
+  const named = (role) => happened({ kind: "session.role", by: "alice", body: { user: "bob", role } });
+  assert.deepEqual(["cohost", "dj"].map(named), ["alice made bob a co-host", "alice made bob dj"]);
   assert.equal(badgeOf("live"), "Live");
 });
 
