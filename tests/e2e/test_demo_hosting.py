@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 
+import httpx
 import pytest
 from playwright.sync_api import expect
 
@@ -151,3 +152,23 @@ def test_the_host_sets_who_may_write_what(windows: Windows) -> None:
     expect(viewer.page.get_by_label("Message")).to_be_hidden()
     host.say("Quiet, please")
     viewer.sees("one", "two", "Quiet, please")
+
+
+def test_what_is_done_over_http_is_seen_at_once(server: DevServer, windows: Windows) -> None:
+    host, viewer = windows.live_session()
+    token = httpx.post(f"{server.url}/dev/token", json={"user": "alice", "role": "seller"}).json()["token"]
+    headers = {"Authorization": f"Bearer {token}"}
+    session = f"{server.url}/v1/sessions/{host.page.url.partition('=')[2]}"
+    httpx.post(f"{session}/pause", json={"reason": "changing the camera"}, headers=headers).raise_for_status()
+    for window in (host, viewer):
+        window.headline_is("Changing the camera.")
+    httpx.put(f"{session}/members/bob", json={"role": "cohost"}, headers=headers).raise_for_status()
+    viewer.click("Resume")
+    host.headline_is("You are live")
+    expect(viewer.button("End session")).to_be_hidden()
+    httpx.put(f"{session}/members/bob", json={"role": "viewer"}, headers=headers).raise_for_status()
+    expect(viewer.button("Pause")).to_be_hidden()
+    httpx.patch(session, json={"title": "Among ourselves", "private": True}, headers=headers).raise_for_status()
+    expect(host.page.get_by_role("heading", name="Among ourselves")).to_be_visible()
+    viewer.headline_is("This session cannot be joined")
+    expect(viewer.messages).to_have_count(0)

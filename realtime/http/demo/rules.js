@@ -1,7 +1,8 @@
 /** The rules of a session's chat, by its settings. Pure. */
 
 /** Gives `{closed, words}`: whether this role may not write at all, and what applies, in sentences. */
-export function rulesOf({ host, settings }, role) {
+export function rulesOf({ host, settings, state }, role) {
+  if (state === "ended") return { closed: true, words: "The chat is closed." };
   // A server that knows no settings allows what it always did.
   const { chat = "all", slow_mode: slow = 0, links = true, max_message: most } = settings ?? {};
   const viewer = role === "viewer";

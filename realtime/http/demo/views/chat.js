@@ -104,7 +104,7 @@ export function chatView(act) {
       older.hidden = !timeline.more || timeline.empty;
       older.disabled = fetching || !joined;
       setText(older, fetching ? "Loading…" : "Load older messages");
-      byId("chat-empty").hidden = !view || fetching || items.some(({ note }) => !note);
+      byId("chat-empty").hidden = !view || view.state === "ended" || fetching || items.some(({ note }) => !note);
       setText(byId("chat-typing"), typingWords(typists));
       draw(items);
     },

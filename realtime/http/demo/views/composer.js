@@ -98,16 +98,14 @@ export function composerView(act) {
       setText(byId("composer-fault"), "");
     },
     render({ view, role }) {
-      const rules = view ? rulesOf(view, role) : { closed: false, words: "" };
-      const ended = view?.state === "ended";
-      const closed = ended || rules.closed;
+      const { closed, words } = view ? rulesOf(view, role) : { closed: false, words: "" };
       const focused = form.contains(document.activeElement);
       for (const element of form.elements) element.disabled = !view;
       form.hidden = closed;
       byId("composer-closed").hidden = !closed;
-      setText(byId("composer-closed"), closed ? (ended ? "The chat is closed." : rules.words) : "");
-      byId("composer-rules").hidden = closed || !rules.words;
-      setText(byId("composer-rules"), rules.words);
+      setText(byId("composer-closed"), closed ? words : "");
+      byId("composer-rules").hidden = closed || !words;
+      setText(byId("composer-rules"), closed ? "" : words);
       if (closed && focused) byId("session-title").focus();
     },
   };

@@ -24,6 +24,10 @@ test("what is set is said, and closes the chat for viewers alone", () => {
   assert.equal(rules({ ...OPEN, slow_mode: 120 }).words, "Slow mode: a message every 2\u00a0min.");
 });
 
+test("the end closes it for everyone", () => {
+  assert.deepEqual(rulesOf({ state: "ended", settings: OPEN }, "host"), { closed: true, words: "The chat is closed." });
+});
+
 test("one's own messages can be changed, others' only be removed by those who may, and none after the end", () => {
   const live = { state: "live" };
   assert.deepEqual(mayChange("bob", "bob", "viewer", live), { edit: true, remove: true });
