@@ -24,9 +24,18 @@ def dev_token(server: DevServer, user: str, role: str) -> str:
     return token
 
 
-def picture(window: Window, name: str) -> None:
-    if PICTURES:
-        window.page.screenshot(path=Path(PICTURES) / f"{name}.png")
+def picture(host: Window, viewer: Window) -> None:
+    """Take the README's picture, with a burst of reactions, if pictures are to be taken."""
+    if not PICTURES:
+        return
+    host.page.emulate_media(reduced_motion="no-preference")
+    for kind in ["Heart", "Fire", "Heart", "Clap", "Heart", "Laugh", "Wow", "Heart"]:
+        viewer.reaction(kind).click()
+    expect(host.reaction("Heart")).to_have_accessible_name("Heart 4")
+    # By then they have risen, and none has gone.
+    host.page.wait_for_timeout(900)
+    host.page.screenshot(path=Path(PICTURES) / "demo.png")
+    host.page.emulate_media(reduced_motion="reduce")
 
 
 def test_a_show_from_beginning_to_end(windows: Windows) -> None:
@@ -64,7 +73,7 @@ def test_a_show_from_beginning_to_end(windows: Windows) -> None:
 
     viewer.page.get_by_label("Message").press_sequentially("Th")
     expect(seller.page.get_by_text("bob is typing…")).to_be_visible()
-    picture(seller, "demo")
+    picture(seller, viewer)
     viewer.page.get_by_label("Message").fill("")
     expect(seller.page.get_by_text("bob is typing…")).to_be_hidden()
     talk.append("<img src=x onerror=alert(1)>")
@@ -173,6 +182,31 @@ def test_messages_change_for_those_who_are_there_and_for_those_who_come_later(
     viewer.page.reload()
     expect(viewer.messages).to_have_text(changed)
     expect(viewer.pending).to_have_text(["Edited"])
+
+
+def test_people_correct_what_they_have_written(windows: Windows) -> None:
+    host, viewer = windows.live_session()
+    viewer.say("I take the green noe")
+    host.sees("I take the green noe")
+    viewer.messages.first.hover()
+    viewer.click("Edit")
+    field = viewer.page.get_by_label("Message")
+    expect(field).to_have_value("I take the green noe")
+    viewer.say("I take the green one")
+    for window in (host, viewer):
+        expect(window.messages).to_have_text(["I take the green one"])
+    # By the keyboard alone: the newest message of one's own, and what the others have written.
+    field.press("ArrowUp")
+    expect(field).to_have_value("I take the green one")
+    field.press("Escape")
+    expect(field).to_have_value("")
+    host.page.get_by_role("log").focus()
+    for key in ("ArrowUp", "Tab", "Enter"):
+        host.page.keyboard.press(key)
+    expect(host.button("Delete for good?")).to_be_focused()
+    host.page.keyboard.press("Enter")
+    for window in (host, viewer):
+        expect(window.messages).to_have_text(["This message was deleted."])
 
 
 def a_long_talk(server: DevServer, length: int) -> str:

@@ -1,66 +1,14 @@
 """The demo when something fails: the server, the network, a frame on its way."""
 
-import json
 import re
-import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, WebSocketRoute, expect
+from playwright.sync_api import Browser, expect
 
-from tests.e2e.windows import WITHIN_MS, Window, Windows
+from tests.e2e.lines import Line, Message, as_it_is, without
+from tests.e2e.windows import Window, Windows
 from tests.support.servers import DevServer
-
-Message = dict[str, Any]
-Change = Callable[[Message], Message | None]
-
-
-def as_it_is(message: Message) -> Message | None:
-    return message
-
-
-def without(kind: str) -> Change:
-    return lambda message: None if message["type"] == kind else message
-
-
-class Line:
-    """Stands between a window and the server, and changes what is to be changed.
-
-    `out` and `back` take a message to the server or from it, and give what is to be passed on, or None.
-    """
-
-    def __init__(self, window: Window) -> None:
-        self.out: Change = as_it_is
-        self.back: Change = as_it_is
-        self.joins = 0
-        self._window = window
-        self._route: WebSocketRoute | None = None
-        window.page.route_web_socket("**/v1/ws", self._connect)
-
-    def _connect(self, route: WebSocketRoute) -> None:
-        self._route = route
-        server = route.connect_to_server()
-        route.on_message(lambda data: self._pass(data, self.out, server))
-        server.on_message(lambda data: self._pass(data, self.back, route))
-
-    def _pass(self, data: str | bytes, change: Change, target: WebSocketRoute) -> None:
-        message = change(json.loads(data))
-        if message is not None:
-            self.joins += message["type"] == "joined"
-            target.send(json.dumps(message))
-
-    def cut(self, code: int) -> None:
-        """Have the window see its connection closed."""
-        assert self._route is not None
-        self._route.close(code=code)
-
-    def wait_for_join(self) -> None:
-        """Wait until the window has joined its session once more."""
-        joins, deadline = self.joins, time.monotonic() + WITHIN_MS / 1000
-        while self.joins == joins:
-            assert time.monotonic() < deadline
-            self._window.page.wait_for_timeout(20)
 
 
 class Show:

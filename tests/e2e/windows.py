@@ -121,6 +121,18 @@ class Window:
         """Expect this audience."""
         expect(self.page.get_by_role("group", name="Audience")).to_contain_text(text)
 
+    def badge_is(self, text: str) -> None:
+        """Expect this to be the session's state."""
+        expect(self.page.locator("#stage-badge")).to_have_text(text)
+
+    def clock(self) -> str:
+        """Give what the session's clock shows."""
+        return self.page.get_by_role("timer", name="Session clock").inner_text()
+
+    def reaction(self, name: str) -> Locator:
+        """Give a reaction's button, whose name has the count, too."""
+        return self.page.get_by_role("group", name="Reactions").get_by_role("button", name=name)
+
     def fits(self) -> None:
         """Expect nothing to be wider than the screen."""
         root = self.page.locator("html")
@@ -136,20 +148,34 @@ class Windows:
         self._contexts: list[BrowserContext] = []
         self._open: list[Window] = []
 
-    def open(self, url: str = "", *, width: int = 1280, height: int = 800, dark: bool = False) -> Window:
+    def open(
+        self, url: str = "", *, width: int = 1280, height: int = 800, dark: bool = False, moving: bool = False
+    ) -> Window:
         """Open the demo on another device: nothing is shared with the other windows."""
-        window = self.blank(width=width, height=height, dark=dark)
+        window = self.blank(width=width, height=height, dark=dark, moving=moving)
         window.page.goto(url or self._url)
         return window
 
-    def blank(self, *, width: int = 1280, height: int = 800, dark: bool = False) -> Window:
-        """Open an empty window."""
+    def live_session(self) -> tuple[Window, Window]:
+        """Give the windows of a host, alice, who is live, and of a viewer, bob."""
+        host = self.open()
+        host.sign_in("alice", "Seller")
+        link = host.create("A live session")
+        host.click("Start session")
+        host.headline_is("You are live")
+        viewer = self.open(link)
+        viewer.sign_in("bob", "Viewer")
+        viewer.headline_is("alice is live")
+        return host, viewer
+
+    def blank(self, *, width: int = 1280, height: int = 800, dark: bool = False, moving: bool = False) -> Window:
+        """Open an empty window, where things move only if they are to."""
         context = self._browser.new_context(
             viewport={"width": width, "height": height},
             color_scheme="dark" if dark else "light",
             locale="en-GB",
             # Without a graphics card, what moves on one page takes the time of all the others.
-            reduced_motion="reduce",
+            reduced_motion="no-preference" if moving else "reduce",
         )
         self._contexts.append(context)
         return self.adopt(context.new_page())

@@ -8,15 +8,18 @@ const NORMAL = 1000;
 const STABLE_MS = 10_000;
 
 /**
- * Events: "state" when `state` has changed, "push" with a message as its detail.
+ * Events: "state" and "quality" when these have changed, "push" with a message as its detail.
  *
- * `state` is `{name, reason, retryAt}`: "connecting", "online", "offline" until `retryAt` (by
- * `performance.now()`), or "closed", which only `retry` ends.
+ * `state` is `{name, reason, retryAt, code}`: "connecting", "online", "offline" until `retryAt` (by
+ * `performance.now()`), or "closed", which only `retry` ends; `code` is that of the close before it.
+ * `quality` is what the server has said of this connection last, or null.
  */
 export class Connection extends EventTarget {
-  state = { name: "closed", reason: "", retryAt: 0 };
+  state = { name: "closed", reason: "", retryAt: 0, code: null };
+  quality = null;
   #url;
   #token;
+  #device;
   #wire = null;
   #turn = 0;
   #attempt = 0;
@@ -26,11 +29,12 @@ export class Connection extends EventTarget {
   #clockOffset = 0;
 
   /** `token(stale)` gives an access token, a fresh one where the last was `stale`; it throws an Error
-   *  with a sentence, and with `final` where trying again is of no use. */
-  constructor(url, token) {
+   *  with a sentence, and with `final` where trying again is of no use. `device` names this device. */
+  constructor(url, token, device) {
     super();
     this.#url = url;
     this.#token = token;
+    this.#device = device;
   }
 
   get online() {
@@ -82,17 +86,31 @@ export class Connection extends EventTarget {
 
   #connect(token, turn) {
     this.#stale = false;
-    this.#wire = new Wire(this.#url, token, {
+    this.#wire = new Wire(this.#url, { token, device: this.#device }, {
       welcomed: (welcome) => turn === this.#turn && this.#arrive(welcome),
-      pushed: (message) => turn === this.#turn && this.#emit("push", message),
+      pushed: (message) => turn === this.#turn && this.#hear(message),
       closed: (code) => turn === this.#turn && this.#lose(code),
     });
   }
 
   #arrive({ now }) {
-    this.#clockOffset = now - Date.now();
+    this.#setClock(now);
     this.#onlineSince = performance.now();
     this.#show("online", "");
+  }
+
+  #hear(message) {
+    if (message.type === "ping") this.#setClock(message.now);
+    if (message.type !== "quality") {
+      this.#emit("push", message);
+      return;
+    }
+    this.quality = message;
+    this.#emit("quality");
+  }
+
+  #setClock(now) {
+    this.#clockOffset = now - Date.now();
   }
 
   #lose(code) {
@@ -100,13 +118,14 @@ export class Connection extends EventTarget {
     // A final no may be the token's fault: whoever asks again by hand gets a fresh one as well.
     this.#stale = verdict !== "resume";
     if (this.#onlineSince && performance.now() - this.#onlineSince > STABLE_MS) this.#attempt = 0;
-    this.#pause(reasonOf(code, this.#onlineSince > 0), verdict === "final");
+    this.#pause(reasonOf(code, this.#onlineSince > 0), verdict === "final", code);
   }
 
-  #pause(reason, final) {
+  #pause(reason, final, code = null) {
     this.#wire = null;
+    this.quality = null;
     if (final) {
-      this.#show("closed", reason);
+      this.#show("closed", reason, 0, code);
       return;
     }
     const delay = delayOf(this.#attempt++, Math.random());
@@ -114,8 +133,8 @@ export class Connection extends EventTarget {
     this.#show("offline", reason, performance.now() + delay);
   }
 
-  #show(name, reason, retryAt = 0) {
-    this.state = { name, reason, retryAt };
+  #show(name, reason, retryAt = 0, code = null) {
+    this.state = { name, reason, retryAt, code };
     this.#emit("state");
   }
 

@@ -1,8 +1,10 @@
 /** Who is signed in. Kept per tab, so that two windows can be two users. */
 
 import { devToken } from "./api.js";
+import { newKey } from "./keys.js";
 
 const KEY = "stagewire.identity";
+const DEVICE = "stagewire.device";
 const MARGIN_MS = 60_000;
 
 /** Gives who is signed in in this tab, or null. */
@@ -25,6 +27,13 @@ export function signInByToken(token) {
 
 export function signOut() {
   sessionStorage.removeItem(KEY);
+}
+
+/** Names this tab as a device, the same whenever it is loaded again: so it goes on hosting what it hosted. */
+export function deviceName() {
+  const kept = sessionStorage.getItem(DEVICE) ?? newKey();
+  sessionStorage.setItem(DEVICE, kept);
+  return kept;
 }
 
 class Identity {

@@ -17,6 +17,9 @@ export function verdictOf(code) {
   return code < 4400 ? "refresh" : "final";
 }
 
+/** The close of a host whose other device runs the session now: whoever came back by itself would take it in turns. */
+export const TAKEN_OVER = 4409;
+
 const REASONS = new Map([
   [4000, "The server is restarting."],
   [4001, "This connection was too slow to keep up."],
@@ -26,6 +29,7 @@ const REASONS = new Map([
   [4400, "The server did not understand this page."],
   [4401, "The server did not accept the sign-in."],
   [4403, "You have been banned."],
+  [TAKEN_OVER, "Another device has taken over this session."],
   [4408, "The sign-in took too long."],
   [4413, "A message was too large for the server."],
   [4429, "Too much was sent in too short a time."],

@@ -1,8 +1,12 @@
 /** Follows one session over a connection: joins it, keeps its timeline whole, sends what is written. */
 
+import { untilAnswered } from "./answers.js";
+import { audienceAfter, audienceFrom } from "./audience.js";
 import { newKey } from "./keys.js";
 import { advance } from "./lifecycle.js";
-import { delayOf } from "./policy.js";
+import { Playback } from "./playback.js";
+import { TAKEN_OVER, delayOf } from "./policy.js";
+import { totalsAfter } from "./reactions.js";
 import { Timeline } from "./timeline.js";
 import { Lost, Refused } from "./wire.js";
 
@@ -11,19 +15,24 @@ const LARGEST_PAGE = 200;
 // Whoever goes on typing is told again within half of that.
 const TYPING_MS = 10_000;
 const NOBODY = { users: [], count: 0 };
+// How long a transition waits for a connection: whoever has given up on it must not be surprised by it.
+const BACK_MS = 30_000;
 // Worth another try with the same key; any other refusal is an answer.
 const PASSING = new Set(["unavailable", "rate_limited"]);
 
 /**
- * Events: "change" when anything that can be shown has changed.
+ * Events: "change" when anything that can be shown has changed, "reactions" with the counts of a burst as its detail.
  *
  * `view` is the server's snapshot, null before the first join; `fault` is a sentence where the session
- * cannot be joined at all.
+ * cannot be joined at all; `hosting` says whether the session is run from here, undefined where that is not known.
  */
 export class Session extends EventTarget {
   view = null;
   role = "";
-  audience = { connections: 0, users: 0 };
+  audience = audienceFrom({ audience: {} });
+  reactions = {};
+  hosting = undefined;
+  displaced = false;
   fault = "";
   joined = false;
   fetching = false;
@@ -35,6 +44,7 @@ export class Session extends EventTarget {
   #healing = false;
   #refusals = 0;
   #timers = new Set();
+  #playback = new Playback();
 
   constructor(connection, id, user) {
     super();
@@ -53,6 +63,16 @@ export class Session extends EventTarget {
   /** The others who are typing: some by name in `users`, all in `count`. */
   get typists() {
     return this.#typists;
+  }
+
+  /** Whether the user runs the session from another device. */
+  get elsewhere() {
+    return this.hosting === false && this.view?.host === this.#user && this.view.state !== "ended";
+  }
+
+  /** Whether there is a picture that the user can watch: who is on it does not. */
+  get showing() {
+    return this.joined && this.view.state === "live" && this.view.host !== this.#user;
   }
 
   /** Lets go of the connection. */
@@ -82,13 +102,73 @@ export class Session extends EventTarget {
     this.#changed();
   }
 
+  /** Gives a message of one's own another text. Throws Refused or Lost. */
+  edit(seq, text) {
+    return this.#run({ type: "chat.edit", seq, text });
+  }
+
+  /** Deletes a message for good. Throws Refused or Lost. */
+  remove(seq) {
+    return this.#run({ type: "chat.delete", seq });
+  }
+
   typing(on) {
     if (this.joined) this.#connection.say({ type: "typing", session: this.id, on });
   }
 
   /** Moves the session: "start", "pause", "resume" or "end". Throws Refused or Lost. */
-  async move(action) {
-    await this.#connection.request({ type: `session.${action}`, session: this.id });
+  move(action) {
+    return this.#host({ type: `session.${action}` });
+  }
+
+  /** Has the session run from here. Throws Refused or Lost. */
+  takeOver() {
+    return this.#host({ type: "session.takeover" });
+  }
+
+  /** Changes some of the session's settings. Throws Refused or Lost. */
+  update(changes) {
+    return this.#run({ type: "session.update", ...changes });
+  }
+
+  react(kind) {
+    if (this.joined) this.#connection.say({ type: "react", session: this.id, kind });
+  }
+
+  /** Takes note of whether the picture plays at `now` (milliseconds of any one clock), and tells the server when it should know. */
+  watch(playing, now) {
+    const state = this.joined && this.#playback.report(playing, now);
+    if (state) this.#connection.say({ type: "playback", session: this.id, state });
+  }
+
+  async #host(command) {
+    try {
+      await this.#run(command);
+      this.hosting = true;
+    } catch (error) {
+      // Of a conflict that no state makes, another device is the reason.
+      if (error.code === "conflict" && !error.state) this.hosting = false;
+      throw error;
+    } finally {
+      this.#changed();
+    }
+  }
+
+  #run(command) {
+    const keyed = { ...command, session: this.id, key: newKey() };
+    return untilAnswered(
+      () => this.#connection.request(keyed),
+      () => this.#back(),
+    );
+  }
+
+  /** Waits until the session is joined again; throws Lost where that is not soon. */
+  #back() {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => reject(new Lost()), BACK_MS);
+      this.#timers.add(timer);
+      this.addEventListener("joined", () => resolve(clearTimeout(timer)), { once: true });
+    });
   }
 
   /** Fetches the page before the oldest event held. */
@@ -107,6 +187,7 @@ export class Session extends EventTarget {
   }
 
   #onState = () => {
+    this.displaced = this.#connection.state.code === TAKEN_OVER;
     if (this.#connection.online) {
       this.#join();
     } else if (this.joined) {
@@ -121,6 +202,7 @@ export class Session extends EventTarget {
     else if (message.session !== this.id) return;
     else if (message.type === "event") this.#merge([message]);
     else if (message.type === "signal") this.#signal(message);
+    else if (message.type === "removed") this.#leave(message);
     this.#changed();
   };
 
@@ -137,19 +219,34 @@ export class Session extends EventTarget {
     }
   }
 
-  #enter({ session, role, position, events, complete, audience }) {
+  #enter(reply) {
+    const { session, role, position, events, complete, hosting } = reply;
     if (!complete || this.#timeline.position === null) this.#timeline.reset(position);
-    Object.assign(this, { view: session, role, audience, joined: true, fault: "" });
+    Object.assign(this, { view: session, role, hosting, audience: audienceFrom(reply), joined: true, fault: "" });
+    // To the server this is another player, of which it has heard nothing yet.
+    this.#playback = new Playback();
     this.#refusals = 0;
+    this.dispatchEvent(new Event("joined"));
     this.#merge(events);
     this.#flush();
     if (this.#timeline.empty) this.older();
     this.#changed();
   }
 
+  /** Drops what is held of a session that the user may not follow any more. */
+  #leave({ message }) {
+    this.fault = message;
+    this.joined = false;
+    this.view = null;
+    this.#timeline = new Timeline(this.#user);
+  }
+
   #merge(events) {
     const next = this.#timeline.merge(events);
-    for (const event of next) this.view = advance(this.view, event);
+    for (const event of next) {
+      this.view = advance(this.view, event);
+      if (event.kind === "session.role" && event.body.user === this.#user) this.role = event.body.role;
+    }
     if (this.#timeline.hole) this.#heal();
   }
 
@@ -188,8 +285,14 @@ export class Session extends EventTarget {
   }
 
   #signal(signal) {
-    if (signal.kind === "audience") this.audience = signal.audience;
+    if (signal.kind === "audience") this.audience = audienceAfter(this.audience, signal);
     else if (signal.kind === "typing") this.#showTyping(signal);
+    else if (signal.kind === "reactions") this.#burst(signal.counts);
+  }
+
+  #burst(counts) {
+    this.reactions = totalsAfter(this.reactions, counts);
+    this.dispatchEvent(new CustomEvent("reactions", { detail: counts }));
   }
 
   #showTyping({ users, count }) {
@@ -215,8 +318,10 @@ export class Session extends EventTarget {
       this.#timeline.mark(key, "acked");
       this.#refusals = 0;
     } catch (error) {
-      if (error instanceof Refused && PASSING.has(error.code)) this.#later(error, () => this.retry(key));
-      else if (error instanceof Refused) this.#timeline.mark(key, "failed", error.message);
+      if (error instanceof Refused && PASSING.has(error.code)) {
+        if (error.code === "rate_limited") this.#timeline.mark(key, "held", error.message);
+        this.#later(error, () => this.retry(key));
+      } else if (error instanceof Refused) this.#timeline.mark(key, "failed", error.message);
       else this.#ignore(error);
     }
     this.#changed();

@@ -100,7 +100,7 @@ export class Timeline {
     return true;
   }
 
-  /** Notes what has become of a message: "waiting", "sending", "acked" or, with a sentence, "failed". */
+  /** Notes what has become of a message: "waiting", "sending", "acked" or, with a sentence, "held" and "failed". */
   mark(key, status, error = "") {
     const message = this.#pending.get(key);
     if (message) this.#pending.set(key, { ...message, status, error });

@@ -29,10 +29,10 @@ export class Wire {
   #over = false;
 
   /** `handlers` are `welcomed(welcome)`, `pushed(message)` and, once, `closed(code)`. */
-  constructor(url, token, handlers) {
+  constructor(url, { token, device }, handlers) {
     this.#handlers = handlers;
     this.#socket = new WebSocket(url, PROTOCOL);
-    this.#socket.onopen = () => this.#greet(token);
+    this.#socket.onopen = () => this.#greet(token, device);
     this.#socket.onmessage = ({ data }) => this.#receive(JSON.parse(data));
     this.#socket.onclose = ({ code }) => this.#finish(code);
     this.#watch(WELCOME_MS, UNREACHABLE);
@@ -61,9 +61,9 @@ export class Wire {
     this.#finish(code);
   }
 
-  async #greet(token) {
+  async #greet(token, device) {
     try {
-      const welcome = await this.request({ type: "hello", token, now: Date.now(), client: CLIENT });
+      const welcome = await this.request({ type: "hello", token, device, now: Date.now(), client: CLIENT });
       this.#heartbeat = welcome.heartbeat_ms;
       this.#expectPing();
       this.#handlers.welcomed(welcome);

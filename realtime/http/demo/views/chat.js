@@ -2,6 +2,7 @@
 
 import { changesOf } from "../changes.js";
 import { byId, clone, part, reconcile, setAvatar, setText, setTime } from "../dom.js";
+import { mayChange } from "../rules.js";
 import { happened, sentence, typingWords } from "../words.js";
 
 const NEAR_END = 80;
@@ -15,8 +16,11 @@ const STATUS = {
   edited: "Edited",
 };
 const DELETED = "This message was deleted.";
+const STEPS = { ArrowUp: -1, ArrowDown: 1 };
+// What each element shows, for those who click on it.
+const shown = new WeakMap();
 
-/** `act` has `older()`, `retry(key)` and `discard(key)`. */
+/** `act` has `older()`, `retry(key)`, `discard(key)`, `edit(seq, text)` and `remove(seq)`. */
 export function chatView(act) {
   const log = byId("chat-log");
   const list = byId("chat-list");
@@ -50,11 +54,39 @@ export function chatView(act) {
     if (!item.note) {
       part(element, "retry").addEventListener("click", () => act.retry(item.key));
       part(element, "discard").addEventListener("click", () => act.discard(item.key));
+      part(element, "edit").addEventListener("click", () => editShown(element));
+      askTwice(part(element, "remove"), () => act.remove(shown.get(element).seq));
     }
     return element;
   }
 
+  function editShown(element) {
+    const { seq, text } = shown.get(element);
+    act.edit(seq, text);
+  }
+
+  // The buttons of one message at a time are on the way of the Tab key, or it would be a long one.
+  const reach = (target, index) => {
+    for (const button of target.closest(".message")?.querySelectorAll(".acts button") ?? []) button.tabIndex = index;
+  };
+  list.addEventListener("focusin", ({ target }) => reach(target, 0));
+  list.addEventListener("focusout", ({ target }) => reach(target, -1));
+  log.addEventListener("keydown", (event) => {
+    if (!(event.key in STEPS)) return;
+    const messages = [...list.querySelectorAll(".message.changeable")];
+    const at = messages.findIndex((message) => message.contains(document.activeElement));
+    const next = messages[(at < 0 ? messages.length : at) + STEPS[event.key]];
+    if (!next) return;
+    event.preventDefault();
+    next.focus();
+  });
+
   return {
+    /** Begins to edit the newest message that can be. */
+    editLast() {
+      const own = [...list.children].findLast((element) => shown.get(element)?.may?.edit);
+      if (own) editShown(own);
+    },
     open() {
       list.replaceChildren();
       atEnd = true;
@@ -64,14 +96,15 @@ export function chatView(act) {
     follow() {
       atEnd = true;
     },
-    render({ timeline, typists, fetching, joined, view }, user) {
+    render({ timeline, typists, fetching, joined, view, role }, user) {
       const items = itemsOf(timeline, user);
+      for (const item of items) if (item.seq) item.may = mayChange(item.by, user, role, joined && view);
       log.setAttribute("aria-busy", String(fetching || !view));
       const older = byId("chat-older");
       older.hidden = !timeline.more || timeline.empty;
       older.disabled = fetching || !joined;
       setText(older, fetching ? "Loading…" : "Load older messages");
-      byId("chat-empty").hidden = !view || fetching || items.some(({ note }) => !note);
+      byId("chat-empty").hidden = !view || view.state === "ended" || fetching || items.some(({ note }) => !note);
       setText(byId("chat-typing"), typingWords(typists));
       draw(items);
     },
@@ -91,9 +124,10 @@ function itemsOf(timeline, user) {
 function fromEvent(event, change, user) {
   if (event.kind === "chat.posted") {
     // The key is what a message keeps from its writing to its place in the log: so does its element.
-    const { by, key, at } = event;
+    const { by, key, at, seq } = event;
     const text = change?.deleted ? DELETED : (change?.text ?? event.body.text);
-    return { id: `${by}/${key}`, by, at, text, mine: by === user, status: statusOf(change) };
+    const id = `${by}/${key}`;
+    return { id, seq: change?.deleted ? null : seq, by, at, text, mine: by === user, status: statusOf(change) };
   }
   const text = happened(event);
   return text && { id: `#${event.seq}`, note: true, text, at: event.at };
@@ -113,14 +147,43 @@ function follows(item, before) {
 }
 
 function update(element, item) {
+  shown.set(element, item);
   setText(part(element, "text"), item.text);
   setTime(part(element, "at"), item.at);
   if (item.note) return;
   setAvatar(part(element, "avatar"), item.by);
   setText(part(element, "by"), item.mine ? `${item.by} (you)` : item.by);
-  setText(part(element, "status"), item.error ? `Not sent. ${sentence(item.error)}` : (STATUS[item.status] ?? ""));
+  setText(part(element, "status"), statusWords(item));
   part(element, "refusal").hidden = item.status !== "failed";
+  updateActs(element, item.may);
   element.dataset.status = item.status;
   element.classList.toggle("mine", item.mine);
   element.classList.toggle("follows", item.follows);
+}
+
+function statusWords({ status, error }) {
+  if (status === "held") return `Waiting. ${sentence(error)} It goes out by itself.`;
+  return error ? `Not sent. ${sentence(error)}` : (STATUS[status] ?? "");
+}
+
+function updateActs(element, may) {
+  const changeable = Boolean(may?.edit || may?.remove);
+  element.classList.toggle("changeable", changeable);
+  part(element, "acts").hidden = !changeable;
+  part(element, "edit").hidden = !may?.edit;
+}
+
+/** Has a button do what cannot be undone only when it is clicked twice. */
+function askTwice(button, act) {
+  const words = button.textContent;
+  const reset = () => setText(button, words);
+  button.addEventListener("blur", reset);
+  button.addEventListener("click", () => {
+    if (button.textContent === words) {
+      setText(button, "Delete for good?");
+      return;
+    }
+    reset();
+    act();
+  });
 }

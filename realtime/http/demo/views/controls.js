@@ -1,24 +1,27 @@
-/** The host's controls: what is legal now, and nothing else. */
+/** The host's controls: what is legal now, and nothing else; and the way back to them from another device. */
 
 import { byId, setText } from "../dom.js";
 import { actionsFor } from "../lifecycle.js";
-import { Lost } from "../wire.js";
-import { sentence } from "../words.js";
+import { faultWords } from "../words.js";
 
-export function controlsView(move) {
+/** `act` has `move(action)` and `takeOver()`. */
+export function controlsView(act) {
   const group = byId("controls");
+  const elsewhere = byId("elsewhere");
   const buttons = [...group.querySelectorAll("[data-action]")];
+  const takeOver = byId("take-over");
   const dialog = byId("confirm-end");
+  const holds = (element) => group.contains(element) || elsewhere.contains(element);
   let busy = false;
 
-  async function act(action) {
+  async function carryOut(what) {
+    if (busy) return;
     busy = true;
     setText(byId("controls-fault"), "");
     try {
-      await move(action);
+      await what();
     } catch (error) {
-      const words = error instanceof Lost ? "The connection was lost before the server answered." : error.message;
-      setText(byId("controls-fault"), sentence(words));
+      setText(byId("controls-fault"), faultWords(error));
     } finally {
       busy = false;
     }
@@ -26,12 +29,13 @@ export function controlsView(move) {
 
   for (const button of buttons) {
     const { action } = button.dataset;
-    button.addEventListener("click", () => (action === "end" ? dialog.showModal() : busy || act(action)));
+    button.addEventListener("click", () => (action === "end" ? dialog.showModal() : carryOut(() => act.move(action))));
   }
+  takeOver.addEventListener("click", () => carryOut(act.takeOver));
   byId("confirm-end-no").addEventListener("click", () => dialog.close());
   byId("confirm-end-yes").addEventListener("click", () => {
     dialog.close();
-    act("end");
+    carryOut(() => act.move("end"));
   });
 
   return {
@@ -39,18 +43,22 @@ export function controlsView(move) {
       dialog.close();
       setText(byId("controls-fault"), "");
     },
-    render({ view, role, joined }) {
-      const legal = view ? actionsFor(view.state, role) : [];
-      const focused = group.contains(document.activeElement);
+    render(session) {
+      const { view, role, joined, displaced } = session;
+      const away = session.elsewhere || displaced;
+      const legal = view && !away ? actionsFor(view.state, role) : [];
+      const focused = holds(document.activeElement);
       group.hidden = legal.length === 0;
       for (const button of buttons) {
         button.hidden = !legal.includes(button.dataset.action);
         button.disabled = !joined;
       }
+      elsewhere.hidden = !session.elsewhere || displaced;
+      takeOver.disabled = !joined;
       if (!legal.includes("end")) dialog.close();
       // A button that goes away under one's fingers hands its focus on.
-      if (focused && !group.contains(visible(document.activeElement))) {
-        (buttons.find((button) => !button.hidden) ?? byId("session-title")).focus();
+      if (focused && !holds(visible(document.activeElement))) {
+        (buttons.find(visible) ?? byId("session-title")).focus();
       }
     },
   };

@@ -2,10 +2,15 @@
 
 import { Connection } from "../connection.js";
 import { byId } from "../dom.js";
+import { deviceName } from "../identity.js";
 import { Session } from "../session.js";
+import { audienceView } from "./audience.js";
 import { chatView } from "./chat.js";
 import { composerView } from "./composer.js";
 import { controlsView } from "./controls.js";
+import { playerView } from "./player.js";
+import { reactionsView } from "./reactions.js";
+import { settingsView } from "./settings.js";
 import { stageView } from "./stage.js";
 import { statusView } from "./status.js";
 
@@ -22,12 +27,26 @@ export function sessionView(url) {
 
   const stage = stageView();
   const status = statusView(() => connection.retry());
-  const controls = controlsView((action) => session.move(action));
-  const composer = composerView({ post, typing: (on) => session?.typing(on) });
+  const player = playerView(() => changed());
+  const audience = audienceView();
+  const reactions = reactionsView((kind) => session.react(kind));
+  const controls = controlsView({
+    move: (action) => session.move(action),
+    takeOver: () => session.takeOver(),
+  });
+  const settings = settingsView((changes) => session.update(changes));
+  const composer = composerView({
+    post,
+    edit: (seq, text) => session.edit(seq, text),
+    editLast: () => chat.editLast(),
+    typing: (on) => session?.typing(on),
+  });
   const chat = chatView({
     older: () => session.older(),
     retry: (key) => session.retry(key),
     discard: (key) => session.discard(key),
+    edit: (seq, text) => composer.edit(seq, text),
+    remove: (seq) => session.remove(seq).catch((error) => composer.fail(error)),
   });
 
   function post(text) {
@@ -39,6 +58,10 @@ export function sessionView(url) {
     due = null;
     status.render(connection);
     stage.render(session);
+    player.render(session);
+    audience.render(session, user);
+    reactions.render(session);
+    settings.render(session);
     controls.render(session);
     composer.render(session);
     chat.render(session, user);
@@ -48,9 +71,11 @@ export function sessionView(url) {
   function tick() {
     status.tick(connection);
     stage.tick(session, connection.now);
+    session.watch(player.plays(session), performance.now());
   }
 
   const changed = () => (due ??= setTimeout(render, FRAME_MS));
+  const burst = ({ detail }) => reactions.burst(detail);
   // The network is back, or someone looks again: no reason to wait for the next try.
   const retrySoon = () => connection?.state.name === "offline" && connection.retry();
   addEventListener("online", retrySoon);
@@ -60,11 +85,15 @@ export function sessionView(url) {
     heading: byId("session-title"),
     open({ identity, id }) {
       user = identity.user;
-      connection = new Connection(url, identity.token);
+      connection = new Connection(url, identity.token, deviceName());
       session = new Session(connection, id, user);
       connection.addEventListener("state", changed);
+      connection.addEventListener("quality", changed);
       session.addEventListener("change", changed);
+      session.addEventListener("reactions", burst);
       stage.open();
+      player.open();
+      audience.open();
       chat.open();
       connection.retry();
       render();
@@ -75,8 +104,12 @@ export function sessionView(url) {
       clearTimeout(due);
       composer.close();
       controls.close();
+      settings.close();
+      reactions.close();
       session.close();
+      session.removeEventListener("change", changed);
       connection.removeEventListener("state", changed);
+      connection.removeEventListener("quality", changed);
       connection.close();
       connection = session = due = null;
       status.close();

@@ -1,7 +1,7 @@
 /** The first view: who are you? */
 
 import { byId, part } from "../dom.js";
-import { sentence } from "../words.js";
+import { faultWords } from "../words.js";
 
 /** `signIn.byName(user, role)` and `signIn.byToken(token)` throw an Error with a sentence. */
 export function signInView(dev, signIn) {
@@ -28,7 +28,7 @@ export async function submit(form, action) {
   try {
     await action();
   } catch (error) {
-    fault.textContent = sentence(error.message);
+    fault.textContent = faultWords(error);
   } finally {
     button.disabled = false;
   }

@@ -1,6 +1,8 @@
-/** The connection's state, and during an outage its reason, a countdown and a way to try at once. */
+/** The connection's state and quality, and during an outage its reason, a countdown and a way to try at once. */
 
 import { byId, setText } from "../dom.js";
+import { TAKEN_OVER } from "../policy.js";
+import { qualityWords } from "../words.js";
 
 const NAMES = { connecting: "Connecting…", online: "Online", offline: "Offline", closed: "Disconnected" };
 
@@ -9,16 +11,31 @@ export function statusView(retry) {
   return { render, tick: renderCountdown, close };
 }
 
-function render({ state }) {
+function render({ state, quality }) {
   const chip = byId("connection");
   chip.hidden = false;
   chip.dataset.state = state.name;
   setText(chip, NAMES[state.name]);
+  renderQuality(quality);
   byId("outage").hidden = state.reason === "";
   byId("outage").dataset.state = state.name;
   setText(byId("outage-reason"), state.reason);
-  setText(byId("outage-retry"), state.name === "closed" ? "Connect again" : "Try now");
+  setText(byId("outage-retry"), retryWords(state));
   renderCountdown({ state });
+}
+
+function retryWords({ name, code }) {
+  if (code === TAKEN_OVER) return "Come back";
+  return name === "closed" ? "Connect again" : "Try now";
+}
+
+function renderQuality(quality) {
+  const meter = byId("quality");
+  meter.hidden = quality === null;
+  if (!quality) return;
+  meter.dataset.quality = quality.quality;
+  meter.ariaLabel = meter.title = qualityWords(quality);
+  setText(byId("quality-rtt"), quality.rtt_ms === undefined ? "" : `${quality.rtt_ms}\u00a0ms`);
 }
 
 function renderCountdown({ state }) {
@@ -32,5 +49,5 @@ function countdown({ name, retryAt }) {
 }
 
 function close() {
-  byId("connection").hidden = byId("outage").hidden = true;
+  byId("connection").hidden = byId("quality").hidden = byId("outage").hidden = true;
 }
