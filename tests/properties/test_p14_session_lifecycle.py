@@ -38,6 +38,7 @@ SHORT = {
     "lease_beat_ms": 100,
     "database_timeout": 0.5,
     "linger": 1.1,
+    "watch_beat": 0.2,
 }
 TABLES = ("timers", "hosts")
 Still = Callable[[World, list[str]], Awaitable[list[str]]]
