@@ -197,7 +197,8 @@ class Cluster(Client):
         return self._servers[address]
 
     async def _known(self) -> Slots:
-        if self._doubtful:
+        # While somebody asks there is no doubt; but until the first answer there is nothing known, either.
+        if self._doubtful or self._slots is None:
             await self._ask_together(monotonic())
         if self._slots is None:
             said = f"{type(self._failure).__name__}: {self._failure}"

@@ -171,6 +171,14 @@ async def test_a_slot_on_its_way_is_asked_for_where_it_goes(own: Cluster, theirs
     assert [await theirs.get(key), await theirs.get(key + "y")] == [b"here", b"there"]
 
 
+async def test_those_who_come_first_come_together(cluster: Cluster) -> None:
+    theirs = connect(cluster.url, connections=16, timeout=2.0)
+    try:
+        assert await asyncio.gather(*(theirs.get(key) for key in KEYS)) == [None] * len(KEYS)
+    finally:
+        await theirs.aclose()
+
+
 async def test_a_slot_that_nobody_holds(own: Cluster, theirs: Redis) -> None:
     assert await theirs.set(KEYS[0], "x")
     with own.vacant(KEYS[0]):
