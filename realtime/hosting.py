@@ -77,7 +77,8 @@ class Hosting:
             # The next renewal counts it all the same.
             seldom_log.warning("host not counted", reason=str(exc))
             return None
-        return hosted.hosting if hosted else None
+        # Co-hosts never run it from a device of theirs: whatever they may do, they may do anywhere.
+        return hosted.hosting if hosted and peer.identity.user == view.host else None
 
     def review(self, connection: Connection, peer: Peer, view: SessionView) -> None:
         """Count a connection that is in the session as its user's role is now."""

@@ -151,6 +151,8 @@ async def test_a_cohost_keeps_a_session_going_from_being_named_on(migrated: str,
             assert (await carol.ask("session.pause", session=session))["type"] == "ack"
             await bob.until_event(kind="session.paused")
             assert [event["kind"] for event in bob.events()] == ["session.role", "session.paused"]
+            async with one.client("carol") as again:
+                assert "hosting" not in await again.join(session)
             # Who is a viewer again keeps nothing going.
             await one.request(
                 "PUT", f"/v1/sessions/{session}/members/carol", token("ann", SELLER), json={"role": "viewer"}
