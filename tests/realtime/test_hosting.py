@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 
 from persistence.postgres import Postgres
+from realtime.feed import Feed
 from tests.persistence.conftest import opened
 from tests.support.nodes import Client, Message, RunningNode, serving, token
 from tokens.access import AccessRole
@@ -95,6 +96,30 @@ async def test_a_host_who_is_back_within_the_grace_interrupts_nothing(migrated: 
         events = (await one.request("GET", f"/v1/sessions/{session}/events", token("bob"))).json()["events"]
         kinds = [event["kind"] for event in events]
         assert kinds == ["session.created", "session.started", "session.ended"]
+
+
+async def test_a_host_who_is_gone_before_having_joined_is_missed(
+    migrated: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with two_nodes(migrated, redis_url) as (one, two):
+        session = await one.session("ann")
+        opening, gone = asyncio.Event(), asyncio.Event()
+        really = one.node.feeds.open
+
+        async def late(wanted: str) -> Feed:
+            opening.set()
+            await gone.wait()
+            return await really(wanted)
+
+        monkeypatch.setattr(one.node.feeds, "open", late)
+        async with two.client("bob") as bob:
+            await bob.join(session)
+            async with one.client("ann", SELLER) as ann:
+                await ann.send("join", session=session)
+                await opening.wait()
+            gone.set()
+            await state(bob, session, "interrupted")
+            assert len(one.node.hosting) == 0
 
 
 @pytest.mark.parametrize("action", ["resume", "end"])
