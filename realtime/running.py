@@ -33,6 +33,8 @@ async def move(node: Node, connection: Connection, peer: Peer, command: commands
         wish = Wish(action, user, command.key, command.reason, term)
         event = await node.lifecycle.move(peer.identity, command.session, wish)
     except TakenOver as exc:
+        if done := await node.lifecycle.done(command.session, Wish(action, user, command.key)):
+            return Ack(re=command.id, key=_text(command), seq=done.seq, at=done.at)
         refuse(connection, command, exc)
         if node.hosting.runs(peer, command.session):
             connection.close(Close.TAKEN_OVER, "another device hosts the session")

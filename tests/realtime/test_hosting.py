@@ -436,6 +436,21 @@ async def test_transitions_are_done_once_for_each_key(migrated: str, redis_url: 
         assert (started["body"]["reason"], started["key"], started["by"]) == ("here   we go", key, "ann")
 
 
+async def test_another_device_gets_the_answer_to_what_the_first_has_done(migrated: str, redis_url: str) -> None:
+    """Its reply was lost with the connection, of which nobody knows yet that it is dead."""
+    async with two_nodes(migrated, redis_url) as (one, two):
+        session = await one.session("ann")
+        async with one.client("ann", SELLER) as first, two.client("ann", SELLER) as second:
+            key = str(uuid4())
+            done = await first.ask("session.pause", session=session, key=key)
+            again = await second.ask("session.pause", session=session, key=key)
+            assert (again["type"], again["seq"], again["at"], again["key"]) == ("ack", done["seq"], done["at"], key)
+            refused = await second.ask("session.resume", session=session, key=key)
+            assert (refused["code"], refused["message"]) == ("conflict", "this key was used for something else")
+            refused = await second.ask("session.resume", session=session, key=str(uuid4()))
+            assert "another device" in refused["message"]
+
+
 async def test_a_session_is_created_once_for_each_key(migrated: str, redis_url: str) -> None:
     async with two_nodes(migrated, redis_url) as (one, two):
         seller, key = token("ann", SELLER), str(uuid4())
