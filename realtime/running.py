@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from persistence.errors import Rejected
 from realtime.answers import refuse
 from realtime.domain import access
 from realtime.domain.session import Action, State
@@ -46,7 +47,10 @@ async def take_over(node: Node, connection: Connection, peer: Peer, command: com
     """Run the session from this connection."""
     found = await node.lifecycle.find(command.session)
     access.check_owner(found.host, peer.identity.user)
-    hosted = await node.hosting.claim(connection, peer, found.id, owner=True, take=True, key=command.key)
+    try:
+        hosted = await node.hosting.claim(connection, peer, found.id, owner=True, take=True, key=command.key)
+    except Rejected:
+        raise Refusal(Code.CONFLICT, "this key was used before") from None
     if hosted is None:
         raise Refusal(Code.CONFLICT, "the session is ended", state=State.ENDED)
     event = hosted.event

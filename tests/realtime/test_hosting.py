@@ -253,6 +253,20 @@ async def test_another_device_takes_over_explicitly_and_the_first_is_sent_away(m
                 assert (await again.join(session))["hosting"] is False
 
 
+async def test_every_takeover_has_a_key_of_its_own(migrated: str, redis_url: str) -> None:
+    async with two_nodes(migrated, redis_url) as (one, two):
+        session = await one.session("ann")
+        async with one.client("ann", SELLER) as first, two.client("ann", SELLER) as second:
+            await first.join(session)
+            key = str(uuid4())
+            assert (await second.ask("session.takeover", session=session, key=key))["type"] == "ack"
+            async with one.client("ann", SELLER) as third:
+                refused = await third.ask("session.takeover", session=session, key=key)
+                assert (refused["code"], refused["message"]) == ("conflict", "this key was used before")
+                assert (await second.ask("session.pause", session=session))["type"] == "ack"
+                assert (await third.ask("session.takeover", session=session, key=str(uuid4())))["type"] == "ack"
+
+
 async def test_a_command_of_an_old_term_is_refused(migrated: str, redis_url: str) -> None:
     """The first device has heard nothing of the takeover, because its node has not either."""
     async with two_nodes(migrated, redis_url) as (one, two):
