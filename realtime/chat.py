@@ -114,14 +114,14 @@ def _follows(node: Node, membership: Membership, wish: _Wish) -> bool:
 async def _by_the_rules_later(node: Node, membership: Membership, wish: _Wish, then: Then) -> None:
     user = wish.peer.identity.user
     view = membership.feed.view
-    if chat_rules.needs_following(view.settings, membership.role):
-        try:
+    try:
+        if chat_rules.needs_following(view.settings, membership.role):
             chat_rules.check_following(await node.following.follows(view.host, user))
-        except Refusal as refusal:
-            await _if_known(node, wish, then, refusal)
-            return
-    if wish.kind is Kind.CHAT_POSTED:
-        wish = await _take_turn(node, wish, chat_rules.interval_ms(view.settings, membership.role))
+        if wish.kind is Kind.CHAT_POSTED:
+            wish = await _take_turn(node, wish, chat_rules.interval_ms(view.settings, membership.role))
+    except Refusal as refusal:
+        await _if_known(node, wish, then, refusal)
+        return
     # It may have changed meanwhile who may be here.
     membership_of(wish.peer, wish.command.session)
     if later := then(wish):

@@ -144,22 +144,30 @@ class Hosting:
         Raises:
             StorageError
         """
-        user = peer.identity.user
         # First, so that it is renewed, or lost, whatever happens meanwhile.
-        host = Host(session, peer.connection_id, user, peer.device)
+        host = Host(session, peer.connection_id, peer.identity.user, peer.device)
         held = self._held.setdefault(peer.connection_id, {}).setdefault(session, _Held(connection, host))
+        try:
+            return await self._claim(held, owner=owner, take=take, key=key, back=back)
+        finally:
+            if not connection.open:
+                # It was closed before this began, and nobody loses it any more.
+                self._forget(peer.connection_id, session)
+            if self._held.get(peer.connection_id, {}).get(session) is not held:
+                # Lost meanwhile, and perhaps before Postgres counted it.
+                self._start_losing(host)
+
+    async def _claim(self, held: _Held, *, owner: bool, take: bool, key: UUID | None, back: bool) -> Hosted | None:
+        host = held.host
         hosted = await self._sessions.claim(host, owner=owner, take=take, key=key)
         if hosted is None:
-            self._forget(peer.connection_id, session)
+            self._forget(host.connection, host.session)
             return None
         held.term = hosted.term if hosted.hosting else None
         if hosted.event is not None:
-            self._feeds.committed(session, hosted.epoch, [hosted.event])
+            self._feeds.committed(host.session, hosted.epoch, [hosted.event])
         if back and hosted.state == State.INTERRUPTED:
-            await self._lifecycle.come_back(session, user)
-        if self._held.get(peer.connection_id, {}).get(session) is not held:
-            # Lost meanwhile, and perhaps before Postgres counted it.
-            self._start_losing(host)
+            await self._lifecycle.come_back(host.session, host.member)
         return hosted
 
     def runs(self, peer: Peer, session: str) -> bool:

@@ -112,12 +112,23 @@ class Lifecycle:
             try:
                 step = decide(State(found.state), wish.action, found.former)
             except Refusal:
-                if wish.key and (event := await self._sessions.done(session, wish.by, wish.key)):
-                    return _repeated(event, wish.action)
+                if event := await self.done(session, wish):
+                    return event
                 raise
             if event := _event(await self._move(found, step, wish)):
                 return event
         raise Refusal(Code.UNAVAILABLE, "the session is being changed by others", retry_after_ms=100)
+
+    async def done(self, session: str, wish: Wish) -> Record | None:
+        """Give the event of a wish that was carried out before, by its key.
+
+        Raises:
+            Refusal: `conflict`, the key was used for something else.
+        """
+        event = await self._sessions.done(session, wish.by, wish.key) if wish.key else None
+        if event is not None and event.kind != KINDS[wish.action]:
+            raise _used()
+        return event
 
     async def settle(self, timer: Timer) -> bool:
         """Do what is due; tell whether it was still to be done.
@@ -205,12 +216,6 @@ def _event(moved: Moved) -> Record | None:
         case Outcome.MISSING:
             raise Refusal(Code.NOT_FOUND, "no such session")
     return moved.event
-
-
-def _repeated(event: Record, action: Action) -> Record:
-    if event.kind != KINDS[action]:
-        raise _used()
-    return event
 
 
 def _used() -> Refusal:

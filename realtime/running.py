@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from persistence.errors import Rejected
 from realtime.answers import refuse
 from realtime.domain import access
 from realtime.domain.session import Action, State
@@ -33,6 +34,8 @@ async def move(node: Node, connection: Connection, peer: Peer, command: commands
         wish = Wish(action, user, command.key, command.reason, term)
         event = await node.lifecycle.move(peer.identity, command.session, wish)
     except TakenOver as exc:
+        if done := await node.lifecycle.done(command.session, Wish(action, user, command.key)):
+            return Ack(re=command.id, key=_text(command), seq=done.seq, at=done.at)
         refuse(connection, command, exc)
         if node.hosting.runs(peer, command.session):
             connection.close(Close.TAKEN_OVER, "another device hosts the session")
@@ -44,7 +47,10 @@ async def take_over(node: Node, connection: Connection, peer: Peer, command: com
     """Run the session from this connection."""
     found = await node.lifecycle.find(command.session)
     access.check_owner(found.host, peer.identity.user)
-    hosted = await node.hosting.claim(connection, peer, found.id, owner=True, take=True, key=command.key)
+    try:
+        hosted = await node.hosting.claim(connection, peer, found.id, owner=True, take=True, key=command.key)
+    except Rejected:
+        raise Refusal(Code.CONFLICT, "this key was used before") from None
     if hosted is None:
         raise Refusal(Code.CONFLICT, "the session is ended", state=State.ENDED)
     event = hosted.event

@@ -270,28 +270,33 @@ END $$;
 
 -- A host's connection is lost.
 CREATE FUNCTION unhost_session(_session uuid, _connection text) RETURNS void LANGUAGE sql AS $$
+    SELECT FROM sessions WHERE id = _session FOR SHARE;
     UPDATE hosts SET until = least(until, now_ms()) WHERE session = _session AND connection = _connection;
     SELECT arm_lost(ARRAY[_session]);
 $$;
 
--- Renews the leases of a node's connections of hosts; item n of each array makes one. Gives the sessions among
--- them that are interrupted: their hosts are back.
+-- Renews the leases of a node's connections of hosts; item n of each array makes one. Whoever is no host any more has
+-- none to renew. Gives the sessions among them that are interrupted: their hosts are back.
+-- The sessions are locked: otherwise one that ends meanwhile could keep a host and a timer for good, and a timer that
+-- acts on a lost host could wait for a renewal that waits for that timer.
 CREATE FUNCTION renew_hosts(
     _node text, _lease bigint, _sessions uuid[], _connections text[], _members text[], _devices text[]
 ) RETURNS SETOF uuid LANGUAGE plpgsql AS $$
 BEGIN
+    PERFORM FROM sessions WHERE id = ANY (_sessions) ORDER BY id FOR SHARE;
     INSERT INTO hosts
     SELECT i.session, i.connection, _node, i.member, i.device, now_ms() + _lease
       FROM unnest(_sessions, _connections, _members, _devices) AS i (session, connection, member, device)
-      -- Locked, so that nothing is counted of a session that ends meanwhile.
-      JOIN (SELECT id FROM sessions WHERE id = ANY (_sessions) AND state <> 'ended' ORDER BY id FOR SHARE) s
-        ON s.id = i.session
+      JOIN sessions s ON s.id = i.session AND s.state <> 'ended'
+     WHERE is_host(i.session, i.member)
      ORDER BY i.session, i.connection
     ON CONFLICT (session, connection) DO UPDATE SET until = excluded.until;
     PERFORM arm_lost(_sessions);
     -- Who has left the video channel is connected all the while, and not back for that.
-    RETURN QUERY SELECT id FROM sessions
-      WHERE id = ANY (_sessions) AND state = 'interrupted' AND reason IS DISTINCT FROM 'host_left_channel';
+    RETURN QUERY SELECT s.id FROM sessions s
+      WHERE s.id = ANY (_sessions) AND s.state = 'interrupted' AND s.reason IS DISTINCT FROM 'host_left_channel'
+        AND EXISTS (SELECT FROM hosts h WHERE h.session = s.id AND h.connection = ANY (_connections)
+                       AND h.until > now_ms());
 END $$;
 
 -- Somebody is there: the time after which an empty session ends begins anew.

@@ -83,6 +83,7 @@ END $$;
 -- A host has left the video channel of a session that is live, or is back in it. While another one broadcasts there,
 -- nothing is missing.
 CREATE FUNCTION arm_video(_session uuid, _there boolean) RETURNS void LANGUAGE sql AS $$
+    SELECT FROM sessions WHERE id = _session FOR SHARE;
     DELETE FROM timers WHERE _there AND session = _session AND kind = 'video';
     INSERT INTO timers (session, kind, due)
     SELECT id, 'video', now_ms() + (limits->>'grace')::bigint FROM sessions

@@ -203,6 +203,22 @@ async def test_a_repetition_costs_no_turn(pair: Pair, redis_url: str) -> None:
             assert (await client.say(session, "another"))["code"] == "rate_limited"
 
 
+async def test_a_repetition_is_answered_at_once_whoever_has_the_turn(pair: Pair) -> None:
+    one, two = pair
+    session = await one.session("ann")
+    async with one.client("bob") as bob, two.client("bob") as phone:
+        await bob.join(session)
+        await phone.join(session)
+        key = str(uuid4())
+        first = await bob.say(session, "its ack was lost", key)
+        await patch(one, session, slow_mode=3600)
+        await phone.until_event(kind="session.updated")
+        assert (await phone.say(session, "my turn"))["type"] == "ack"
+        assert (await phone.say(session, "its ack was lost", key))["seq"] == first["seq"]
+        assert (await phone.say(session, "something else", key))["code"] == "conflict"
+        assert (await phone.say(session, "another"))["code"] == "rate_limited"
+
+
 async def given_back(redis_url: str, session: str) -> None:
     """Wait until bob's turn is free."""
     async with asyncio.timeout(5), redis.asyncio.Redis.from_url(redis_url) as control:

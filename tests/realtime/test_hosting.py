@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 
 from persistence.postgres import Postgres
+from realtime.feed import Feed
 from tests.persistence.conftest import opened
 from tests.support.nodes import Client, Message, RunningNode, serving, token
 from tokens.access import AccessRole
@@ -95,6 +96,30 @@ async def test_a_host_who_is_back_within_the_grace_interrupts_nothing(migrated: 
         events = (await one.request("GET", f"/v1/sessions/{session}/events", token("bob"))).json()["events"]
         kinds = [event["kind"] for event in events]
         assert kinds == ["session.created", "session.started", "session.ended"]
+
+
+async def test_a_host_who_is_gone_before_having_joined_is_missed(
+    migrated: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with two_nodes(migrated, redis_url) as (one, two):
+        session = await one.session("ann")
+        opening, gone = asyncio.Event(), asyncio.Event()
+        really = one.node.feeds.open
+
+        async def late(wanted: str) -> Feed:
+            opening.set()
+            await gone.wait()
+            return await really(wanted)
+
+        monkeypatch.setattr(one.node.feeds, "open", late)
+        async with two.client("bob") as bob:
+            await bob.join(session)
+            async with one.client("ann", SELLER) as ann:
+                await ann.send("join", session=session)
+                await opening.wait()
+            gone.set()
+            await state(bob, session, "interrupted")
+            assert len(one.node.hosting) == 0
 
 
 @pytest.mark.parametrize("action", ["resume", "end"])
@@ -226,6 +251,20 @@ async def test_another_device_takes_over_explicitly_and_the_first_is_sent_away(m
             # And the first may come back, as one that does not run the session.
             async with one.client("ann", SELLER) as again:
                 assert (await again.join(session))["hosting"] is False
+
+
+async def test_every_takeover_has_a_key_of_its_own(migrated: str, redis_url: str) -> None:
+    async with two_nodes(migrated, redis_url) as (one, two):
+        session = await one.session("ann")
+        async with one.client("ann", SELLER) as first, two.client("ann", SELLER) as second:
+            await first.join(session)
+            key = str(uuid4())
+            assert (await second.ask("session.takeover", session=session, key=key))["type"] == "ack"
+            async with one.client("ann", SELLER) as third:
+                refused = await third.ask("session.takeover", session=session, key=key)
+                assert (refused["code"], refused["message"]) == ("conflict", "this key was used before")
+                assert (await second.ask("session.pause", session=session))["type"] == "ack"
+                assert (await third.ask("session.takeover", session=session, key=str(uuid4())))["type"] == "ack"
 
 
 async def test_a_command_of_an_old_term_is_refused(migrated: str, redis_url: str) -> None:
@@ -409,6 +448,21 @@ async def test_transitions_are_done_once_for_each_key(migrated: str, redis_url: 
         assert (over_http.status_code, over_http.json()["state"]) == (200, "ended")
         [_, started, _] = (await one.request("GET", f"/v1/sessions/{session}/events", token("bob"))).json()["events"]
         assert (started["body"]["reason"], started["key"], started["by"]) == ("here   we go", key, "ann")
+
+
+async def test_another_device_gets_the_answer_to_what_the_first_has_done(migrated: str, redis_url: str) -> None:
+    """Its reply was lost with the connection, of which nobody knows yet that it is dead."""
+    async with two_nodes(migrated, redis_url) as (one, two):
+        session = await one.session("ann")
+        async with one.client("ann", SELLER) as first, two.client("ann", SELLER) as second:
+            key = str(uuid4())
+            done = await first.ask("session.pause", session=session, key=key)
+            again = await second.ask("session.pause", session=session, key=key)
+            assert (again["type"], again["seq"], again["at"], again["key"]) == ("ack", done["seq"], done["at"], key)
+            refused = await second.ask("session.resume", session=session, key=key)
+            assert (refused["code"], refused["message"]) == ("conflict", "this key was used for something else")
+            refused = await second.ask("session.resume", session=session, key=str(uuid4()))
+            assert "another device" in refused["message"]
 
 
 async def test_a_session_is_created_once_for_each_key(migrated: str, redis_url: str) -> None:
