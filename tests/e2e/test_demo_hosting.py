@@ -141,6 +141,7 @@ def test_the_host_sets_who_may_write_what(windows: Windows) -> None:
     expect(viewer.page.get_by_text("Not sent. No links here.")).to_be_visible()
     viewer.click("Discard")
     viewer.say("one")
+    expect(viewer.pending).to_have_count(0)
     viewer.say("two")
     expect(viewer.pending).to_have_text("Waiting. Not so fast: slow mode is on. It goes out by itself.")
     host.sees("one", "two")

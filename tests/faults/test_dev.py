@@ -169,7 +169,8 @@ def test_logs_begin_anew_from_the_command_line(worker_urls: dict[str, str]) -> N
     unmigrated = run("new-epochs", **worker_urls)
     assert (unmigrated.returncode, unmigrated.stderr.count("\n")) == (1, 1)
     assert run("migrate", **worker_urls).returncode == 0
-    query(worker_urls["DATABASE_URL"], "SELECT add_partitions(86400000, 1), create_session('ann', 'A show')")
+    created = "create_session('ann', 'A show', NULL, '{}', '{}')"
+    query(worker_urls["DATABASE_URL"], f"SELECT add_partitions(86400000, 1), {created}")
     assert run("new-epochs", **worker_urls).stdout == "1 logs begin anew\n"
 
 
