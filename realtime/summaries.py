@@ -13,6 +13,7 @@ from persistence.reactions import ReactionTotals
 from persistence.seldom import Seldom
 from persistence.sessions import Session
 from persistence.watch_times import WatchTimes
+from realtime.domain.course import Spent
 from realtime.feed import course_of
 from realtime.protocol.codes import Code, Refusal
 from realtime.protocol.types import Millis, SessionId
@@ -28,13 +29,14 @@ class Summary(Struct, frozen=True, kw_only=True, omit_defaults=True):
     `chatters` the users who posted them; `reactions` counts by kind.
 
     `users` counts who was ever there, `peak` how many were at the same time, at most, first at `peak_at`. `watched_ms`
-    is for how long they have watched, all together.
+    is for how long they have watched, all together. `spans` are the times that it has spent in each state.
     """
 
     session: SessionId
     ended_at: Millis
     duration_ms: int
     media_ms: int
+    spans: list[Spent]
     messages: int
     chatters: int
     reactions: dict[str, int]
@@ -63,12 +65,13 @@ class Summaries:
         totals = await self._logs.of(session.id)
         if totals is None or session.ended_at is None:
             raise Refusal(Code.CONFLICT, f"the session is {session.state}", state=session.state)
-        audience = await self._audiences.of(session.id)
+        audience, course = await self._audiences.of(session.id), course_of(session)
         return Summary(
             session=session.id,
             ended_at=session.ended_at,
             duration_ms=session.ended_at - (session.started_at or session.ended_at),
-            media_ms=course_of(session).last.media_ms,
+            media_ms=course.last.media_ms,
+            spans=course.spent(),
             messages=totals.messages,
             chatters=totals.chatters,
             reactions=await self._reactions.of(session.id),

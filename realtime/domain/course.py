@@ -2,6 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Final
 
 from msgspec import Struct
@@ -19,6 +20,14 @@ class Span(Struct, frozen=True, gc=False):
     def media_at(self, at: int) -> int:
         """Give what the clock shows at a moment of this span."""
         return self.media_ms + at - self.began if self.state == State.LIVE else self.media_ms
+
+
+class Spent(Struct, frozen=True):
+    """A span that is over."""
+
+    state: str
+    began: int
+    ended: int
 
 
 _BEFORE: Final = Span(State.SCHEDULED, 0, 0)
@@ -41,6 +50,10 @@ class Course:
     def last(self) -> Span:
         """Give the span that has not ended yet."""
         return self._last
+
+    def spent(self) -> list[Spent]:
+        """Give the spans that are over."""
+        return [Spent(span.state, span.began, after.began) for span, after in pairwise(self._spans)]
 
     def enter(self, state: str, at: int) -> None:
         """Begin another span; none, where the state stays the same."""

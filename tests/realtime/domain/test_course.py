@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -55,6 +57,16 @@ def test_before_the_beginning_the_clock_stands_at_zero() -> None:
     assert [course.media_at(at) for at in (0, 99, 150, 200, 230, 250, 900)] == [0, 0, 0, 0, 30, 50, 50]
 
 
+@given(life=LIVES)
+def test_what_is_spent_is_without_gaps(life: list[tuple[State, int]]) -> None:
+    spent = course_of(life).spent()
+    assert all(span.began <= span.ended for span in spent)
+    assert all(one.ended == other.began and one.state != other.state for one, other in pairwise(spent))
+    last = course_of(life).last
+    assert sum(s.ended - s.began for s in spent if s.state == State.LIVE) == last.media_at(last.began)
+
+
 def test_a_course_without_spans() -> None:
+    assert Course().spent() == []
     assert Course().media_at(7) == 0
     assert Course().last.state == "scheduled"

@@ -53,6 +53,9 @@ async def test_what_a_session_comes_to(migrated: str, redis_url: str) -> None:
         found = await settled(node, session, {"heart": 2, "fire": 1})
         duration = ended["ended_at"] - ended["started_at"]
         media, watched, peak_at = (found.pop(name) for name in ("media_ms", "watched_ms", "peak_at"))
+        spans = found.pop("spans")
+        assert [span["state"] for span in spans] == ["scheduled", "live", "paused", "live"]
+        assert media == sum(span["ended"] - span["began"] for span in spans if span["state"] == "live")
         assert found == {
             "session": session,
             "ended_at": ended["ended_at"],
