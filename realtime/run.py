@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import uvloop
 
-from realtime.app import Sockets, running
+from realtime.app import running
 from realtime.settings import Settings
+from realtime.sockets import Sockets
 
 
 def run(settings: Settings, sockets: Sockets, announce: Callable[[], None]) -> None:

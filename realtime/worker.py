@@ -16,8 +16,8 @@ import structlog
 from prometheus_client.multiprocess import mark_process_dead
 
 from persistence.embedded.child import tie_to
-from realtime.app import Sockets, reserve
 from realtime.settings import Settings
+from realtime.sockets import Sockets, reserve
 
 # A worker that lived this long may be started again at once; one that dies young waits, longer each time.
 STEADY_SECONDS: Final = 30.0

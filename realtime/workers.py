@@ -14,9 +14,9 @@ from typing import Final
 
 from msgspec import structs
 
-from realtime.app import reserve
 from realtime.rolling import Roll
 from realtime.settings import Settings, name_of
+from realtime.sockets import reserve
 from realtime.worker import METRICS_FOLDER, SIGNALS, Worker
 
 POLL_SECONDS: Final = 0.1

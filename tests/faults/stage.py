@@ -18,8 +18,8 @@ from redis.asyncio import Redis
 from persistence.migrate import migrate
 from persistence.postgres import PoolSettings, Postgres
 from persistence.sessions import Sessions
-from realtime.app import Sockets, reserve
 from realtime.settings import Settings
+from realtime.sockets import Sockets, reserve
 from tests.faults.broken import SCHEMAS
 from tests.faults.keeper import Answer, Do, Order, servers
 from tests.faults.node import set_clock

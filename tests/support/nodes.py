@@ -13,10 +13,11 @@ import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
-from realtime.app import listen, running
+from realtime.app import running
 from realtime.node import Node
 from realtime.protocol.codec import Format
 from realtime.settings import Settings
+from realtime.sockets import listen
 from tokens.access import AccessRole, SharedSecret, mint
 
 SECRET = "a secret that only the tests know, and that is long enough"
