@@ -191,8 +191,12 @@ BEGIN
            ended_at = CASE WHEN _kind = 'session.ended' THEN _at ELSE ended_at END
      WHERE id = _session;
     INSERT INTO spans VALUES (_session, _version + 1, _to, _at, _media);
-    -- Who begins or goes on without a host being connected is not to be interrupted for hosts of earlier times.
-    PERFORM forget_hosts(_session, CASE WHEN _to = 'ended' THEN NULL ELSE _at END);
+    -- Who begins or goes on without a host being connected is not to be interrupted for hosts of earlier times. But a host
+    -- who does that over a connection, or by having come back, was there just now, and may be lost already.
+    PERFORM forget_hosts(_session, CASE
+        WHEN _to = 'ended' THEN NULL
+        WHEN _term IS NOT NULL OR _reason = 'host_returned' THEN _at - (_was.limits->>'grace')::bigint
+        ELSE _at END);
     PERFORM arm_timers(_session, _timers);
     UPDATE log_heads SET seq = _head.seq + 1, at = _at, open = _to <> 'ended' WHERE session = _session;
     RETURN QUERY
