@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from persistence.postgres import Postgres
-from persistence.sessions import Host, Move, Moved, Outcome, Sessions
+from persistence.sessions import Host, Move, Moved, Outcome, Renewed, Sessions
 from realtime.domain.session import TIMERS, State
 from tests.persistence.conftest import opened, until
 from tests.support.sessions import move
@@ -110,9 +110,12 @@ async def test_whoever_is_no_host_any_more_has_no_lease_to_renew(postgres: Postg
     await postgres.rows("DELETE FROM hosts WHERE session = $1", live.session)
     await moved(postgres, live.session, State.INTERRUPTED)
     # Nor does that end an interruption.
-    assert await sessions.renew([carol]) == []
+    assert await sessions.renew([carol]) == Renewed()
     assert await left(postgres, live.session) == ["away"]
-    assert await sessions.renew([carol, live]) == [live.session]
+    assert await sessions.renew([carol, live]) == Renewed(interrupted=[live.session])
+    await moved(postgres, live.session, State.ENDED, 3)
+    assert await sessions.renew([carol, live]) == Renewed(ended=frozenset([live.session]))
+    assert await left(postgres, live.session) == []
 
 
 @pytest.mark.parametrize(
