@@ -118,6 +118,13 @@ class Hosted(Struct, frozen=True):
     event: Record | None
 
 
+class Renewed(Struct, frozen=True):
+    """Of the sessions whose hosts were renewed, those that are interrupted all the same, and those that have ended."""
+
+    interrupted: list[str] = []
+    ended: frozenset[str] = frozenset()
+
+
 NO_LIMITS: Final[Mapping[str, int]] = {"grace": 0}
 # What is read of a session; whoever selects adds which.
 SELECT: Final = """
@@ -241,10 +248,10 @@ class Sessions:
         """Count a connection of a host no more."""
         await self._postgres.rows("SELECT unhost_session($1, $2)", session, connection)
 
-    async def renew(self, hosts: Collection[Host]) -> list[str]:
-        """Count these connections for another lease; give the sessions of theirs that are interrupted all the same."""
+    async def renew(self, hosts: Collection[Host]) -> Renewed:
+        """Count these connections for another lease."""
         rows = await self._postgres.rows(
-            "SELECT renew_hosts($1, $2, $3, $4, $5, $6)",
+            "SELECT session, ended FROM renew_hosts($1, $2, $3, $4, $5, $6)",
             self._node,
             self._lease_ms,
             [host.session for host in hosts],
@@ -252,7 +259,10 @@ class Sessions:
             [host.member for host in hosts],
             [host.device for host in hosts],
         )
-        return [str(row[0]) for row in rows]
+        return Renewed(
+            interrupted=[str(session) for session, ended in rows if not ended],
+            ended=frozenset(str(session) for session, ended in rows if ended),
+        )
 
     async def on_video(self, session: str, *, there: bool) -> None:
         """Take note that a host has left the video channel, or is back in it."""

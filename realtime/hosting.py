@@ -15,7 +15,7 @@ from msgspec import Struct, json
 from persistence.errors import StorageError
 from persistence.log import Record
 from persistence.seldom import Seldom
-from persistence.sessions import Host, Hosted, Sessions
+from persistence.sessions import Host, Hosted, Renewed, Sessions
 from realtime.domain import access
 from realtime.domain.session import State
 from realtime.feed import Feed
@@ -244,9 +244,12 @@ class Hosting:
         """Renew the leases; give the sessions that are interrupted all the same, and a host who is there."""
         async with self._renewing:
             hosts = [held.host for held in self]
-            back = await self._sessions.renew(hosts) if hosts else []
+            renewed = await self._sessions.renew(hosts) if hosts else Renewed()
+        for host in hosts:
+            if host.session in renewed.ended:
+                self._forget(host.connection, host.session)
         users = {host.session: host.member for host in hosts}
-        return {session: users[session] for session in back}
+        return {session: users[session] for session in renewed.interrupted}
 
     def _turned(self, feed: Feed, record: Record) -> None:
         """Send away the device from which a session was run, once it is run from another."""

@@ -191,8 +191,12 @@ BEGIN
            ended_at = CASE WHEN _kind = 'session.ended' THEN _at ELSE ended_at END
      WHERE id = _session;
     INSERT INTO spans VALUES (_session, _version + 1, _to, _at, _media);
-    -- Who begins or goes on without a host being connected is not to be interrupted for hosts of earlier times.
-    PERFORM forget_hosts(_session, CASE WHEN _to = 'ended' THEN NULL ELSE _at END);
+    -- Who begins or goes on without a host being connected is not to be interrupted for hosts of earlier times. But a host
+    -- who does that over a connection, or by having come back, was there just now, and may be lost already.
+    PERFORM forget_hosts(_session, CASE
+        WHEN _to = 'ended' THEN NULL
+        WHEN _term IS NOT NULL OR _reason = 'host_returned' THEN _at - (_was.limits->>'grace')::bigint
+        ELSE _at END);
     PERFORM arm_timers(_session, _timers);
     UPDATE log_heads SET seq = _head.seq + 1, at = _at, open = _to <> 'ended' WHERE session = _session;
     RETURN QUERY
@@ -276,12 +280,13 @@ CREATE FUNCTION unhost_session(_session uuid, _connection text) RETURNS void LAN
 $$;
 
 -- Renews the leases of a node's connections of hosts; item n of each array makes one. Whoever is no host any more has
--- none to renew. Gives the sessions among them that are interrupted: their hosts are back.
+-- none to renew. Gives the sessions among them that are interrupted, for their hosts are back, and those that have ended.
 -- The sessions are locked: otherwise one that ends meanwhile could keep a host and a timer for good, and a timer that
 -- acts on a lost host could wait for a renewal that waits for that timer.
 CREATE FUNCTION renew_hosts(
     _node text, _lease bigint, _sessions uuid[], _connections text[], _members text[], _devices text[]
-) RETURNS SETOF uuid LANGUAGE plpgsql AS $$
+) RETURNS TABLE (session uuid, ended boolean) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
 BEGIN
     PERFORM FROM sessions WHERE id = ANY (_sessions) ORDER BY id FOR SHARE;
     INSERT INTO hosts
@@ -293,10 +298,11 @@ BEGIN
     ON CONFLICT (session, connection) DO UPDATE SET until = excluded.until;
     PERFORM arm_lost(_sessions);
     -- Who has left the video channel is connected all the while, and not back for that.
-    RETURN QUERY SELECT s.id FROM sessions s
-      WHERE s.id = ANY (_sessions) AND s.state = 'interrupted' AND s.reason IS DISTINCT FROM 'host_left_channel'
-        AND EXISTS (SELECT FROM hosts h WHERE h.session = s.id AND h.connection = ANY (_connections)
-                       AND h.until > now_ms());
+    RETURN QUERY SELECT s.id, s.state = 'ended' FROM sessions s
+      WHERE s.id = ANY (_sessions) AND (s.state = 'ended'
+         OR s.state = 'interrupted' AND s.reason IS DISTINCT FROM 'host_left_channel'
+            AND EXISTS (SELECT FROM hosts h WHERE h.session = s.id AND h.connection = ANY (_connections)
+                           AND h.until > now_ms()));
 END $$;
 
 -- Somebody is there: the time after which an empty session ends begins anew.

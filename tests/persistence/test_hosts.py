@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from persistence.postgres import Postgres
-from persistence.sessions import Host, Move, Moved, Outcome, Sessions, Timer
+from persistence.sessions import Host, Move, Moved, Outcome, Renewed, Sessions
 from realtime.domain.session import TIMERS, State
 from tests.persistence.conftest import opened, until
 from tests.support.sessions import move
@@ -45,9 +45,9 @@ async def waiting(postgres: Postgres, count: int) -> None:
     await until(are)
 
 
-async def moved(postgres: Postgres, session: str, to: State, timer: Timer | None = None) -> Moved:
+async def moved(postgres: Postgres, session: str, to: State, version: int = 2, **more: Any) -> Moved:
     return await Sessions(postgres).move(
-        Move(session=session, version=2, to=to, kind=f"session.{to}", by="ann", timers=TIMERS[to], timer=timer)
+        Move(session=session, version=version, to=to, kind=f"session.{to}", by="ann", timers=TIMERS[to], **more)
     )
 
 
@@ -94,7 +94,7 @@ async def test_a_timer_that_misses_a_host_and_the_host_do_not_wait_for_each_othe
         async with locked(postgres, "hosts", live.session):
             working = asyncio.create_task(works(Sessions(postgres, "node", LEASE_MS), live)[what]())
             await waiting(postgres, 1)
-            missing = asyncio.create_task(moved(postgres, live.session, State.INTERRUPTED, lost))
+            missing = asyncio.create_task(moved(postgres, live.session, State.INTERRUPTED, timer=lost))
             await waiting(postgres, 2)
         await working
         assert (await missing).outcome is outcome
@@ -110,6 +110,25 @@ async def test_whoever_is_no_host_any_more_has_no_lease_to_renew(postgres: Postg
     await postgres.rows("DELETE FROM hosts WHERE session = $1", live.session)
     await moved(postgres, live.session, State.INTERRUPTED)
     # Nor does that end an interruption.
-    assert await sessions.renew([carol]) == []
+    assert await sessions.renew([carol]) == Renewed()
     assert await left(postgres, live.session) == ["away"]
-    assert await sessions.renew([carol, live]) == [live.session]
+    assert await sessions.renew([carol, live]) == Renewed(interrupted=[live.session])
+    await moved(postgres, live.session, State.ENDED, 3)
+    assert await sessions.renew([carol, live]) == Renewed(ended=frozenset([live.session]))
+    assert await left(postgres, live.session) == []
+
+
+@pytest.mark.parametrize(
+    ("how", "missed"), [({"reason": "host_returned"}, True), ({"term": 1}, True), ({"reason": "over HTTP"}, False)]
+)
+async def test_a_host_who_is_lost_while_the_session_goes_on_for_that_host_is_missed(
+    postgres: Postgres, live: Host, how: dict[str, Any], missed: bool
+) -> None:
+    sessions = Sessions(postgres, "node", LEASE_MS)
+    await postgres.rows("UPDATE sessions SET limits = limits || '{\"grace\": 10000}' WHERE id = $1", live.session)
+    await postgres.rows("DELETE FROM hosts WHERE session = $1", live.session)
+    await moved(postgres, live.session, State.INTERRUPTED)
+    await sessions.claim(live, owner=True)
+    await sessions.lose(live.session, live.connection)
+    assert (await moved(postgres, live.session, State.LIVE, 3, **how)).outcome is Outcome.NEW
+    assert ("lost" in await left(postgres, live.session)) is missed

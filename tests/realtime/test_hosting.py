@@ -217,6 +217,20 @@ async def test_a_host_who_is_back_in_the_channel_within_the_grace(migrated: str,
         assert "video" not in await timers(postgres, session)
 
 
+async def test_nothing_is_kept_of_ended_sessions_that_a_host_has_run_without_joining(
+    migrated: str, redis_url: str
+) -> None:
+    async with two_nodes(migrated, redis_url) as (one, two), one.client("ann", SELLER) as ann:
+        for ender in (one, two):
+            session = await one.session("ann", live=False)
+            assert (await ann.ask("session.start", session=session))["type"] == "ack"
+            assert len(one.node.hosting) == 1
+            await ender.request("POST", f"/v1/sessions/{session}/end", token("ann", SELLER))
+            async with asyncio.timeout(5):
+                while len(one.node.hosting):  # noqa: ASYNC110 - nobody tells
+                    await asyncio.sleep(0.02)
+
+
 async def test_an_admin_who_watches_does_not_keep_a_session_going(migrated: str, redis_url: str) -> None:
     async with two_nodes(migrated, redis_url) as (one, _):
         session = await one.session("ann")
