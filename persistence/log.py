@@ -1,5 +1,6 @@
 """The log in Postgres: append batches, read ranges and heads."""
 
+import re
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import Any
@@ -94,6 +95,8 @@ _FOUND = """
        AND words_of(told.body) @@ websearch_to_tsquery('simple', $2)
      ORDER BY candidate.message DESC LIMIT $4
 """
+# Postgres has room for 32 negations of one word, and fails for more (`tsquery stack too small`).
+_NEGATIONS = re.compile(r"-(?:[^\w\"]*-)+")
 _OUTCOMES = {outcome.value: outcome for outcome in Outcome}
 
 
@@ -166,7 +169,8 @@ class Log:
         Raises:
             Rejected: no text can have these words.
         """
-        return records(await self._postgres.rows(_FOUND, session, words, before, limit))
+        wanted = _NEGATIONS.sub("-", words)
+        return records(await self._postgres.rows(_FOUND, session, wanted, before, limit))
 
     async def heads(self, sessions: Sequence[str]) -> dict[str, Head]:
         """Give the heads of those sessions that exist."""

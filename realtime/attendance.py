@@ -123,8 +123,9 @@ class Attendance:
         """Count a user as watching, for as long as one report of a connection is good."""
         watch = self._watches[session]
         self._playing.add(session)
-        if watch.roster.play(user, connection, monotonic() + self._settings.playback_timeout):
-            self._times.start(session, user)
+        until = monotonic() + self._settings.playback_timeout
+        self._times.start(session, user, until)
+        if watch.roster.play(user, connection, until):
             self._dirty.add(session)
 
     def stop(self, session: str, connection: str) -> None:
@@ -142,10 +143,11 @@ class Attendance:
         watch = self._watches.get(session)
         if watch is None:
             return
-        if there and watch.roster.join_channel(user):
-            self._playing.add(session)
+        if there and user in watch.roster:
             self._times.start(session, user)
-            self._dirty.add(session)
+            if watch.roster.join_channel(user):
+                self._playing.add(session)
+                self._dirty.add(session)
         elif not there and watch.roster.leave_channel(user):
             self._times.stop(session, user)
             self._dirty.add(session)

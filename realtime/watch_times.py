@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from math import inf
 from time import monotonic
 from typing import Final
 
@@ -49,9 +50,9 @@ class WatchTimes:
         """Take note that a user is there."""
         self._time.see(session, user, self._clock())
 
-    def start(self, session: str, user: str) -> None:
-        """Take note that a user begins to watch."""
-        self._time.start(session, user, self._clock())
+    def start(self, session: str, user: str, until: float = inf) -> None:
+        """Take note that a user watches, and is believed to until then, or until that is said again."""
+        self._time.start(session, user, self._clock(), until)
 
     def stop(self, session: str, user: str) -> None:
         """Take note that a user watches no more."""

@@ -4,6 +4,8 @@ A node writes of each user when it was there and how long it watched. What two n
 time is taken apart where it is stored.
 """
 
+from math import inf
+
 from msgspec import Struct
 
 
@@ -29,7 +31,8 @@ class WatchTime:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._notes: dict[Key, Note] = {}
-        self._watching: dict[Key, float] = {}
+        # Who watches: from when on, and until when that is believed.
+        self._watching: dict[Key, tuple[float, float]] = {}
         self.lost = 0
 
     def __len__(self) -> int:
@@ -39,21 +42,25 @@ class WatchTime:
         """Take note that a user is there."""
         self._note((session, user), now, now, 0.0)
 
-    def start(self, session: str, user: str, now: float) -> None:
-        """Take note that a user begins to watch."""
-        self._watching.setdefault((session, user), now)
+    def start(self, session: str, user: str, now: float, until: float = inf) -> None:
+        """Take note that a user watches, and is believed to until then, or until that is said again."""
+        began, before = self._watching.get((session, user), (now, now))
+        self._watching[session, user] = began, max(before, until)
 
     def stop(self, session: str, user: str, now: float) -> None:
         """Take note that a user watches no more."""
-        began = self._watching.pop((session, user), None)
-        if began is not None:
-            self._note((session, user), began, now, now - began)
+        watching = self._watching.pop((session, user), None)
+        if watching is not None:
+            began, until = watching
+            self._watched((session, user), began, min(now, until))
 
     def take(self, now: float) -> dict[Key, Note]:
         """Give all notes up to now, and begin anew."""
-        for key, began in self._watching.items():
-            self._note(key, began, now, now - began)
-            self._watching[key] = now
+        for key, (began, until) in self._watching.items():
+            # What is noticed late, as by a process that stood still, was believed no longer for that.
+            ended = min(now, until)
+            self._watched(key, began, ended)
+            self._watching[key] = ended, until
         notes, self._notes = self._notes, {}
         return notes
 
@@ -63,6 +70,9 @@ class WatchTime:
         for key, note in newer.items():
             self._merge(key, note)
         self._bound()
+
+    def _watched(self, key: Key, began: float, ended: float) -> None:
+        self._note(key, began, ended, ended - began)
 
     def _note(self, key: Key, since: float, until: float, watched: float) -> None:
         self._merge(key, Note(since, until, since, until, watched))

@@ -163,6 +163,8 @@ async def test_the_longest_words_can_be_searched_for(postgres: Postgres, session
     await say(log, session, "💥" * 1000, "字" * 1000, "a" * 1000)
     for words in ("💥" * 200, "字" * 200, "a" * 200, "-a " * 66, "((((" * 50, '"' * 200, "a or " * 40):
         await found(log, session, words)
+    for words in ("-" * 200, "- " * 100, "-!" * 100, "a" + "-" * 199):
+        await found(log, session, words)
 
 
 @few

@@ -27,6 +27,23 @@ def test_who_watches_is_noted_at_each_take() -> None:
     assert time.take(13) == {}
 
 
+def test_nobody_watches_for_longer_than_is_believed() -> None:
+    """However late that is noticed."""
+    time = WatchTime(10)
+    time.start(*BOB, 1, until=3)
+    time.start(*BOB, 2, until=4)
+    assert time.take(9) == {BOB: Note(1, 4, 1, 4, 3)}
+    time.stop(*BOB, 10)
+    assert time.take(11)[BOB].watched == 0
+    time.start(*BOB, 20, until=22)
+    time.stop(*BOB, 30)
+    assert time.take(31) == {BOB: Note(20, 22, 20, 22, 2)}
+    time.start(*BOB, 40, until=42)
+    # Of another who knows, without an end.
+    time.start(*BOB, 41)
+    assert time.take(49) == {BOB: Note(40, 49, 40, 49, 9)}
+
+
 def test_pauses_are_not_watched() -> None:
     time = WatchTime(10)
     time.see(*BOB, 0)
