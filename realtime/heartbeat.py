@@ -21,6 +21,8 @@ from realtime.settings import Settings
 from realtime.transport import Connection, to_frame
 
 SPOKES: Final = 20
+# By so many seconds a turn is late before which the node stood still.
+STALL: Final = 3.0
 
 # Gives the head of a session.
 HeadOf = Callable[[str], Position]
@@ -37,6 +39,9 @@ class Heartbeat:
         # In the order of their arrival, so the first is always the one whose time is up first.
         self._strangers: dict[Connection, float] = {}
         self._turn = 0
+        self._turned: float | None = None
+        # When this node stood still last, and could listen to nobody.
+        self._deaf: float | None = None
         # An answer is missed so many steps after its ping; at the latest before the next one goes out.
         self._patience = min(ceil(settings.pong_timeout * SPOKES / settings.heartbeat), SPOKES - 1)
 
@@ -65,14 +70,25 @@ class Heartbeat:
 
     def turn(self, now: float) -> None:
         """Do what is due at `now`, and step on by one spoke."""
+        self._notice_stall(now)
         self._send_strangers_away(now)
+        if self._deaf is None or now - self._deaf > self._settings.silence:
+            self._send_silent_away(now)
+        self._miss(self._spokes[(self._turn - self._patience) % SPOKES])
+        self._ping(self._spokes[self._turn])
+        self._turn = (self._turn + 1) % SPOKES
+
+    def _notice_stall(self, now: float) -> None:
+        """Blame nobody for a time in which this node stood still: what was said then waits to be read."""
+        if self._turned is not None and now - self._turned > self._settings.heartbeat / SPOKES + STALL:
+            self._deaf = now
+        self._turned = now
+
+    def _send_silent_away(self, now: float) -> None:
         for connection in [c for c in self._spoke_of if now - c.last_heard > self._settings.silence]:
             # Who is behind is not listened to, and watched by the hub.
             if not connection.behind:
                 connection.close(Close.HEARTBEAT_LOST, "no sign of life")
-        self._miss(self._spokes[(self._turn - self._patience) % SPOKES])
-        self._ping(self._spokes[self._turn])
-        self._turn = (self._turn + 1) % SPOKES
 
     def _miss(self, spoke: set[Connection]) -> None:
         for connection in spoke:

@@ -14,21 +14,26 @@ from realtime.protocol.codes import Code, Refusal
 from realtime.protocol.session_settings import ChatMode, SessionSettings
 
 # Endings by which a bare domain is one without doubt: everyone's own, and those that links in chats go to. Others, such
-# as .it, .is or .to, are words: "what.is" is no link; with `www.`, `//` or a path behind it, it is one all the same.
+# as .it, .me or .live, are words, and people forget the space after a full stop: "what.is", "great.live" are no links.
+# With `www.`, `//` or a path behind them, they are all the same.
 _ENDINGS: Final = (
-    "com net org info biz io app dev shop store online site xyz club live tv me gg ly gl co uk de fr es nl eu us ca au"
-    " ru cn jp br pl ch se cz tk ml cf top link click page blog cloud tech pro name mobi edu gov int"
+    "com net org info biz io ai app dev shop xyz tv gg ly gl co uk de fr es nl eu ca au ru рф cn jp br pl ch se cz"
+    " tk ml cf mobi edu gov int"
 )
 # A dot that looks like one is one (UTS 46); what stands between letters and can't be seen does not part them.
 _DOT: Final = "[.\u3002]"
-_UNSEEN: Final = re.compile("[\u00ad\u034f\u200b-\u200d\u2060-\u2064\ufe00-\ufe0f]")
 _LABEL: Final = r"[^\W_](?:[\w-]{0,61}[^\W_])?"
+# All but the last label of a domain, which nothing else may begin in the middle of.
+_DOMAIN: Final = rf"(?<![\w@])(?>(?:{_LABEL}{_DOT}(?=\w)){{1,8}})"
+# An address of mail is none, and its domain must not look like one.
+_MAIL: Final = re.compile(rf"[\w.+-]++@{_LABEL}(?:{_DOT}{_LABEL})++")
+_UNSEEN: Final = re.compile("[\u00ad\u034f\u200b-\u200d\u2060-\u2064\ufe00-\ufe0f]")
 _LINK: Final = re.compile(
     rf"""
       [a-z][a-z0-9+.-]{{0,20}}://\S                                   # a scheme
     | \bwww{_DOT}{_LABEL}
-    | (?<![\w@]) (?:{_LABEL}{_DOT}){{1,8}} [^\W\d_]{{2,18}} (?: :\d{{1,5}} )? [/?#] [^\s/]    # a domain with a path
-    | (?<![\w@]) (?:{_LABEL}{_DOT}){{1,8}} (?:{_ENDINGS.replace(" ", "|")}|xn--[a-z0-9-]{{2,59}}) (?![\w-]|{_DOT}\w)
+    | {_DOMAIN} [^\W\d_]{{2,18}} (?: :\d{{1,5}} )? [/?#] [^\s/]    # a domain with a path
+    | {_DOMAIN} (?:{_ENDINGS.replace(" ", "|")}|xn--[a-z0-9-]{{2,59}}) (?![\w-]|{_DOT}\w)
     """,
     re.IGNORECASE | re.VERBOSE,
 )
@@ -38,7 +43,7 @@ def has_link(text: str) -> bool:
     """Tell whether a text has what people can follow: a URL, `www.`, or a domain."""
     if not text.isascii():
         text = unicodedata.normalize("NFKC", _UNSEEN.sub("", text))
-    return _LINK.search(text) is not None
+    return _LINK.search(_MAIL.sub("@", text) if "@" in text else text) is not None
 
 
 def needs_following(settings: SessionSettings, role: Role) -> bool:

@@ -6,10 +6,12 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
+from websockets.exceptions import ConnectionClosed
 
 from realtime import heartbeat
 from realtime.heartbeat import SPOKES
 from realtime.protocol.codec import Format
+from realtime.protocol.codes import Close
 from tests.support.nodes import Client, Message, RunningNode, serving
 
 # By itself the wheel would turn once in an hour.
@@ -130,3 +132,20 @@ async def test_who_reads_too_slowly_is_told_that_it_is_poor(node: RunningNode) -
         bob.socket.transport.resume_reading()
         push = await bob.until(type="quality", quality="poor")
         assert push["rtt_ms"] < 1000
+
+
+async def test_nobody_is_blamed_for_a_time_in_which_the_node_stood_still(migrated: str, redis_url: str) -> None:
+    async with serving(migrated, redis_url, heartbeat=2000.0, silence=2100.0) as node, node.client("bob") as bob:
+        wheel, now = node.node.heartbeat, asyncio.get_running_loop().time()
+        wheel.turn(now)
+        # Each turn in its time: who says nothing for so long is gone, but not just because nobody listened.
+        wheel.turn(now + 3000)
+        assert (await bob.ask("pong"))["type"] == "ack"
+        for step in range(1, 22):
+            wheel.turn(now + 3000 + 100 * step)
+            assert (await bob.ask("pong"))["type"] == "ack"
+        wheel.turn(now + 3000 + 100 * 22)
+        with pytest.raises(ConnectionClosed) as closed:
+            await bob.ask("pong")
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == Close.HEARTBEAT_LOST
