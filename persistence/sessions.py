@@ -1,6 +1,6 @@
 """Sessions in Postgres: created, found, moved from state to state, and hosted."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID
@@ -60,13 +60,28 @@ class Outcome(StrEnum):
     MISSING = "missing"
 
 
+class Standing(Struct, frozen=True):
+    """Where a session stands: what a transition depends on."""
+
+    id: str
+    version: int
+    state: str
+    former: str | None
+
+
 class Timer(Struct, frozen=True):
-    """A timer that a node has taken because it is due; the last one that took it has the highest `term`."""
+    """A timer that a node has taken because it is due; the last one that took it has the highest `term`.
+
+    With it comes where the session stood then: what a transition depends on.
+    """
 
     session: str
     kind: str
     term: int
     late_ms: int
+    version: int
+    state: str
+    former: str | None
 
 
 class Move(Struct, frozen=True, kw_only=True):
@@ -137,6 +152,17 @@ SELECT: Final = """
 """
 
 
+_MOVE: Final = """
+    SELECT m.outcome, m.epoch, m.seq, m.at, m.kind, m.sender, m.key, m.body
+      FROM unnest($1::uuid[], $2::integer[], $3::text[], $4::text[], $5::text[], $6::uuid[], $7::text[],
+                  $8::integer[], $9::text[], $10::text[], $11::bigint[]) WITH ORDINALITY
+           AS i (session, version, target, kind, sender, key, reason, term, timers, timer, timer_term, ordinal),
+           LATERAL move_session(i.session, i.version, i.target, i.kind, i.sender, i.key, i.reason, i.term,
+                                string_to_array(i.timers, ','), i.timer, i.timer_term) m
+     ORDER BY i.ordinal
+"""
+
+
 class Sessions:
     """Create, find, move and host sessions. `lease_ms` is for how long a node's host counts without being renewed."""
 
@@ -183,25 +209,38 @@ class Sessions:
         row = await self._postgres.row(f"{SELECT} WHERE s.id = $1", UUID(session))
         return session_of(row) if row else None
 
+    async def standing(self, session: str) -> Standing | None:
+        """Tell where a session stands."""
+        row = await self._postgres.row("SELECT version, state, former FROM sessions WHERE id = $1", session)
+        return Standing(session, *row) if row else None
+
     async def move(self, move: Move) -> Moved:
         """Move a session to another state, as an event of its log."""
+        [moved] = await self.move_all([move])
+        return moved
+
+    async def move_all(self, moves: Sequence[Move]) -> list[Moved]:
+        """Move sessions, all in one transaction: in the order of their ids, so that no two wait for each other.
+
+        Raises:
+            Unavailable: nobody knows whether any was moved.
+            Rejected: none was moved, because of the data of one or more.
+        """
         rows = await self._postgres.rows(
-            "SELECT outcome, epoch, seq, at, kind, sender, key, body"
-            " FROM move_session($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
-            move.session,
-            move.version,
-            move.to,
-            move.kind,
-            move.by,
-            move.key,
-            move.reason,
-            move.term,
-            list(move.timers),
-            move.timer.kind if move.timer else None,
-            move.timer.term if move.timer else None,
+            _MOVE,
+            [move.session for move in moves],
+            [move.version for move in moves],
+            [move.to for move in moves],
+            [move.kind for move in moves],
+            [move.by for move in moves],
+            [move.key for move in moves],
+            [move.reason for move in moves],
+            [move.term for move in moves],
+            [",".join(move.timers) for move in moves],
+            [move.timer.kind if move.timer else None for move in moves],
+            [move.timer.term if move.timer else None for move in moves],
         )
-        outcome, epoch, *event = rows[0]
-        return Moved(Outcome(outcome), epoch or "", _event(event))
+        return [Moved(Outcome(outcome), epoch or "", _event(event)) for outcome, epoch, *event in rows]
 
     async def allowed(self, session: str) -> set[str]:
         """Give who may come to a session while it is private, besides those who were named in it."""
@@ -275,9 +314,12 @@ class Sessions:
     async def due(self, count: int, hold_ms: int) -> list[Timer]:
         """Take at most `count` timers that are due: for `hold_ms` no other node gets them."""
         rows = await self._postgres.rows(
-            "SELECT session, kind, term, late FROM take_timers($1, $2, $3)", count, hold_ms, self._lease_ms
+            "SELECT session, kind, term, late, version, state, former FROM take_timers($1, $2, $3) ORDER BY session",
+            count,
+            hold_ms,
+            self._lease_ms,
         )
-        return [Timer(str(session), kind, term, late) for session, kind, term, late in rows]
+        return [Timer(str(session), *rest) for session, *rest in rows]
 
     async def agora_uid(self, session: str, user: str) -> int:
         """Give the number by which Agora knows the user in this session: 1 to 2^32-1, unique, stable."""

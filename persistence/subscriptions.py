@@ -131,11 +131,14 @@ class Link:
             while True:
                 await self._changed.wait()
                 self._changed.clear()
-                if changes := self._changes():
-                    await connection.send_packed_command(connection.pack_commands(changes))
+                await self._ask(connection)
         except (*DRIVER_ERRORS, AttributeError):
             # The last is how redis-py meets a connection that has just been closed. Whoever reads says why it was.
             await connection.disconnect(nowait=True)
+
+    async def _ask(self, connection: AbstractConnection) -> None:
+        if changes := self._changes():
+            await connection.send_packed_command(connection.pack_commands(changes))
 
     def _changes(self) -> list[tuple[str, str]]:
         """Take what is due, as commands. One channel each: those of one command must lie in one slot."""

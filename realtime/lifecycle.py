@@ -1,6 +1,6 @@
 """Sessions are created and moved: decided by the table, done by a conditional update, told by the log."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -8,7 +8,7 @@ from msgspec import UNSET, Struct, json, structs, to_builtins
 
 from persistence.errors import Rejected
 from persistence.log import Record
-from persistence.sessions import Move, Moved, Outcome, Session, Sessions, Timer
+from persistence.sessions import Move, Moved, Outcome, Session, Sessions, Standing, Timer
 from realtime.domain import access
 from realtime.domain.access import May
 from realtime.domain.session import DUE, KINDS, TIMERS, Action, Reason, State, Step, decide
@@ -130,14 +130,28 @@ class Lifecycle:
             raise _used()
         return event
 
+    async def settle_all(self, timers: Sequence[Timer]) -> list[Timer]:
+        """Do what is due, all at once; give those of which that was still to be done.
+
+        What cannot be done at once, because a session has changed meanwhile, is due still.
+
+        Raises:
+            StorageError: all of it is due still.
+        """
+        steps = [(timer, step) for timer in timers if (step := _step(timer))]
+        moves = [_move_of(timer.session, timer.version, step, _wish_of(timer)) for timer, step in steps]
+        moved = await self._sessions.move_all(moves)
+        for move, one in zip(moves, moved, strict=True):
+            self._tell(move, one)
+        return [timer for (timer, _), one in zip(steps, moved, strict=True) if one.outcome is Outcome.NEW]
+
     async def settle(self, timer: Timer) -> bool:
         """Do what is due; tell whether it was still to be done.
 
         Raises:
             StorageError: it is due still.
         """
-        action, reason = DUE[Kind(timer.kind)]
-        return await self._do(timer.session, Wish(action, SERVER, reason=reason, timer=timer))
+        return await self._do(timer.session, _wish_of(timer))
 
     async def come_back(self, session: str, host: str) -> bool:
         """End an interruption: a host is there again. Tell whether there was one.
@@ -150,7 +164,7 @@ class Lifecycle:
     async def _do(self, session: str, wish: Wish) -> bool:
         """Carry out what follows from what has happened, unless something else has happened since."""
         for _ in range(ATTEMPTS):
-            found = await self._sessions.get(session)
+            found = await self._sessions.standing(session)
             if found is None:
                 return False
             try:
@@ -162,32 +176,52 @@ class Lifecycle:
                 return moved.outcome is Outcome.NEW
         return False
 
-    async def _move(self, found: Session, step: Step, wish: Wish) -> Moved:
-        moved = await self._sessions.move(
-            Move(
-                session=found.id,
-                version=found.version,
-                to=step.to,
-                kind=step.kind,
-                timers=TIMERS[step.to],
-                by=wish.by,
-                key=wish.key,
-                reason=wish.reason,
-                term=wish.term,
-                timer=wish.timer,
-            )
-        )
-        if moved.outcome is Outcome.NEW:
-            assert moved.event is not None
-            metrics.TRANSITIONS.labels(step.kind, wish.reason if wish.by == SERVER else "user").inc()
-            self._feeds.committed(found.id, moved.epoch, [moved.event])
-            if step.to is State.ENDED:
-                for take in self._on_end:
-                    take(found.id)
+    async def _move(self, found: Session | Standing, step: Step, wish: Wish) -> Moved:
+        move = _move_of(found.id, found.version, step, wish)
+        moved = await self._sessions.move(move)
+        self._tell(move, moved)
         return moved
+
+    def _tell(self, move: Move, moved: Moved) -> None:
+        if moved.outcome is not Outcome.NEW:
+            return
+        assert moved.event is not None
+        metrics.TRANSITIONS.labels(move.kind, move.reason if move.by == SERVER else "user").inc()
+        self._feeds.committed(move.session, moved.epoch, [moved.event])
+        if move.to == State.ENDED:
+            for take in self._on_end:
+                take(move.session)
 
     def _clean(self, text: str, limit: int) -> str:
         return clean(text, max_characters=limit, max_bytes=4 * limit)
+
+
+def _wish_of(timer: Timer) -> Wish:
+    action, reason = DUE[Kind(timer.kind)]
+    return Wish(action, SERVER, reason=reason, timer=timer)
+
+
+def _step(timer: Timer) -> Step | None:
+    """Give the step that a timer makes from where its session stood, if there is one."""
+    try:
+        return decide(State(timer.state), DUE[Kind(timer.kind)][0], timer.former)
+    except Refusal:
+        return None
+
+
+def _move_of(session: str, version: int, step: Step, wish: Wish) -> Move:
+    return Move(
+        session=session,
+        version=version,
+        to=step.to,
+        kind=step.kind,
+        timers=TIMERS[step.to],
+        by=wish.by,
+        key=wish.key,
+        reason=wish.reason,
+        term=wish.term,
+        timer=wish.timer,
+    )
 
 
 def limits(settings: Settings) -> dict[str, int]:

@@ -139,7 +139,6 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Milliseconds, about("Milliseconds for which a node has a timer that it has taken, before another one may.")
     ] = 1000
     timer_batch: Annotated[Count, about("Timers that a node takes at a time.")] = 100
-    timer_lanes: Annotated[Count, about("Timers that a node settles at the same time.")] = 4
 
     tick_ms: Annotated[Milliseconds, about("Milliseconds that a busy session's events may be gathered at most.")] = 80
     batch_size: Annotated[Count, about("Events of one append at most.")] = 256

@@ -4,6 +4,9 @@ Nothing of it depends on the log being there: what the log comes to is counted w
 when its events are dropped. All else has tables of its own.
 """
 
+import asyncio
+from typing import Final
+
 import structlog
 from msgspec import Struct
 
@@ -19,6 +22,8 @@ from realtime.protocol.codes import Code, Refusal
 from realtime.protocol.types import Millis, SessionId
 from realtime.tasks import Tasks
 
+# Logs that are counted at the same time.
+AT_A_TIME: Final = 1
 seldom_log = Seldom(structlog.get_logger("summaries"))
 
 
@@ -54,6 +59,8 @@ class Summaries:
         self._audiences = audiences
         self._reactions = reactions
         self._tasks = tasks
+        # Thousands may end at the same time, and nobody waits for this.
+        self._turn = asyncio.Semaphore(AT_A_TIME)
 
     async def of(self, session: Session) -> Summary:
         """Give a session's summary.
@@ -87,7 +94,8 @@ class Summaries:
 
     async def _count(self, session: str) -> None:
         try:
-            await self._logs.of(session)
+            async with self._turn:
+                await self._logs.of(session)
         except StorageError as exc:
             # It is counted when somebody asks for it.
             seldom_log.warning("log not counted", session=session, reason=str(exc))

@@ -4,10 +4,11 @@ A node that takes a timer and dies has it for `timer_hold_ms`; then another one 
 """
 
 import asyncio
+from collections.abc import Sequence
 
 import structlog
 
-from persistence.errors import StorageError
+from persistence.errors import Rejected, StorageError
 from persistence.seldom import Seldom
 from persistence.sessions import Sessions, Timer
 from realtime.attendance import Attendance
@@ -31,7 +32,6 @@ class Timers:
         self._feeds = feeds
         self._attendance = attendance
         self._settings = settings
-        self._turn = asyncio.Semaphore(settings.timer_lanes)
 
     async def run(self) -> None:
         """Look for what is due, for ever."""
@@ -44,22 +44,28 @@ class Timers:
         settings = self._settings
         try:
             while due := await self._sessions.due(settings.timer_batch, settings.timer_hold_ms):
-                await asyncio.gather(*(self._settle(timer) for timer in due))
+                await self._settle_all(due)
                 if len(due) < settings.timer_batch:
                     break
         except StorageError as exc:
             seldom_log.warning("timers unknown", reason=str(exc))
 
-    async def _settle(self, timer: Timer) -> None:
-        async with self._turn:
-            try:
-                done = await self._lifecycle.settle(timer)
-            except StorageError as exc:
-                seldom_log.warning("timer not settled", session=timer.session, kind=timer.kind, reason=str(exc))
-                return
-        if done:
+    async def _settle_all(self, due: Sequence[Timer]) -> None:
+        try:
+            done = await self._lifecycle.settle_all(due)
+        except Rejected:
+            # One that Postgres will not have must not keep the others from their turn.
+            done = [timer for timer in due if await self._settle(timer)]
+        for timer in done:
             metrics.TIMERS.labels(timer.kind).observe(timer.late_ms / 1000)
             log.info("timer", session=timer.session, kind=timer.kind, late_ms=timer.late_ms)
+
+    async def _settle(self, timer: Timer) -> bool:
+        try:
+            return await self._lifecycle.settle(timer)
+        except StorageError as exc:
+            seldom_log.warning("timer not settled", session=timer.session, kind=timer.kind, reason=str(exc))
+            return False
 
     async def watch_empty(self) -> None:
         """Tell Postgres in which sessions somebody is, for ever: where nobody is, a timer runs."""

@@ -317,8 +317,9 @@ $$;
 
 -- Takes what is due, at most `_count`, for `_hold`. A timer that counts from the end of a lease is not due while
 -- nobody could renew that: after a time in which no node was heard of here, all leases of hosts begin anew.
+-- With each timer comes where its session stands.
 CREATE FUNCTION take_timers(_count integer, _hold bigint, _lease bigint)
-RETURNS TABLE (session uuid, kind text, term bigint, late bigint) LANGUAGE plpgsql AS $$
+RETURNS TABLE (session uuid, kind text, term bigint, late bigint, version integer, state text, former text) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
     _now  bigint := now_ms();
@@ -334,10 +335,14 @@ BEGIN
     END IF;
     UPDATE pulse SET at = _now;
     RETURN QUERY
-    UPDATE timers t SET term = t.term + 1, held_until = _now + _hold
-      FROM (SELECT d.session, d.kind FROM timers d
-             WHERE d.due <= _now AND d.held_until <= _now
-             ORDER BY d.due LIMIT _count FOR UPDATE SKIP LOCKED) due
-     WHERE t.session = due.session AND t.kind = due.kind
-    RETURNING t.session, t.kind, t.term, _now - t.due;
+    WITH taken AS (
+        UPDATE timers t SET term = t.term + 1, held_until = _now + _hold
+          FROM (SELECT d.session, d.kind FROM timers d
+                 WHERE d.due <= _now AND d.held_until <= _now
+                 ORDER BY d.due LIMIT _count FOR UPDATE SKIP LOCKED) due
+         WHERE t.session = due.session AND t.kind = due.kind
+        RETURNING t.session, t.kind, t.term, _now - t.due AS late
+    )
+    SELECT t.session, t.kind, t.term, t.late, s.version, s.state, s.former
+      FROM taken t JOIN sessions s ON s.id = t.session;
 END $$;
