@@ -75,8 +75,10 @@ def role_in(host: str, user: str, standing: AccessRole, members: Mapping[str, st
     """
     if user == host or standing is AccessRole.ADMIN:
         return Role.HOST
-    named = Role(members.get(user, Role.VIEWER))
-    return Role.MODERATOR if named is Role.VIEWER and standing is AccessRole.MODERATOR else named
+    named = members.get(user, Role.VIEWER)
+    if named == Role.VIEWER:
+        return Role.MODERATOR if standing is AccessRole.MODERATOR else Role.VIEWER
+    return Role(named)
 
 
 def sees_all(standing: AccessRole) -> bool:
