@@ -159,7 +159,7 @@ async def running(settings: Settings, sockets: Sockets) -> AsyncIterator[Node]:
         stack.push_async_callback(client.aclose)
         tasks = Tasks()
         stack.push_async_callback(tasks.stop)
-        node, video, timers = _assemble(settings, postgres, client, tasks)
+        node, timers = _assemble(settings, postgres, client, tasks)
         server = Server(node, tasks)
         health = Health(postgres, client)
         _start(stack, node, server, tasks, settings, Log(postgres))
@@ -170,7 +170,7 @@ async def running(settings: Settings, sockets: Sockets) -> AsyncIterator[Node]:
         stored = WatchTimeStorage(postgres)
         summaries = Summaries(LogsTotalled(postgres), stored, ReactionTotals(postgres), tasks)
         node.lifecycle.on_end(summaries.ended)
-        context = Context(node, video, Search(node.log, settings), channels, Listing(postgres), summaries)
+        context = Context(node, node.video, Search(node.log, settings), channels, Listing(postgres), summaries)
         app = site.build(context, health, lambda: sockets.websocket_port)
         http = await stack.enter_async_context(_http(app, sockets.http, settings))
         await stack.enter_async_context(_websocket(server, node, health, sockets.websocket))
@@ -202,7 +202,7 @@ def pool_settings(settings: Settings) -> PoolSettings:
     )
 
 
-def _assemble(settings: Settings, postgres: Postgres, client: Redis, tasks: Tasks) -> tuple[Node, Video, Timers]:
+def _assemble(settings: Settings, postgres: Postgres, client: Redis, tasks: Tasks) -> tuple[Node, Timers]:
     name = token_hex(8)
     storage, sessions, hub = Log(postgres), Sessions(postgres, name, settings.lease_ms), Hub(settings)
     feeds = Feeds(name, storage, sessions, hub, tasks, settings)
@@ -242,10 +242,12 @@ def _assemble(settings: Settings, postgres: Postgres, client: Redis, tasks: Task
         admission=admission,
         following=Following(Followers(postgres), settings),
         slow_mode=slow_mode,
+        video=Video(sessions, admission, hub, tasks, settings),
     )
     node = Node(parts)
     feeds.on_standing = partial(review, node)
-    return node, Video(sessions, admission, settings), Timers(sessions, lifecycle, feeds, attendance, settings)
+    feeds.on_turn(node.video.renewals.turned)
+    return node, Timers(sessions, lifecycle, feeds, attendance, settings)
 
 
 def _inboxes(
@@ -292,6 +294,7 @@ def _start(stack: AsyncExitStack, node: Node, server: Server, tasks: Tasks, sett
         node.typists.run,
         node.reactions.run,
         node.reactions.save_always,
+        node.video.renewals.run,
         Sampler(node, server.connections).run,
         Caretaker(storage, pool_settings(settings), settings).run,
     ):

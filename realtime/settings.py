@@ -67,6 +67,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     agora_certificate: Annotated[AppId, about("Agora's app certificate.")] = ""
     agora_version: Annotated[str, Meta(pattern=r"^(007|006)\Z"), about("The format of Agora tokens.")] = "007"
     agora_lifetime: Annotated[int, Meta(ge=300, le=86_400), about("Seconds for which an Agora token is good.")] = 3600
+    agora_cache: Annotated[Count, about("Agora tokens that a process remembers to share.")] = 20_000
     agora_webhook_secret: Annotated[
         WebhookSecret, about("The secret of Agora's [notices](#notices-from-agora); empty takes none.")
     ] = ""
@@ -262,6 +263,8 @@ def _check(values: dict[str, Any]) -> Settings:
     settings = Settings(**values)
     if bool(settings.agora_app_id) != bool(settings.agora_certificate):
         raise SettingsError("STAGEWIRE_AGORA_APP_ID and STAGEWIRE_AGORA_CERTIFICATE are set together or not at all")
+    if settings.agora_app_id and settings.agora_app_id == settings.agora_certificate:
+        raise SettingsError("STAGEWIRE_AGORA_APP_ID and STAGEWIRE_AGORA_CERTIFICATE are not the same: one is secret")
     if settings.jwt_secret and len(settings.jwt_secret.encode()) < MIN_SECRET:
         raise SettingsError(f"STAGEWIRE_JWT_SECRET must have {MIN_SECRET} bytes or more")
     if settings.silence <= settings.heartbeat:

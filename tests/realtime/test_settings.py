@@ -124,6 +124,7 @@ def test_overrides_win() -> None:
     [
         ({"STAGEWIRE_AGORA_APP_ID": "a" * 32}, "together"),
         ({"STAGEWIRE_AGORA_CERTIFICATE": "a" * 32}, "together"),
+        ({"STAGEWIRE_AGORA_APP_ID": "a" * 32, "STAGEWIRE_AGORA_CERTIFICATE": "a" * 32}, "not the same"),
         ({"STAGEWIRE_SILENCE": "20"}, "SILENCE must be longer"),
         ({"STAGEWIRE_QUALITY_FAIR_MS": "149"}, "FAIR_MS must not be less"),
         ({"STAGEWIRE_HEARTBEAT": "30"}, "SILENCE must be longer"),
