@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 
 from persistence import migrate
 from persistence.agora_notices import AgoraNotices
+from persistence.agora_uids import AgoraUids
 from persistence.changes import Changes
 from persistence.followers import Followers
 from persistence.guests import Guests
@@ -45,6 +46,7 @@ from realtime.http import site
 from realtime.http.endpoints import Context
 from realtime.http.health import Health
 from realtime.hub import Hub
+from realtime.kicks import Kicks
 from realtime.lifecycle import Lifecycle
 from realtime.mail import Mail
 from realtime.mailroom import HINTS, Mailroom
@@ -220,7 +222,8 @@ def _assemble(settings: Settings, postgres: Postgres, client: Redis, tasks: Task
     watch_times = WatchTimes(WatchTimeStorage(postgres), settings)
     attendance = Attendance(presence, feeds, hub, watch_times, settings)
     mentions = Mentions(Sources(storage, attendance, presence), mail, settings)
-    admission = Admission(Guests(postgres), lifecycle, feeds, mail, settings)
+    guests = Guests(postgres)
+    admission = Admission(guests, lifecycle, feeds, mail, settings)
     parts = Parts(
         settings=settings,
         access=access_settings(settings),
@@ -242,11 +245,14 @@ def _assemble(settings: Settings, postgres: Postgres, client: Redis, tasks: Task
         admission=admission,
         following=Following(Followers(postgres), settings),
         slow_mode=slow_mode,
+        kicks=Kicks(AgoraUids(postgres), guests, settings),
         video=Video(sessions, admission, hub, tasks, settings),
     )
     node = Node(parts)
     feeds.on_standing = partial(review, node)
     feeds.on_turn(node.video.renewals.turned)
+    feeds.on_change(node.kicks.changed)
+    lifecycle.on_end(node.kicks.ended)
     return node, Timers(sessions, lifecycle, feeds, attendance, settings)
 
 
@@ -295,6 +301,7 @@ def _start(stack: AsyncExitStack, node: Node, server: Server, tasks: Tasks, sett
         node.reactions.run,
         node.reactions.save_always,
         node.video.renewals.run,
+        node.kicks.run,
         Sampler(node, server.connections).run,
         Caretaker(storage, pool_settings(settings), settings).run,
     ):

@@ -13,6 +13,7 @@ from realtime.following import Following
 from realtime.heartbeat import Heartbeat
 from realtime.hosting import Hosting
 from realtime.hub import Hub
+from realtime.kicks import Kicks
 from realtime.lifecycle import Lifecycle
 from realtime.mail import Mail
 from realtime.mailroom import Mailroom
@@ -56,6 +57,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     following: Following
     slow_mode: SlowMode
     video: Video
+    kicks: Kicks
 
 
 class Node:
@@ -83,6 +85,7 @@ class Node:
         self.following = parts.following
         self.slow_mode = parts.slow_mode
         self.video = parts.video
+        self.kicks = parts.kicks
         self.heartbeat = Heartbeat(self._head_of, parts.settings)
 
     def enter(self, connection: Connection, peer: Peer, feed: Feed, role: Role) -> None:

@@ -74,6 +74,7 @@ TOKENS_SENT: Final = Counter("stagewire_agora_tokens_sent", "Agora tokens sent u
 TOKENS_HELD: Final = Gauge(
     "stagewire_agora_tokens_held", "Agora tokens that are renewed unasked.", multiprocess_mode="livesum"
 )
+KICKS: Final = Counter("stagewire_agora_kicks", "Kicking rules at Agora, by what became of them.", ["outcome"])
 NOTICES: Final = Counter("stagewire_agora_notices", "Notices from Agora, by what became of them.", ["outcome"])
 POOL_WAIT: Final = Histogram("stagewire_postgres_pool_wait_seconds", "Waiting for a connection.", buckets=_FAST)
 AWAY: Final = Gauge(
@@ -101,6 +102,8 @@ for _code in Code:
     REFUSALS.labels(_code)
 for _close in Close:
     CLOSES.labels(str(int(_close)))
+for _outcome in ("made", "lifted", "failed", "dropped"):
+    KICKS.labels(_outcome)
 for _source in ("built", "shared"):
     TOKENS_GIVEN.labels(_source)
 for _why in ("time", "role"):
