@@ -14,11 +14,19 @@ from rich.console import Console
 from bench import machine, report
 from bench.errors import BenchError
 from bench.run import Place
-from bench.scenarios import fanout, idle
+from bench.scenarios import fanout, idle, tokens
 
 FAILED: Final = 1
 # Beyond these a run would say more about the machine than about the server.
-_MOST: Final = {"viewers": 100_000, "rate": 100_000, "seconds": 600, "warmup": 60, "settle": 60, "processes": 64}
+_MOST: Final = {
+    "viewers": 100_000,
+    "users": 100_000,
+    "rate": 100_000,
+    "seconds": 600,
+    "warmup": 60,
+    "settle": 60,
+    "processes": 64,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -83,6 +91,13 @@ def _parser() -> argparse.ArgumentParser:
     _add_count(scenario, "settle", idle.Options, "seconds of rest before each")
     _add_count(scenario, "processes", idle.Options, "load processes")
     scenario.add_argument("--hello-only", action="store_true", help="say hello, but join no session")
+    _add_place(scenario)
+
+    scenario = scenarios.add_parser("tokens", help="Agora tokens: built, and asked for over HTTP")
+    scenario.set_defaults(scenario=tokens)
+    _add_count(scenario, "users", tokens.Options, "who ask in turn, one token each")
+    _add_count(scenario, "rate", tokens.Options, "requests per second")
+    _add_count(scenario, "seconds", tokens.Options, "length of the measurement")
     _add_place(scenario)
     return parser
 

@@ -80,6 +80,8 @@ def _stores(folder: Path) -> Iterator[Servers]:
 def _environ(target: Target, stores: Servers) -> Mapping[str, str]:
     return {
         "STAGEWIRE_LOG_LEVEL": "warning",
+        "STAGEWIRE_AGORA_APP_ID": secrets.token_hex(16),
+        "STAGEWIRE_AGORA_CERTIFICATE": secrets.token_hex(16),
         **os.environ,
         "STAGEWIRE_HOST": target.websocket.host,
         "STAGEWIRE_PORT": str(target.websocket.port),

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 
 from persistence import migrate
 from persistence.agora_notices import AgoraNotices
+from persistence.agora_uids import AgoraUids
 from persistence.changes import Changes
 from persistence.followers import Followers
 from persistence.guests import Guests
@@ -43,6 +44,7 @@ from realtime.http import site
 from realtime.http.endpoints import Context
 from realtime.http.health import Health
 from realtime.hub import Hub
+from realtime.kicks import Kicks
 from realtime.lifecycle import Lifecycle
 from realtime.mail import Mail
 from realtime.mailroom import HINTS, Mailroom
@@ -84,7 +86,7 @@ async def running(settings: Settings, sockets: Sockets) -> AsyncIterator[Node]:
         stack.push_async_callback(client.aclose)
         tasks = Tasks()
         stack.push_async_callback(tasks.stop)
-        node, video, timers = _assemble(settings, postgres, client, tasks)
+        node, timers = _assemble(settings, postgres, client, tasks)
         server = Server(node, tasks)
         health = Health(postgres, client)
         _start(stack, node, server, tasks, settings, Log(postgres))
@@ -95,7 +97,7 @@ async def running(settings: Settings, sockets: Sockets) -> AsyncIterator[Node]:
         stored = WatchTimeStorage(postgres)
         summaries = Summaries(LogsTotalled(postgres), stored, ReactionTotals(postgres), tasks)
         node.lifecycle.on_end(summaries.ended)
-        context = Context(node, video, Search(node.log, settings), channels, Listing(postgres), summaries)
+        context = Context(node, node.video, Search(node.log, settings), channels, Listing(postgres), summaries)
         app = site.build(context, health, lambda: sockets.websocket_port)
         http = await stack.enter_async_context(_http(app, sockets.http, settings))
         await stack.enter_async_context(_websocket(server, node, health, sockets.websocket))
@@ -127,7 +129,7 @@ def pool_settings(settings: Settings) -> PoolSettings:
     )
 
 
-def _assemble(settings: Settings, postgres: Postgres, client: Redis, tasks: Tasks) -> tuple[Node, Video, Timers]:
+def _assemble(settings: Settings, postgres: Postgres, client: Redis, tasks: Tasks) -> tuple[Node, Timers]:
     name = token_hex(8)
     storage, sessions, hub = Log(postgres), Sessions(postgres, name, settings.lease_ms), Hub(settings)
     feeds = Feeds(name, storage, sessions, hub, tasks, settings)
@@ -145,7 +147,8 @@ def _assemble(settings: Settings, postgres: Postgres, client: Redis, tasks: Task
     watch_times = WatchTimes(WatchTimeStorage(postgres), settings)
     attendance = Attendance(presence, feeds, hub, watch_times, settings)
     mentions = Mentions(Sources(storage, attendance, presence), mail, settings)
-    admission = Admission(Guests(postgres), lifecycle, feeds, mail, settings)
+    guests = Guests(postgres)
+    admission = Admission(guests, lifecycle, feeds, mail, settings)
     parts = Parts(
         settings=settings,
         access=access_settings(settings),
@@ -167,10 +170,15 @@ def _assemble(settings: Settings, postgres: Postgres, client: Redis, tasks: Task
         admission=admission,
         following=Following(Followers(postgres), settings),
         slow_mode=slow_mode,
+        kicks=Kicks(AgoraUids(postgres), guests, settings),
+        video=Video(sessions, admission, hub, tasks, settings),
     )
     node = Node(parts)
     feeds.on_standing = partial(review, node)
-    return node, Video(sessions, admission, settings), Timers(sessions, lifecycle, feeds, attendance, settings)
+    feeds.on_turn(node.video.renewals.turned)
+    feeds.on_change(node.kicks.changed)
+    lifecycle.on_end(node.kicks.ended)
+    return node, Timers(sessions, lifecycle, feeds, attendance, settings)
 
 
 def _inboxes(
@@ -217,6 +225,8 @@ def _start(stack: AsyncExitStack, node: Node, server: Server, tasks: Tasks, sett
         node.typists.run,
         node.reactions.run,
         node.reactions.save_always,
+        node.video.renewals.run,
+        node.kicks.run,
         Sampler(node, server.connections).run,
         Caretaker(storage, pool_settings(settings), settings).run,
     ):

@@ -112,5 +112,5 @@ def settle(feeds: Feeds, session: str, told: Changed) -> Record | None:
     if told.outcome in _REFUSALS:
         raise _REFUSALS[told.outcome]
     if told.outcome is Outcome.NEW and told.event is not None:
-        feeds.committed(session, told.epoch, [told.event])
+        feeds.changed(session, told.epoch, told.event)
     return told.event

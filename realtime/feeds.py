@@ -76,6 +76,7 @@ class Feeds:
         self._early: dict[str, list[tuple[str, list[Record]]]] = {}
         self._check_soon = asyncio.Event()
         self._on_close: list[Callable[[Feed], None]] = []
+        self._on_change: list[Callable[[str, Record], None]] = []
         self._on_turn: list[Callable[[Feed, Record], None]] = []
         self.hints: Hints
         self.on_audience: Callable[[str], None] = _ignore
@@ -94,6 +95,10 @@ class Feeds:
     def on_turn(self, take: Callable[[Feed, Record], None]) -> None:
         """Have `take(feed, record)` called for every event that says what has become of a session."""
         self._on_turn.append(take)
+
+    def on_change(self, take: Callable[[str, Record], None]) -> None:
+        """Have `take(session, record)` called for every change of settings, roles or guests that is made here."""
+        self._on_change.append(take)
 
     def on_close(self, take: Callable[[Feed], None]) -> None:
         """Have `take(feed)` called for every session that this node follows no more."""
@@ -182,6 +187,12 @@ class Feeds:
         """Pass on what this node has appended: to its own connections, and to the other nodes."""
         self._offer(session, epoch, records)
         self.hints.publish(session, _encode(Hint(self._node, epoch, records)))
+
+    def changed(self, session: str, epoch: str, record: Record) -> None:
+        """Pass on a change of settings, roles or guests that this node has made."""
+        self.committed(session, epoch, [record])
+        for take in self._on_change:
+            take(session, record)
 
     def announce_audience(self, session: str) -> None:
         """Tell the other nodes that this node's part of the audience changed."""

@@ -86,6 +86,10 @@ def _history(node: Node, connection: Connection, peer: Peer, command: commands.H
     return _if_still_there(peer, command, given) if isinstance(given, Coroutine) else given
 
 
+def _agora_token(node: Node, connection: Connection, peer: Peer, command: commands.AgoraToken) -> Outcome:
+    return node.video.give(connection, peer, command.session, command.id)
+
+
 async def _if_still_there(peer: Peer, command: commands.History, later: Later) -> replies.Reply | None:
     given = await later
     # Whoever was taken out meanwhile gets nothing more.
@@ -117,4 +121,5 @@ HANDLERS: Final[dict[type[commands.Command], Handler]] = {
     commands.SessionTakeover: running.take_over,
     commands.DirectSend: direct.send,
     commands.InboxAck: direct.ack,
+    commands.AgoraToken: _agora_token,
 }

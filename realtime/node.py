@@ -13,6 +13,7 @@ from realtime.following import Following
 from realtime.heartbeat import Heartbeat
 from realtime.hosting import Hosting
 from realtime.hub import Hub
+from realtime.kicks import Kicks
 from realtime.lifecycle import Lifecycle
 from realtime.mail import Mail
 from realtime.mailroom import Mailroom
@@ -26,6 +27,7 @@ from realtime.settings import Settings
 from realtime.slow_mode import SlowMode
 from realtime.transport import Connection
 from realtime.typists import Typists
+from realtime.video import Video
 from realtime.watch_times import WatchTimes
 from realtime.writer import Writer
 from tokens.access import AccessSettings
@@ -54,6 +56,8 @@ class Parts(Struct, frozen=True, kw_only=True):
     admission: Admission
     following: Following
     slow_mode: SlowMode
+    video: Video
+    kicks: Kicks
 
 
 class Node:
@@ -80,6 +84,8 @@ class Node:
         self.admission = parts.admission
         self.following = parts.following
         self.slow_mode = parts.slow_mode
+        self.video = parts.video
+        self.kicks = parts.kicks
         self.heartbeat = Heartbeat(self._head_of, parts.settings)
 
     def enter(self, connection: Connection, peer: Peer, feed: Feed, role: Role) -> None:
@@ -102,6 +108,7 @@ class Node:
         """Let a connection follow a session no more."""
         feed = peer.joined.pop(session).feed
         self.hosting.lose(peer, session)
+        self.video.renewals.drop(connection, session)
         peer.absences.pop(session, None)
         if not feed.over:
             # How far the user has got by now is not known; that the user was there until now, is.

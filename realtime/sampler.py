@@ -38,6 +38,7 @@ class Sampler:
         metrics.SESSIONS.set(len(self._node.feeds))
         metrics.MEMBERS.set(self._node.attendance.connections)
         metrics.HOSTS.set(len(self._node.hosting))
+        metrics.TOKENS_HELD.set(len(self._node.video.renewals))
         metrics.WATCHING.set(self._node.attendance.watching)
         metrics.WATCH_WAITING.set(self._node.watch_times.waiting)
         metrics.QUEUED.set(self._node.writer.queued)

@@ -10,7 +10,7 @@ PREFIX: Final = "STAGEWIRE_"
 # What operators and platforms set by these names everywhere.
 UNPREFIXED: Final = {"database_url": "DATABASE_URL", "redis_url": "REDIS_URL"}
 # Not even a wrong one is shown: it may be the right one with a slip.
-SECRETS: Final = frozenset(["jwt_secret", "agora_certificate", "agora_webhook_secret"])
+SECRETS: Final = frozenset(["jwt_secret", "agora_certificate", "agora_webhook_secret", "agora_customer_secret"])
 
 # Milliseconds of what settings count in days.
 DAY_MS: Final = 86_400_000
@@ -26,6 +26,13 @@ Milliseconds = Annotated[int, Meta(ge=1)]
 AppId = Annotated[str, Meta(pattern=r"^([0-9a-fA-F]{32})?\Z")]
 # White space around it would be part of it, and nobody would see why all notices are refused.
 WebhookSecret = Annotated[str, Meta(pattern=r"^[!-~]{0,256}\Z")]
+
+# They travel as `id:secret`.
+Credential = Annotated[str, Meta(pattern=r"^[!-9;-~]{0,256}\Z")]
+# Credentials go there.
+ApiUrl = Annotated[
+    str, Meta(pattern=r"^(https://[A-Za-z0-9.-]+|http://(127\.0\.0\.1|\[::1\]|localhost))(:[0-9]{1,5})?\Z")
+]
 
 
 def about(text: str) -> Any:
@@ -67,9 +74,19 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     agora_certificate: Annotated[AppId, about("Agora's app certificate.")] = ""
     agora_version: Annotated[str, Meta(pattern=r"^(007|006)\Z"), about("The format of Agora tokens.")] = "007"
     agora_lifetime: Annotated[int, Meta(ge=300, le=86_400), about("Seconds for which an Agora token is good.")] = 3600
+    agora_cache: Annotated[Count, about("Agora tokens that a process remembers to share.")] = 20_000
     agora_webhook_secret: Annotated[
         WebhookSecret, about("The secret of Agora's [notices](#notices-from-agora); empty takes none.")
     ] = ""
+    agora_customer_id: Annotated[
+        Credential, about("The customer id of Agora's account; empty makes no [kicking rules](#agora-tokens).")
+    ] = ""
+    agora_customer_secret: Annotated[Credential, about("The customer secret of Agora's account.")] = ""
+    agora_api: Annotated[ApiUrl, about("Where Agora's RESTful API is; `https`, but for this machine itself.")] = (
+        "https://api.agora.io"
+    )
+    agora_api_timeout: Annotated[Seconds, about("Seconds to wait for an answer of that API.")] = 20.0
+    agora_kick_queue: Annotated[Count, about("Changes that may wait to become kicking rules at Agora.")] = 1000
     agora_notice_queue: Annotated[Count, about("Agora's notices that may wait to be taken.")] = 10_000
     agora_notice_ms: Annotated[
         Milliseconds, about("Milliseconds for which Agora's notices are gathered, to be taken together.")
@@ -259,8 +276,7 @@ def _read(field: str, value: str) -> Any:
 
 def _check(values: dict[str, Any]) -> Settings:
     settings = Settings(**values)
-    if bool(settings.agora_app_id) != bool(settings.agora_certificate):
-        raise SettingsError("STAGEWIRE_AGORA_APP_ID and STAGEWIRE_AGORA_CERTIFICATE are set together or not at all")
+    _check_agora(settings)
     if settings.jwt_secret and len(settings.jwt_secret.encode()) < MIN_SECRET:
         raise SettingsError(f"STAGEWIRE_JWT_SECRET must have {MIN_SECRET} bytes or more")
     if settings.silence <= settings.heartbeat:
@@ -274,6 +290,19 @@ def _check(values: dict[str, Any]) -> Settings:
     if settings.lease_ms < 2 * settings.lease_beat_ms:
         raise SettingsError("STAGEWIRE_LEASE_MS must be at least twice STAGEWIRE_LEASE_BEAT_MS")
     return settings
+
+
+def _check_agora(settings: Settings) -> None:
+    if bool(settings.agora_app_id) != bool(settings.agora_certificate):
+        raise SettingsError("STAGEWIRE_AGORA_APP_ID and STAGEWIRE_AGORA_CERTIFICATE are set together or not at all")
+    if settings.agora_app_id and settings.agora_app_id == settings.agora_certificate:
+        raise SettingsError("STAGEWIRE_AGORA_APP_ID and STAGEWIRE_AGORA_CERTIFICATE are not the same: one is secret")
+    if bool(settings.agora_customer_id) != bool(settings.agora_customer_secret):
+        raise SettingsError(
+            "STAGEWIRE_AGORA_CUSTOMER_ID and STAGEWIRE_AGORA_CUSTOMER_SECRET are set together or not at all"
+        )
+    if settings.agora_customer_id and not settings.agora_app_id:
+        raise SettingsError("STAGEWIRE_AGORA_CUSTOMER_ID is of no use without STAGEWIRE_AGORA_APP_ID")
 
 
 def require_stores(settings: Settings) -> None:

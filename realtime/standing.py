@@ -30,8 +30,9 @@ def review(node: Node, feed: Feed) -> None:
     for connection in list(node.hub.group(feed.id)):
         peer: Peer = connection.peer
         if admitted(feed, peer.identity):
-            peer.joined[feed.id] = Membership(feed, role_of(feed, peer.identity))
+            membership = peer.joined[feed.id] = Membership(feed, role_of(feed, peer.identity))
             node.hosting.review(connection, peer, feed.view)
+            node.video.renewals.review(connection, membership)
         else:
             node.leave(connection, peer, feed.id)
             refusal = access.not_admitted()

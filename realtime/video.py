@@ -1,7 +1,6 @@
-"""Agora tokens: who asks, for which session, and what the grant may be."""
+"""Agora tokens: who asks, for which session, and whether they may have one."""
 
 from collections.abc import Callable
-from secrets import randbelow
 from time import perf_counter, time
 
 from persistence.sessions import Sessions
@@ -9,50 +8,65 @@ from realtime.admission import Admission
 from realtime.domain import access
 from realtime.domain.access import May
 from realtime.domain.session import State
-from realtime.protocol.codes import Code, Refusal
+from realtime.hub import Hub
+from realtime.issuing import Issuer
+from realtime.peer import Peer, membership_of
 from realtime.protocol.replies import AgoraToken
+from realtime.renewing import Renewals
 from realtime.settings import Settings
+from realtime.tasks import Tasks
 from realtime.telemetry import metrics
-from tokens import agora, grants, legacy
+from realtime.transport import Connection
 from tokens.access import Identity
-
-Build = Callable[[grants.App, grants.Grant, int], str]
 
 
 class Video:
     """Issues Agora tokens, or says that no app id is configured."""
 
-    def __init__(self, sessions: Sessions, admission: Admission, settings: Settings) -> None:
-        self._sessions = sessions
+    def __init__(
+        self,
+        sessions: Sessions,
+        admission: Admission,
+        hub: Hub,
+        tasks: Tasks,
+        settings: Settings,
+        clock: Callable[[], float] = time,
+    ) -> None:
         self._admission = admission
-        self._lifetime = settings.agora_lifetime
-        self._build: Build = agora.build if settings.agora_version == "007" else legacy.build
-        self._app = grants.App(settings.agora_app_id, settings.agora_certificate) if settings.agora_app_id else None
+        self._issuer = Issuer(sessions.agora_uid, tasks, settings, clock)
+        self.renewals = Renewals(self._issuer, hub)
 
     async def issue(self, who: Identity, session: str) -> AgoraToken:
-        """Issue a token for the session's channel.
+        """Issue a token for the session's channel, by what Postgres knows of it.
 
         Raises:
             Refusal: `not_configured`, `not_found`, `forbidden` where the session is private, or `conflict` while it
                 shows nothing.
         """
-        if self._app is None:
-            raise Refusal(Code.NOT_CONFIGURED, "no Agora app id is configured")
+        self._issuer.require()
         began = perf_counter()
         found = await self._admission.find(who, session)
         role = access.role_in(found.host, who.user, who.role, found.members)
         access.check(May.VIDEO, role, State(found.state))
-        uid = await self._sessions.agora_uid(session, who.user)
-        grant = grants.grant_for(session, uid, grants.Role(role), int(time()), self._lifetime)
-        token = self._build(self._app, grant, 1 + randbelow(grants.U32_MAX))
+        uid = await self._issuer.uid(session, who.user)
+        told = self._issuer.told(session, self._issuer.issue(session, uid, role))
         metrics.TOKENS.observe(perf_counter() - began)
-        return AgoraToken(
-            session=session,
-            token=token,
-            app_id=self._app.app_id,
-            channel=grant.channel,
-            uid=uid,
-            role=role,
-            expires_at=grant.privilege_expires_at * 1000,
-            renew_at=grants.renew_at(grant) * 1000,
-        )
+        return told
+
+    async def give(self, connection: Connection, peer: Peer, session: str, re: int | None) -> AgoraToken:
+        """Issue one to a connection that has joined the session, by what this node knows; it is renewed from then on.
+
+        Raises:
+            Refusal: `not_configured`, `forbidden` to whom has not joined, or `conflict` while it shows nothing.
+        """
+        self._issuer.require()
+        began = perf_counter()
+        membership_of(peer, session)
+        uid = await self._issuer.uid(session, peer.identity.user)
+        # Only now: whoever was taken out, or given another role, while Postgres was asked gets what is right since.
+        membership = membership_of(peer, session)
+        access.check(May.VIDEO, membership.role, State(membership.feed.view.state))
+        issued = self._issuer.issue(session, uid, membership.role)
+        self.renewals.hold(connection, peer, session, issued)
+        metrics.TOKENS.observe(perf_counter() - began)
+        return self._issuer.told(session, issued, re)

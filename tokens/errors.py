@@ -1,4 +1,4 @@
-"""What can be wrong with an Agora token, with asking for one, or with a notice. Messages carry no secret."""
+"""What can be wrong with an Agora token, with asking for one, with a notice, or a kick. Messages carry no secret."""
 
 
 class GrantError(ValueError):
@@ -50,3 +50,11 @@ class NoticeForged(NoticeError):
 
 class NoticeMalformed(NoticeError):
     """The notice is not what Agora's documentation says; the message says where."""
+
+
+class KickRefused(Exception):
+    """Agora has not done what was asked of its kicking rules; `again` says whether it may later."""
+
+    def __init__(self, why: str, *, again: bool) -> None:
+        super().__init__(why)
+        self.again = again

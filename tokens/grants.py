@@ -16,6 +16,10 @@ U32_MAX: Final = 2**32 - 1
 MAX_LIFETIME_S: Final = 24 * 3600
 # The SDK warns 30 s before a privilege expires; a renewal is due a minute before that warning.
 RENEW_BEFORE_S: Final = 30 + 60
+# Renewals are sent that much before they are due, for a sender that looks once a second, and for the way.
+SEND_BEFORE_S: Final = 2
+# The part of a token's life over which the renewals of a crowd are spread, that came all at once.
+SPREAD_SHARE: Final = 4
 
 # The 89 characters, and fewer than 64 bytes of them, that the SDKs' references give for `channelId`.
 _CHANNEL = re.compile(r"[A-Za-z0-9 !#$%&()+\-:;<=.>?@\[\]^_{}|~,]{1,63}")
@@ -135,6 +139,22 @@ def renew_at(grant: Grant) -> int:
     return grant.privilege_expires_at - RENEW_BEFORE_S
 
 
+def send_at(grant: Grant) -> int:
+    """When to send the holder of a grant the next one, unasked: before `renew_at`, and after half of its life.
+
+    Those who got theirs at the same moment are spread evenly over a quarter of it, where it is 6 minutes or more, by
+    their uids: these are drawn at random.
+    """
+    latest = max(renew_at(grant) - SEND_BEFORE_S, grant.issued_at + 1)
+    window = min(_life(grant) // SPREAD_SHARE, latest - grant.issued_at - _life(grant) // 2)
+    return latest - (max(window, 0) * grant.uid >> 32)
+
+
+def is_fresh(grant: Grant, now: int) -> bool:
+    """Whether a grant has more than half of its life before it, and so may be given to another asker."""
+    return grant.issued_at <= now < grant.issued_at + (_life(grant) + 1) // 2
+
+
 def require_salt(salt: int) -> None:
     """A salt is a random number from 1 to 2^32-1.
 
@@ -142,6 +162,10 @@ def require_salt(salt: int) -> None:
         GrantError: it is outside that range.
     """
     _require(1 <= salt <= U32_MAX, "a salt is from 1 to 2^32-1")
+
+
+def _life(grant: Grant) -> int:
+    return grant.privilege_expires_at - grant.issued_at
 
 
 def _require_times(issued_at: int, privilege_expires_at: int, token_expires_at: int) -> None:

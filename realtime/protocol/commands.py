@@ -204,12 +204,16 @@ class InboxAck(Command, tag="inbox.ack", frozen=True, kw_only=True):
     upto: Seq
 
 
+class AgoraToken(SessionCommand, tag="agora.token", frozen=True, kw_only=True):
+    """Ask for a token for the session's video channel. Until the session is left, the next ones come unasked."""
+
+
 Hosting = SessionStart | SessionPause | SessionResume | SessionEnd | SessionTakeover
 Chat = ChatSend | ChatEdit | ChatDelete
 Direct = DirectSend | InboxAck
 Signal = Typing | React | Playback
 Setting = SessionCreate | SessionUpdate | SessionRole | SessionAsk | SessionAnswer
-AnyCommand = Hello | Pong | Join | Leave | Chat | History | Signal | Setting | Hosting | Direct
+AnyCommand = Hello | Pong | Join | Leave | Chat | History | Signal | Setting | Hosting | Direct | AgoraToken
 
 
 def type_of(command: Command) -> str:

@@ -105,7 +105,10 @@ class Page(Reply, tag="history", frozen=True, kw_only=True):
 
 
 class AgoraToken(Reply, tag="agora.token", frozen=True, kw_only=True):
-    """A token for the session's video channel; ask for the next one at `renew_at`."""
+    """A token for the session's video channel, until `expires_at`; as a push, the one that takes the last one's place.
+
+    Whoever has heard of no other one by `renew_at` asks for it.
+    """
 
     session: SessionId
     token: str

@@ -69,6 +69,12 @@ MENTIONS_LOST: Final = Counter("stagewire_mentions_lost", "Messages that were ne
 REACTIONS: Final = Counter("stagewire_reactions", "Reactions counted by this node.")
 REACTIONS_LOST: Final = Counter("stagewire_reactions_lost", "Reactions that will be missing in the totals.")
 TOKENS: Final = Histogram("stagewire_agora_token_seconds", "To issue an Agora token.", buckets=_FAST)
+TOKENS_GIVEN: Final = Counter("stagewire_agora_tokens", "Agora tokens given, by whether they were built.", ["source"])
+TOKENS_SENT: Final = Counter("stagewire_agora_tokens_sent", "Agora tokens sent unasked, by why.", ["why"])
+TOKENS_HELD: Final = Gauge(
+    "stagewire_agora_tokens_held", "Agora tokens that are renewed unasked.", multiprocess_mode="livesum"
+)
+KICKS: Final = Counter("stagewire_agora_kicks", "Kicking rules at Agora, by what became of them.", ["outcome"])
 NOTICES: Final = Counter("stagewire_agora_notices", "Notices from Agora, by what became of them.", ["outcome"])
 POOL_WAIT: Final = Histogram("stagewire_postgres_pool_wait_seconds", "Waiting for a connection.", buckets=_FAST)
 AWAY: Final = Gauge(
@@ -96,6 +102,12 @@ for _code in Code:
     REFUSALS.labels(_code)
 for _close in Close:
     CLOSES.labels(str(int(_close)))
+for _outcome in ("made", "lifted", "failed", "dropped"):
+    KICKS.labels(_outcome)
+for _source in ("built", "shared"):
+    TOKENS_GIVEN.labels(_source)
+for _why in ("time", "role"):
+    TOKENS_SENT.labels(_why)
 for _outcome in ("applied", "duplicate", "stale", "ignored", "refused"):
     NOTICES.labels(_outcome)
 for _outcome in ("done", "stopped"):

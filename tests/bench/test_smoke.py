@@ -1,4 +1,4 @@
-"""Both scenarios once, tiny, with everything real: the server, its stores, the load processes."""
+"""All scenarios once, tiny, with everything real: the server, its stores, the load processes."""
 
 import os
 from collections.abc import Iterator
@@ -49,6 +49,15 @@ def test_idle(server: list[str], tmp_path: Path) -> None:
     made = run(tmp_path, "idle", *server, "--viewers=20", "--seconds=1", "--settle=0")
     assert made["results"]["connections"] == 20
     assert made["results"]["server_rss_mib"] > 10
+
+
+def test_tokens(server: list[str], tmp_path: Path) -> None:
+    made = run(tmp_path, "tokens", *server, "--users=20", "--rate=50", "--seconds=1")
+    results = made["results"]
+    assert (results["requests"], results["refused"]) == (50, 0)
+    assert results["first_ms"]["p50"] > 0
+    assert results["again_ms"]["p50"] > 0
+    assert results["server_cpu_per_request_us"] > 0
 
 
 @pytest.mark.parametrize(

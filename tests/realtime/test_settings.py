@@ -86,6 +86,10 @@ def test_values_are_read(name: str, text: str, value: Any) -> None:
         ("STAGEWIRE_AGORA_VERSION", "007\n"),
         ("STAGEWIRE_AGORA_APP_ID", "a" * 31),
         ("STAGEWIRE_AGORA_LIFETIME", "86401"),
+        ("STAGEWIRE_AGORA_CUSTOMER_ID", "a:b"),
+        ("STAGEWIRE_AGORA_API", "http://api.agora.io"),
+        ("STAGEWIRE_AGORA_API", "https://api.agora.io/"),
+        ("STAGEWIRE_AGORA_API", "http://localhost.example"),
         ("STAGEWIRE_JWT_LEEWAY", "301"),
     ],
 )
@@ -124,6 +128,10 @@ def test_overrides_win() -> None:
     [
         ({"STAGEWIRE_AGORA_APP_ID": "a" * 32}, "together"),
         ({"STAGEWIRE_AGORA_CERTIFICATE": "a" * 32}, "together"),
+        ({**APP, "STAGEWIRE_AGORA_CUSTOMER_ID": "id"}, "CUSTOMER_SECRET are set together"),
+        ({**APP, "STAGEWIRE_AGORA_CUSTOMER_SECRET": "secret"}, "CUSTOMER_SECRET are set together"),
+        ({"STAGEWIRE_AGORA_CUSTOMER_ID": "id", "STAGEWIRE_AGORA_CUSTOMER_SECRET": "secret"}, "without"),
+        ({"STAGEWIRE_AGORA_APP_ID": "a" * 32, "STAGEWIRE_AGORA_CERTIFICATE": "a" * 32}, "not the same"),
         ({"STAGEWIRE_SILENCE": "20"}, "SILENCE must be longer"),
         ({"STAGEWIRE_QUALITY_FAIR_MS": "149"}, "FAIR_MS must not be less"),
         ({"STAGEWIRE_HEARTBEAT": "30"}, "SILENCE must be longer"),

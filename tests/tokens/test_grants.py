@@ -1,4 +1,5 @@
 import string
+from collections import Counter
 from typing import Any
 
 import msgspec
@@ -19,8 +20,10 @@ from tokens.grants import (
     RtmGrant,
     channel_for,
     grant_for,
+    is_fresh,
     renew_at,
     require_salt,
+    send_at,
 )
 
 SESSION = "0192f0c8-1111-7abc-8def-0123456789ab"
@@ -186,3 +189,47 @@ def test_a_rule_is_told_without_the_value_that_broke_it() -> None:
     with pytest.raises(GrantError) as refused:
         channel_for(string.punctuation)
     assert string.punctuation not in str(refused.value)
+
+
+def issued(lifetime_s: int, uid: int = 1) -> Grant:
+    return grant_for(SESSION, uid, Role.VIEWER, NOW, lifetime_s)
+
+
+@pytest.mark.parametrize(
+    ("lifetime_s", "uid", "after"),
+    [
+        (3600, 1, 3508),
+        (3600, 2**31, 3058),
+        (3600, U32_MAX, 2609),
+        (86_400, U32_MAX, 64_709),
+        (360, U32_MAX, 181),
+        (300, 1, 208),
+        (300, U32_MAX, 151),
+        (184, U32_MAX, 92),
+        (95, U32_MAX, 3),
+        (91, 1, 1),
+    ],
+)
+def test_the_next_one_is_sent_by_the_uid(lifetime_s: int, uid: int, after: int) -> None:
+    assert send_at(issued(lifetime_s, uid)) - NOW == after
+
+
+@given(st.integers(300, MAX_LIFETIME_S), st.integers(1, U32_MAX))
+def test_the_next_one_is_sent_in_time_and_not_while_the_first_could_be_shared(lifetime_s: int, uid: int) -> None:
+    grant = issued(lifetime_s, uid)
+    assert NOW < send_at(grant) < renew_at(grant)
+    # Agora's SDK would warn 30 s before the end.
+    assert grant.privilege_expires_at - send_at(grant) >= 30 + 60
+    assert not is_fresh(grant, send_at(grant))
+
+
+def test_a_crowd_that_came_at_once_is_renewed_a_few_at_a_time() -> None:
+    crowd, step = 100_000, 42_949
+    seconds = Counter(send_at(issued(3600, 1 + number * step)) for number in range(crowd))
+    assert len(seconds) == 900
+    assert max(seconds.values()) <= crowd / 900 + 1
+
+
+@given(st.integers(91, MAX_LIFETIME_S), st.integers(-10, MAX_LIFETIME_S + 10))
+def test_a_grant_is_shared_in_the_first_half_of_its_life_alone(lifetime_s: int, after: int) -> None:
+    assert is_fresh(issued(lifetime_s), NOW + after) is (0 <= 2 * after < lifetime_s)

@@ -50,6 +50,7 @@ WIRE: dict[str, tuple[type[Command], dict[str, Any], dict[str, Any]]] = {
     "session.takeover": (commands.SessionTakeover, ABOUT, {"key": KEY}),
     "direct.send": (commands.DirectSend, {"user": "bob", "key": KEY, "text": ""}, {}),
     "inbox.ack": (commands.InboxAck, {"upto": 1}, {}),
+    "agora.token": (commands.AgoraToken, ABOUT, {}),
 }
 NAMES = list(WIRE)
 NEVER_NULL = frozenset(["limit", "chat", "slow_mode", "links", "private"])

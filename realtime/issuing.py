@@ -1,0 +1,118 @@
+"""Builds Agora tokens: each once, for however many ask, and remembers it for the first half of its life."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Hashable
+from secrets import randbelow
+from time import time
+from typing import TypeVar
+
+from msgspec import Struct
+
+from realtime.domain.access import Role
+from realtime.protocol.codes import Code, Refusal
+from realtime.protocol.replies import AgoraToken
+from realtime.settings import Settings
+from realtime.tasks import Tasks
+from realtime.telemetry import metrics
+from tokens import agora, grants, legacy
+from tokens.grants import App, Grant
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+# Gives the number by which Agora knows a user in a session.
+UidOf = Callable[[str, str], Awaitable[int]]
+
+
+class Issued(Struct, frozen=True):
+    """A token, and what it grants."""
+
+    grant: Grant
+    token: str
+
+
+class Issuer:
+    """Issues the tokens of one app, if one is configured. Whether somebody may have one is for the caller to ask."""
+
+    def __init__(self, uid_of: UidOf, tasks: Tasks, settings: Settings, clock: Callable[[], float] = time) -> None:
+        self.clock = clock
+        self._configured = App(settings.agora_app_id, settings.agora_certificate) if settings.agora_app_id else None
+        self._uid_of = uid_of
+        self._tasks = tasks
+        self._size = settings.agora_cache
+        self._lifetime = settings.agora_lifetime
+        self._build = agora.build if settings.agora_version == "007" else legacy.build
+        self._issued: OrderedDict[tuple[str, int, Role], Issued] = OrderedDict()
+        # A number never changes.
+        self._uids: OrderedDict[tuple[str, str], int] = OrderedDict()
+        self._asking: dict[tuple[str, str], asyncio.Task[int]] = {}
+
+    def require(self) -> App:
+        """Give the app.
+
+        Raises:
+            Refusal: `not_configured`.
+        """
+        if self._configured is None:
+            raise Refusal(Code.NOT_CONFIGURED, "no Agora app id is configured")
+        return self._configured
+
+    async def uid(self, session: str, user: str) -> int:
+        """Give the number of a user in a session; asked for once for however many ask at a time.
+
+        Raises:
+            StorageError
+        """
+        key = session, user
+        known = self._uids.get(key)
+        if known is not None:
+            self._uids.move_to_end(key)
+            return known
+        task = self._asking.get(key)
+        if task is None:
+            task = self._asking[key] = self._tasks.start(self._ask(key))
+        return await asyncio.shield(task)
+
+    async def _ask(self, key: tuple[str, str]) -> int:
+        try:
+            uid = await self._uid_of(*key)
+        finally:
+            del self._asking[key]
+        self._keep(self._uids, key, uid)
+        return uid
+
+    def issue(self, session: str, uid: int, role: Role, after: int = 0) -> Issued:
+        """Give a token from now on; with `after`, one that was issued later than that (unix seconds)."""
+        now = int(self.clock())
+        key = session, uid, role
+        held = self._issued.get(key)
+        if held is not None and held.grant.issued_at > after and grants.is_fresh(held.grant, now):
+            self._issued.move_to_end(key)
+            metrics.TOKENS_GIVEN.labels("shared").inc()
+            return held
+        grant = grants.grant_for(session, uid, grants.Role(role), now, self._lifetime)
+        issued = Issued(grant, self._build(self.require(), grant, 1 + randbelow(grants.U32_MAX)))
+        self._keep(self._issued, key, issued)
+        metrics.TOKENS_GIVEN.labels("built").inc()
+        return issued
+
+    def told(self, session: str, issued: Issued, re: int | None = None) -> AgoraToken:
+        """Give a token as clients see it: as a reply, or as a push."""
+        grant = issued.grant
+        return AgoraToken(
+            re=re,
+            session=session,
+            token=issued.token,
+            app_id=self.require().app_id,
+            channel=grant.channel,
+            uid=grant.uid,
+            role=grant.role,
+            expires_at=grant.privilege_expires_at * 1000,
+            renew_at=grants.renew_at(grant) * 1000,
+        )
+
+    def _keep(self, known: OrderedDict[K, V], key: K, value: V) -> None:
+        known[key] = value
+        known.move_to_end(key)
+        if len(known) > self._size:
+            known.popitem(last=False)

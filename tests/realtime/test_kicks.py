@@ -1,0 +1,186 @@
+"""Whom Agora is made to put out, and let in again, by a node and a server that speaks its API."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from realtime import kicks
+from realtime.telemetry import metrics
+from tests.realtime.test_video import ANN, KEYS, ask
+from tests.support.agora_api import CREDENTIALS, AgoraApi, agora_api, http
+from tests.support.nodes import RunningNode, serving, token
+from tokens.access import AccessRole
+
+OUT = ["join_channel"]
+SILENT = ["publish_audio", "publish_video"]
+
+
+@pytest.fixture
+async def agora() -> AsyncIterator[AgoraApi]:
+    async with agora_api() as api:
+        yield api
+
+
+@pytest.fixture
+async def node(migrated: str, redis_url: str, agora: AgoraApi) -> AsyncIterator[RunningNode]:
+    async with serving(migrated, redis_url, agora_api=agora.url, **KEYS, **CREDENTIALS) as running:
+        yield running
+
+
+def outcomes() -> dict[str, float]:
+    return {name: metrics.KICKS.labels(name)._value.get() for name in ("made", "lifted", "failed", "dropped")}
+
+
+async def uid_of(node: RunningNode, session: str, user: str) -> int:
+    issued = await node.request("POST", f"/v1/sessions/{session}/agora-token", token(user))
+    return int(issued.json()["uid"])
+
+
+async def guests(node: RunningNode, session: str, **change: list[str]) -> None:
+    changed = await node.request("POST", f"/v1/sessions/{session}/guests", ANN, json=change)
+    assert changed.status_code == 200, changed.text
+
+
+async def name(node: RunningNode, session: str, user: str, role: str) -> None:
+    async with node.client("ann", AccessRole.SELLER) as ann:
+        await ann.join(session)
+        assert (await ann.ask("session.role", session=session, user=user, role=role))["type"] == "ack"
+
+
+async def test_a_session_that_ends_puts_everyone_out(node: RunningNode, agora: AgoraApi) -> None:
+    empty, session = await node.session("ann"), await node.session("ann")
+    await uid_of(node, session, "bob")
+    for ended in (empty, session):
+        await node.request("POST", f"/v1/sessions/{ended}/end", ANN)
+    await agora.until_called(1)
+    # In the other one nobody has a token.
+    assert [rule["cname"] for rule in agora.rules.values()] == [session]
+    assert agora.of(session) == [OUT]
+    assert agora.rules[1]["time_in_seconds"] == 3660
+
+
+async def test_a_cohost_that_was_is_silent_until_named_again(node: RunningNode, agora: AgoraApi) -> None:
+    session = await node.session("ann")
+    uid = await uid_of(node, session, "bob")
+    await name(node, session, "bob", "cohost")
+    await agora.until_called(1)
+    await name(node, session, "bob", "viewer")
+    await agora.until_called(2)
+    assert agora.of(session, uid) == [SILENT]
+    await name(node, session, "bob", "cohost")
+    await agora.until_called(4)
+    assert agora.rules == {}
+    # Who never had a number has nothing to lose.
+    await name(node, session, "eve", "moderator")
+    await name(node, session, "bob", "moderator")
+    await agora.until_called(5)
+    assert [call[1].get("uid") for call in agora.calls] == [None, uid, None, None, uid]
+
+
+async def test_a_guest_that_was_is_out_until_let_in_again(node: RunningNode, agora: AgoraApi) -> None:
+    session = await node.session("ann")
+    uid = await uid_of(node, session, "bob")
+    await guests(node, session, allow=["bob"])
+    await agora.until_called(1)
+    # As long as the session is there for everyone, nobody is put out.
+    await guests(node, session, remove=["bob"])
+    await node.request("PATCH", f"/v1/sessions/{session}", ANN, json={"private": True})
+    await guests(node, session, allow=["bob"])
+    await agora.until_called(2)
+    await guests(node, session, remove=["bob"])
+    await agora.until_called(3)
+    assert agora.of(session, uid) == [OUT]
+    await guests(node, session, allow=["bob"])
+    await agora.until_called(5)
+    assert [call[0] for call in agora.calls] == ["GET", "GET", "POST", "GET", "DELETE"]
+    assert agora.rules == {}
+
+
+async def test_whoever_is_frozen_is_out_everywhere(node: RunningNode, agora: AgoraApi) -> None:
+    sessions = [await node.session("ann") for _ in range(3)]
+    uids = [await uid_of(node, session, "fay") for session in sessions]
+    await uid_of(node, sessions[0], "eve")
+    await node.request("POST", f"/v1/sessions/{sessions[2]}/end", ANN)
+    await agora.until_called(1)
+    agora.rules.clear()
+    node.node.kicks.freeze("fay")
+    await agora.until_called(3)
+    assert [agora.of(session, uid) for session, uid in zip(sessions, uids, strict=True)] == [[OUT], [OUT], []]
+    assert len(agora.rules) == 2
+    node.node.kicks.unfreeze("fay")
+    await agora.until_called(7)
+    assert agora.rules == {}
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "calls", "made"),
+    [
+        ([http(504, {})], 2, True),
+        ([b"HTTP/1.1 200 OK\r\n"[:5], http(429, {})], 3, True),
+        ([http(401, {})], 1, False),
+        ([http(200, {"status": "failure"})], 1, False),
+        ([http(500, {})] * 3, 3, False),
+        ([b"x" * ((1 << 20) + 100_000)] * 3, 3, False),
+    ],
+    ids=["a gateway's trouble", "cut, and too often", "refused", "failed", "trouble for ever", "too much"],
+)
+async def test_what_may_pass_is_tried_again(
+    node: RunningNode,
+    agora: AgoraApi,
+    monkeypatch: pytest.MonkeyPatch,
+    spoilt: list[bytes],
+    calls: int,
+    made: bool,
+) -> None:
+    monkeypatch.setattr(kicks, "PAUSE_SECONDS", 0.01)
+    session = await node.session("ann")
+    await uid_of(node, session, "bob")
+    before = outcomes()
+    agora.spoilt[:] = spoilt
+    await node.request("POST", f"/v1/sessions/{session}/end", ANN)
+    async with asyncio.timeout(10):
+        while outcomes() == before:  # noqa: ASYNC110 - metrics tell nobody
+            await asyncio.sleep(0.01)
+    after = outcomes()
+    assert {name: after[name] - before[name] for name in after if after[name] != before[name]} == {
+        "made" if made else "failed": 1
+    }
+    assert len(agora.calls) == calls
+    assert len(agora.rules) == made
+    # What failed holds up nothing that comes later.
+    node.node.kicks.ended(session)
+    await agora.until_called(calls + 1)
+
+
+async def test_silence_is_waited_for_so_long(migrated: str, redis_url: str, agora: AgoraApi) -> None:
+    hasty: dict[str, Any] = {"agora_api": agora.url, "agora_api_timeout": 0.5, **KEYS, **CREDENTIALS}
+    async with serving(migrated, redis_url, **hasty) as node:
+        session = await node.session("ann")
+        await uid_of(node, session, "bob")
+        agora.spoilt[:] = [None]
+        await node.request("POST", f"/v1/sessions/{session}/end", ANN)
+        await agora.until_called(2)
+    assert agora.of(session)
+
+
+async def test_more_than_may_wait_are_dropped(migrated: str, redis_url: str, agora: AgoraApi) -> None:
+    few: dict[str, Any] = {"agora_api": agora.url, "agora_kick_queue": 2, **KEYS, **CREDENTIALS}
+    async with serving(migrated, redis_url, **few) as node:
+        before = outcomes()["dropped"]
+        for number in range(5):
+            node.node.kicks.freeze(f"user{number}")
+        assert outcomes()["dropped"] == before + 3
+
+
+async def test_without_an_account_nothing_is_asked_of_agora(migrated: str, redis_url: str, agora: AgoraApi) -> None:
+    async with serving(migrated, redis_url, agora_api=agora.url, **KEYS) as node:
+        session = await node.session("ann")
+        async with node.client("bob") as bob:
+            await bob.join(session)
+            await ask(bob, session)
+            await node.request("POST", f"/v1/sessions/{session}/end", ANN)
+            await bob.until_event(kind="session.ended")
+        assert node.node.kicks._jobs.empty()
+    assert agora.calls == []
