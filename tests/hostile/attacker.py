@@ -59,6 +59,17 @@ class Attacker:
             headers[name.lower()] = value.strip()
         return int(line.split()[1]), headers
 
+    def body(self) -> tuple[int, bytes]:
+        """Give the status of a response, and its body."""
+        status, headers = self.head()
+        return status, self._input.read(int(headers.get("content-length", "0")))
+
+    def response(self) -> tuple[int, str | None]:
+        """Give the status of a response, and the code that its body tells, if it is a refusal of ours."""
+        status, body = self.body()
+        refusal = body.startswith(b'{"error":')
+        return status, str(msgspec.json.decode(body)["error"]["code"]) if refusal else None
+
     def shake_hands(self, fmt: Format = Format.JSON) -> None:
         """Open the WebSocket."""
         self.send(request(extra=f"Sec-WebSocket-Protocol: {fmt}\r\n"))

@@ -23,12 +23,12 @@ class ServedNode(Target):
         super().__init__(port, http_port)
         self.process = process
         self.websocket_port = port
-        self._http_port = http_port
+        self.http_port = http_port
 
     def status(self, path: str) -> int:
         """Ask for `/healthz` or `/readyz`; give the answer's status, 0 where there is none."""
         try:
-            with closing(HTTPConnection("127.0.0.1", self._http_port, timeout=READY_WITHIN)) as connection:
+            with closing(HTTPConnection("127.0.0.1", self.http_port, timeout=READY_WITHIN)) as connection:
                 connection.request("GET", path)
                 return connection.getresponse().status
         except OSError:
