@@ -42,6 +42,7 @@ from realtime.following import Following
 from realtime.hosting import Hosting
 from realtime.http import site
 from realtime.http.endpoints import Context
+from realtime.http.exchange import Exchange, unambiguous
 from realtime.http.health import Health
 from realtime.hub import Hub
 from realtime.kicks import Kicks
@@ -254,14 +255,16 @@ class _Uvicorn(uvicorn.Server):
 @asynccontextmanager
 async def _http(app: ASGIApp, listener: socket.socket, settings: Settings) -> AsyncIterator[_Uvicorn]:
     config = uvicorn.Config(
-        app,
-        http="h11",
+        unambiguous(app),
+        http=Exchange,
         ws="none",
         lifespan="off",
         log_config=None,
         access_log=False,
         server_header=False,
         proxy_headers=False,
+        limit_concurrency=settings.http_connections,
+        timeout_keep_alive=max(1, int(settings.http_timeout)),
         timeout_graceful_shutdown=max(1, int(settings.shutdown_timeout)),
     )
     server = _Uvicorn(config)

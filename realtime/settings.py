@@ -233,7 +233,10 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     )
     retention_timeout: Annotated[Seconds, about("Seconds that dropping a partition of the log may take.")] = 60.0
     http_body: Annotated[int, Meta(ge=1024), about("Bytes of a request's body at most.")] = 65_536
-    http_timeout: Annotated[Seconds, about("Seconds for a request's body to arrive.")] = 10.0
+    http_timeout: Annotated[
+        Seconds, about("Seconds for a request to arrive, for its body, and for its response to be read.")
+    ] = 10.0
+    http_connections: Annotated[Count, about("Connections of one process to the side API at most.")] = 2000
     drain_rate: Annotated[
         float, Meta(ge=0.1), about("Connections that each process sends away in a second when told to stop.")
     ] = 500.0

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any, Final, Protocol, cast
 
+from websockets.exceptions import InvalidMessage
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request, Response
 from websockets.protocol import State
@@ -78,6 +79,12 @@ class _Core(ServerProtocol):
         if code == Close.MESSAGE_TOO_BIG:
             code, reason = Close.TOO_LARGE, "the message is too large"
         super().fail(code, reason)
+
+    def send_eof(self) -> None:
+        """End; tell a client first whose request cannot be read, to which the core would not say a word."""
+        if isinstance(self.handshake_exc, InvalidMessage) and not self.reader.eof:
+            self.writes.append(self.reject(HTTPStatus.BAD_REQUEST, "That is no handshake.\n").serialize())
+        super().send_eof()
 
 
 class Connection(asyncio.Protocol):

@@ -39,9 +39,11 @@ def configure(log_format: str, level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(LEVELS[level])
-    # These tell of every connection and request, which we do ourselves, once.
-    for chatty in ("websockets", "uvicorn.access", "uvicorn.error", "asyncio"):
+    # These tell of every connection and request, which we do ourselves, once; Redis's of every message, text and all.
+    for chatty in ("websockets", "uvicorn.access", "asyncio", "redis", "push_response"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    # And this warns of every request that is none, which anyone can send in any number.
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
 
 
 def _renderers(log_format: str) -> list[structlog.typing.Processor]:

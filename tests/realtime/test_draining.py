@@ -12,7 +12,8 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from realtime.protocol.codes import Close
-from tests.realtime.test_transport import raw, read_close, request
+from tests.realtime.test_transport import raw, read_close
+from tests.support.frames import request
 from tests.support.nodes import Client, RunningNode, serving
 
 MANY = 40

@@ -1,7 +1,6 @@
 """The socket as a stranger meets it: handshakes, frames, closes, and what a disconnect does not undo."""
 
 import asyncio
-import os
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -15,9 +14,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Origin, Subprotocol
 
 from realtime.transport import Connection
+from tests.support.frames import frame, request
 from tests.support.nodes import Client, Message, RunningNode, audience, serving, token
-
-KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 
 
 @asynccontextmanager
@@ -33,29 +31,6 @@ async def raw(node: RunningNode) -> AsyncIterator[tuple[asyncio.StreamReader, as
         yield reader, writer
     finally:
         writer.close()
-
-
-def request(path: str = "/v1/ws", *, extra: str = "", host: str = "Host: localhost\r\n") -> bytes:
-    return (
-        f"GET {path} HTTP/1.1\r\n{host}Upgrade: websocket\r\nConnection: Upgrade\r\n"
-        f"Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n{extra}\r\n"
-    ).encode()
-
-
-def frame(opcode: int, payload: bytes, *, fin: bool = True, mask: bool = True, rsv: int = 0) -> bytes:
-    """Build a client's frame by hand (RFC 6455, section 5.2)."""
-    head = bytes([(0x80 if fin else 0) | rsv | opcode])
-    size, flag = len(payload), 0x80 if mask else 0
-    if size < 126:
-        head += bytes([flag | size])
-    elif size < 2**16:
-        head += bytes([flag | 126]) + size.to_bytes(2, "big")
-    else:
-        head += bytes([flag | 127]) + size.to_bytes(8, "big")
-    if not mask:
-        return head + payload
-    key = os.urandom(4)
-    return head + key + bytes(byte ^ key[i % 4] for i, byte in enumerate(payload))
 
 
 async def read_close(reader: asyncio.StreamReader) -> int:

@@ -5,9 +5,10 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from http import HTTPStatus
 from http.client import HTTPConnection
+from pathlib import Path
 
 from tests.support.nodes import SECRET, Target
 from tests.support.processes import free_port, wait_until
@@ -22,12 +23,12 @@ class ServedNode(Target):
         super().__init__(port, http_port)
         self.process = process
         self.websocket_port = port
-        self._http_port = http_port
+        self.http_port = http_port
 
     def status(self, path: str) -> int:
         """Ask for `/healthz` or `/readyz`; give the answer's status, 0 where there is none."""
         try:
-            with closing(HTTPConnection("127.0.0.1", self._http_port, timeout=READY_WITHIN)) as connection:
+            with closing(HTTPConnection("127.0.0.1", self.http_port, timeout=READY_WITHIN)) as connection:
                 connection.request("GET", path)
                 return connection.getresponse().status
         except OSError:
@@ -41,9 +42,16 @@ class ServedNode(Target):
 
 @contextmanager
 def served(
-    database_url: str, redis_url: str, program: Sequence[str] = ("realtime",), **settings: str
+    database_url: str,
+    redis_url: str,
+    program: Sequence[str] = ("realtime",),
+    log: str = "",
+    **settings: str,
 ) -> Iterator[ServedNode]:
-    """Run a node, or a `program` that becomes one; `settings` are environment variables, whole names."""
+    """Run a node, or a `program` that becomes one; `settings` are environment variables, whole names.
+
+    What it logs goes to the file of the path `log`, or where what the test logs goes.
+    """
     port, http_port = free_port(), free_port()
     ours = {
         "DATABASE_URL": database_url,
@@ -54,12 +62,16 @@ def served(
         "STAGEWIRE_LOG_LEVEL": "warning",
     }
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("STAGEWIRE_")}
-    with subprocess.Popen(
-        [sys.executable, "-m", *program, "serve"],
-        env={**inherited, **ours, **settings},
-        stdin=subprocess.DEVNULL,
-        process_group=0,
-    ) as process:
+    with (
+        Path(log).open("wb") if log else nullcontext() as written,
+        subprocess.Popen(
+            [sys.executable, "-m", *program, "serve"],
+            env={**inherited, **ours, **settings},
+            stdin=subprocess.DEVNULL,
+            stderr=written,
+            process_group=0,
+        ) as process,
+    ):
         node = ServedNode(process, port, http_port)
         try:
             wait_until(lambda: node.status("/healthz") == HTTPStatus.OK, within=READY_WITHIN)
