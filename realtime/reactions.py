@@ -28,8 +28,6 @@ class Reactions:
         self._hub = hub
         self._settings = settings
         self._tallies: dict[str, Tally] = {}
-        # Set while somebody reacts somewhere: mostly nobody does, and then nothing needs to beat.
-        self._busy = asyncio.Event()
         self._unsaved = Unsaved(settings.reaction_backlog)
         self._saving = asyncio.Lock()
         feeds.on_reactions = self.hear
@@ -59,11 +57,8 @@ class Reactions:
     async def run(self) -> None:
         """Tell what is due, for ever."""
         while True:
-            await self._busy.wait()
             await asyncio.sleep(self._settings.reactions_ms / 5000)
             self._look()
-            if not self._tallies:
-                self._busy.clear()
 
     def _look(self) -> None:
         for session in list(self._tallies):
@@ -96,7 +91,6 @@ class Reactions:
             pass
 
     def _at(self, session: str) -> Tally:
-        self._busy.set()
         tally = self._tallies.get(session)
         if tally is None:
             tally = self._tallies[session] = Tally(self._settings.reactions_ms, self._settings.reaction_kinds)

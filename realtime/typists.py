@@ -25,8 +25,6 @@ class Typists:
         self._limit = settings.audience_list
         self._pace = Pace(settings.typing_ms, int(settings.typing_timeout * 1000), self._limit)
         self._sessions: dict[str, Typing] = {}
-        # Set while somebody types somewhere: mostly nobody does, and then nothing needs to beat.
-        self._busy = asyncio.Event()
         feeds.on_typing = self.hear
 
     def begin(self, session: str, user: str, connection: str) -> None:
@@ -53,18 +51,14 @@ class Typists:
     async def run(self) -> None:
         """Tell what is due, for ever."""
         while True:
-            await self._busy.wait()
             await asyncio.sleep(BEAT)
             self._look()
-            if not self._sessions:
-                self._busy.clear()
 
     def _look(self) -> None:
         for session in list(self._sessions):
             self._tell(session)
 
     def _at(self, session: str) -> Typing:
-        self._busy.set()
         return self._sessions.setdefault(session, Typing(self._pace))
 
     def _quiet(self, session: str) -> bool:

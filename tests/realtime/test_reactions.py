@@ -63,23 +63,6 @@ async def react(client: Client, session: str, kinds: Sequence[str]) -> None:
         await client.send("react", session=session, kind=kind)
 
 
-async def test_after_a_rest_bursts_are_still_told(pair: Pair) -> None:
-    one, two = pair
-    async with one.client("bob") as bob, two.client("eve") as eve, one.client("host") as host:
-        for _ in range(2):
-            session = await one.session()
-            await bob.join(session)
-            await eve.join(session)
-            # The first is told at once, the others by a beat.
-            await react(bob, session, ["heart"] * 3)
-            for client in (bob, eve):
-                await Onlooker(client, session).until({"heart": 3})
-            await host.ask("session.end", session=session)
-            async with asyncio.timeout(5):
-                while any(len(node.node.reactions) for node in pair):  # noqa: ASYNC110 - nobody tells
-                    await asyncio.sleep(0.01)
-
-
 async def test_reactions_are_told_in_bursts_on_every_node_and_kept(migrated: str, pair: Pair) -> None:
     one, two = pair
     session = await one.session()

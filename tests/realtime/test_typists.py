@@ -56,20 +56,6 @@ async def test_typing_is_told_on_every_node_until_it_ends(pair: tuple[RunningNod
     await forgotten(*pair)
 
 
-async def test_after_a_rest_typing_still_ends_by_itself(pair: tuple[RunningNode, RunningNode]) -> None:
-    one, two = pair
-    session = await one.session()
-    async with one.client("bob") as bob, two.client("eve") as eve:
-        await bob.join(session)
-        await eve.join(session)
-        for _ in range(2):
-            await bob.ask("typing", session=session, on=True)
-            for client in (bob, eve):
-                await hears(client, typing(session, "bob"))
-                await hears(client, typing(session))
-            await forgotten(one, two)
-
-
 @pytest.mark.parametrize("how", ["post", "leave", "go"])
 async def test_typing_ends_with_what_ends_it(migrated: str, redis_url: str, how: str) -> None:
     async with serving(migrated, redis_url) as one, serving(migrated, redis_url) as two:
