@@ -13,7 +13,6 @@ import msgspec
 import pytest
 import redis as blocking
 import uvloop
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -36,14 +35,16 @@ from realtime.hub import Hub
 from realtime.protocol.events import Audience, AudienceSignal
 from realtime.settings import Settings
 from realtime.watch_times import WatchTimes
+from tests.properties.effort import tried
 from tests.support.nodes import audience
 
 SESSION = "01932c07-3a6e-7cc0-8000-000000000001"
 LIMIT = 2
 SETTINGS = Settings(
-    audience_ms=10, lease_ms=250, lease_beat_ms=60, audience_list=LIMIT, leave_grace=0.03, playback_timeout=600.0
+    audience_ms=10, lease_ms=400, lease_beat_ms=60, audience_list=LIMIT, leave_grace=0.03, playback_timeout=600.0
 )
 USERS = ["ann", "bob", "eve"]
+PATIENCE = 20.0
 PLACES = [0, 1, 2]
 
 
@@ -143,8 +144,9 @@ class AudienceMachine(RuleBasedStateMachine):
         try:
             if self.floor.nodes:
                 self.settle()
-                self.runner.run(self._end())
         finally:
+            if self.floor.nodes:
+                self.runner.run(self._end())
             self.runner.close()
 
     async def _end(self) -> None:
@@ -243,7 +245,8 @@ class AudienceMachine(RuleBasedStateMachine):
 
     async def _settle(self) -> None:
         try:
-            async with asyncio.timeout(5):
+            # On a busy machine a lease may lapse again and again before there is quiet.
+            async with asyncio.timeout(PATIENCE):
                 while not await self._exact():  # noqa: ASYNC110 - what is waited for happens in another program
                     await asyncio.sleep(0.005)
         except TimeoutError:
@@ -291,7 +294,5 @@ def test_the_audience_is_exact_when_all_is_quiet(servers: Servers) -> None:
     AudienceMachine.redis_url = servers.redis_url
     run_state_machine_as_test(
         AudienceMachine,
-        settings=settings(
-            max_examples=40, stateful_step_count=15, deadline=None, suppress_health_check=list(HealthCheck)
-        ),
+        settings=tried(40, steps=15),
     )
