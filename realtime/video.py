@@ -59,9 +59,9 @@ class Video:
         Raises:
             Refusal: `not_configured`, `forbidden` to whom has not joined, or `conflict` while it shows nothing.
         """
+        membership_of(peer, session)
         self._issuer.require()
         began = perf_counter()
-        membership_of(peer, session)
         uid = await self._issuer.uid(session, peer.identity.user)
         # Only now: whoever was taken out, or given another role, while Postgres was asked gets what is right since.
         membership = membership_of(peer, session)
