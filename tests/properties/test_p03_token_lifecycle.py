@@ -126,18 +126,21 @@ STEPS = st.lists(
     | st.tuples(st.just("turn"), st.integers(0, 3), ROLES)
     | st.tuples(st.just("leave"), st.integers(0, 3), ROLES)
     | st.tuples(st.just("wait"), st.integers(1, 400), ROLES),
+    min_size=1,
     max_size=10,
 )
 
 
-@tried(60)
-@given(lifetime=st.integers(300, 500), steps=STEPS)
-def test_whoever_is_there_has_a_good_one_all_the_while(lifetime: int, steps: Any) -> None:
-    asyncio.run(_stay(lifetime, steps))
+@tried(100)
+@given(lifetime=st.integers(300, 500), roles=st.lists(ROLES, max_size=4), steps=STEPS)
+def test_whoever_is_there_has_a_good_one_all_the_while(lifetime: int, roles: list[Role], steps: Any) -> None:
+    asyncio.run(_stay(lifetime, roles, steps))
 
 
-async def _stay(lifetime: int, steps: Any) -> None:
+async def _stay(lifetime: int, roles: list[Role], steps: Any) -> None:
     room = Room(lifetime, 4)
+    for screen, role in zip(room.screens, roles, strict=False):
+        room.enter(screen, role)
     for what, number, role in steps:
         if what == "wait":
             await room.wait(number)

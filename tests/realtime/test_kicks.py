@@ -79,6 +79,28 @@ async def test_a_cohost_that_was_is_silent_until_named_again(node: RunningNode, 
     assert [call[1].get("uid") for call in agora.calls] == [None, uid, None, None, uid]
 
 
+async def test_what_has_changed_again_meanwhile_is_not_done(
+    node: RunningNode, agora: AgoraApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = await node.session("ann")
+    uid = await uid_of(node, session, "bob")
+    works = node.node.kicks
+    find, go_on = works._uids.find, asyncio.Event()
+
+    async def slowly(of: str, user: str) -> int | None:
+        await go_on.wait()
+        return await find(of, user)
+
+    monkeypatch.setattr(works._uids, "find", slowly)
+    # The first one holds up the others until all is changed back.
+    for role in ("moderator", "viewer", "cohost"):
+        await name(node, session, "bob", role)
+    go_on.set()
+    await agora.until_called(3)
+    assert [call[0] for call in agora.calls] == ["POST", "GET", "DELETE"]
+    assert agora.of(session, uid) == []
+
+
 async def test_a_guest_that_was_is_out_until_let_in_again(node: RunningNode, agora: AgoraApi) -> None:
     session = await node.session("ann")
     uid = await uid_of(node, session, "bob")
