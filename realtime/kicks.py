@@ -73,13 +73,9 @@ class Kicks:
             for user in body.allowed or ():
                 self._add(_Job((), session, user))
 
-    def freeze(self, user: str) -> None:
-        """Put a user out of the channels of all sessions."""
-        self._add(_Job(OUT, user=user))
-
-    def unfreeze(self, user: str) -> None:
-        """Let a user in again."""
-        self._add(_Job((), user=user))
+    def froze(self, user: str, frozen: bool) -> None:
+        """Put a user who is frozen out of the channels of all sessions; let one in again who is not any more."""
+        self._add(_Job(OUT if frozen else (), user=user))
 
     def _add(self, job: _Job) -> None:
         if self._account is None:

@@ -127,11 +127,11 @@ async def test_whoever_is_frozen_is_out_everywhere(node: RunningNode, agora: Ago
     await node.request("POST", f"/v1/sessions/{sessions[2]}/end", ANN)
     await agora.until_called(1)
     agora.rules.clear()
-    node.node.kicks.freeze("fay")
+    node.node.kicks.froze("fay", frozen=True)
     await agora.until_called(3)
     assert [agora.of(session, uid) for session, uid in zip(sessions, uids, strict=True)] == [[OUT], [OUT], []]
     assert len(agora.rules) == 2
-    node.node.kicks.unfreeze("fay")
+    node.node.kicks.froze("fay", frozen=False)
     await agora.until_called(7)
     assert agora.rules == {}
 
@@ -192,7 +192,7 @@ async def test_more_than_may_wait_are_dropped(migrated: str, redis_url: str, ago
     async with serving(migrated, redis_url, **few) as node:
         before = outcomes()["dropped"]
         for number in range(5):
-            node.node.kicks.freeze(f"user{number}")
+            node.node.kicks.froze(f"user{number}", frozen=True)
         assert outcomes()["dropped"] == before + 3
 
 
