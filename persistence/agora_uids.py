@@ -18,6 +18,15 @@ class AgoraUids:
         row = await self._postgres.row("SELECT uid FROM agora_uids WHERE session = $1 AND member = $2", session, user)
         return int(row[0]) if row else None
 
+    async def hosts(self, session: str, user: str) -> bool:
+        """Tell whether a user is a host of a session now, or a co-host, and so may publish.
+
+        Raises:
+            Unavailable
+        """
+        row = await self._postgres.row("SELECT is_host($1, $2)", session, user)
+        return bool(row and row[0])
+
     async def any(self, session: str) -> bool:
         """Tell whether anybody has a number in a session.
 

@@ -6,6 +6,7 @@ No redirect is followed and no proxy asked: whoever answers for the address that
 import asyncio
 import ssl
 from collections.abc import Mapping
+from functools import cache
 from http.client import HTTPException, HTTPResponse
 from io import BytesIO
 from typing import Any, Final, cast
@@ -40,7 +41,8 @@ async def call(method: str, url: str, headers: Mapping[str, str], body: bytes, s
 async def _ask(place: SplitResult, request: bytes) -> bytes:
     assert place.hostname is not None
     secure = place.scheme == "https"
-    context = ssl.create_default_context() if secure else None
+    # To read the certificates of the world takes long, for a loop.
+    context = await asyncio.to_thread(_trusted) if secure else None
     reader, writer = await asyncio.open_connection(place.hostname, place.port or (443 if secure else 80), ssl=context)
     try:
         writer.write(request)
@@ -48,6 +50,11 @@ async def _ask(place: SplitResult, request: bytes) -> bytes:
     finally:
         # Nothing more is said: there is no need to wait for the other side's goodbye.
         writer.transport.abort()
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    return ssl.create_default_context()
 
 
 def _request(method: str, place: SplitResult, headers: Mapping[str, str], body: bytes) -> bytes:

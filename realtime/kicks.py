@@ -36,13 +36,14 @@ seldom_log = Seldom(structlog.get_logger("kicks"))
 
 
 class _Job(Struct, frozen=True):
-    """Forbid something, or nothing any more: to one or to all, in one session or wherever a user has a number."""
+    """Forbid something, or nothing any more: to one or to all, in one session or wherever a user has a number.
+
+    What one user may not do in one session is looked up again when it is done: it may have changed since.
+    """
 
     forbidden: Sequence[Ban]
     session: str | None = None
     user: str | None = None
-    # Only if the session is not there for the user any more when it is done.
-    unless_admitted: bool = False
 
 
 class Kicks:
@@ -68,17 +69,13 @@ class Kicks:
         elif record.kind == Kind.SESSION_GUESTS:
             body = json.decode(record.body, type=SessionBody)
             for user in body.removed or ():
-                self._add(_Job(OUT, session, user, unless_admitted=True))
+                self._add(_Job(OUT, session, user))
             for user in body.allowed or ():
                 self._add(_Job((), session, user))
 
-    def freeze(self, user: str) -> None:
-        """Put a user out of the channels of all sessions."""
-        self._add(_Job(OUT, user=user))
-
-    def unfreeze(self, user: str) -> None:
-        """Let a user in again."""
-        self._add(_Job((), user=user))
+    def froze(self, user: str, frozen: bool) -> None:
+        """Put a user who is frozen out of the channels of all sessions; let one in again who is not any more."""
+        self._add(_Job(OUT if frozen else (), user=user))
 
     def _add(self, job: _Job) -> None:
         if self._account is None:
@@ -120,10 +117,16 @@ class Kicks:
             return [*await self._uids.of_user(job.user)]
         if job.user is None:
             return [(job.session, None)] if await self._uids.any(job.session) else []
-        if job.unless_admitted and await self._guests.admits(job.session, job.user):
+        if await self._may(job.forbidden, job.session, job.user):
             return []
         uid = await self._uids.find(job.session, job.user)
         return [] if uid is None else [(job.session, uid)]
+
+    async def _may(self, forbidden: Sequence[Ban], session: str, user: str) -> bool:
+        """Tell whether a user may now do what was to be forbidden."""
+        if forbidden == OUT:
+            return await self._guests.admits(session, user)
+        return forbidden == SILENT and await self._uids.hosts(session, user)
 
     async def _lift(self, account: Account, session: str, uid: int) -> None:
         # Asked for, not remembered: another node, or this one in another life, may have made them.

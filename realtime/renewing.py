@@ -1,6 +1,7 @@
 """Renews Agora tokens over open connections, unasked: before they end, and when their holder's role has changed."""
 
 import asyncio
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from msgspec import Struct
@@ -11,7 +12,6 @@ from realtime.domain.access import May, Role
 from realtime.domain.renewals import Wheel
 from realtime.domain.session import State
 from realtime.feed import Feed
-from realtime.hub import Hub
 from realtime.issuing import Issued, Issuer
 from realtime.peer import Membership, Peer
 from realtime.protocol.codes import Refusal
@@ -38,9 +38,10 @@ class _Held(Struct, eq=False):
 class Renewals:
     """The tokens that were asked for over connections of this node: one for each of these and session at most."""
 
-    def __init__(self, issuer: Issuer, hub: Hub) -> None:
+    def __init__(self, issuer: Issuer, followers: Callable[[str], Iterable[Connection]]) -> None:
         self._issuer = issuer
-        self._hub = hub
+        # Gives the connections that follow a session.
+        self._followers = followers
         self._held: dict[tuple[Connection, str], _Held] = {}
         self._wheel: Wheel[_Held] = Wheel()
 
@@ -71,7 +72,7 @@ class Renewals:
     def turned(self, feed: Feed, record: Record) -> None:  # noqa: ARG002 - what feeds call
         """Renew nothing any more of a session that has ended."""
         if feed.over:
-            for connection in self._hub.group(feed.id):
+            for connection in self._followers(feed.id):
                 self.drop(connection, feed.id)
 
     async def run(self) -> None:

@@ -34,7 +34,7 @@ class Video:
     ) -> None:
         self._admission = admission
         self._issuer = Issuer(sessions.agora_uid, tasks, settings, clock)
-        self.renewals = Renewals(self._issuer, hub)
+        self.renewals = Renewals(self._issuer, hub.group)
 
     async def issue(self, who: Identity, session: str) -> AgoraToken:
         """Issue a token for the session's channel, by what Postgres knows of it.

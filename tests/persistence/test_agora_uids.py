@@ -15,6 +15,7 @@ async def test_numbers_are_found_where_they_were_given_out(postgres: Postgres) -
     given = {session: await sessions.agora_uid(session, user) for session in (two, one)}
     await sessions.agora_uid(one, "bob")
     assert [await uids.find(session, user) for session in (one, two, empty)] == [given[one], given[two], None]
+    assert [await uids.hosts(one, member) for member in ("alice", user)] == [True, False]
     assert [await uids.any(session) for session in (one, two, empty, str(uuid4()))] == [True, True, False, False]
     assert await uids.of_user(user) == sorted(given.items())
     await move(postgres, one, 1, "ended", "session.ended")

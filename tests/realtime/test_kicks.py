@@ -79,6 +79,28 @@ async def test_a_cohost_that_was_is_silent_until_named_again(node: RunningNode, 
     assert [call[1].get("uid") for call in agora.calls] == [None, uid, None, None, uid]
 
 
+async def test_what_has_changed_again_meanwhile_is_not_done(
+    node: RunningNode, agora: AgoraApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = await node.session("ann")
+    uid = await uid_of(node, session, "bob")
+    works = node.node.kicks
+    find, go_on = works._uids.find, asyncio.Event()
+
+    async def slowly(of: str, user: str) -> int | None:
+        await go_on.wait()
+        return await find(of, user)
+
+    monkeypatch.setattr(works._uids, "find", slowly)
+    # The first one holds up the others until all is changed back.
+    for role in ("moderator", "viewer", "cohost"):
+        await name(node, session, "bob", role)
+    go_on.set()
+    await agora.until_called(3)
+    assert [call[0] for call in agora.calls] == ["POST", "GET", "DELETE"]
+    assert agora.of(session, uid) == []
+
+
 async def test_a_guest_that_was_is_out_until_let_in_again(node: RunningNode, agora: AgoraApi) -> None:
     session = await node.session("ann")
     uid = await uid_of(node, session, "bob")
@@ -105,11 +127,11 @@ async def test_whoever_is_frozen_is_out_everywhere(node: RunningNode, agora: Ago
     await node.request("POST", f"/v1/sessions/{sessions[2]}/end", ANN)
     await agora.until_called(1)
     agora.rules.clear()
-    node.node.kicks.freeze("fay")
+    node.node.kicks.froze("fay", frozen=True)
     await agora.until_called(3)
     assert [agora.of(session, uid) for session, uid in zip(sessions, uids, strict=True)] == [[OUT], [OUT], []]
     assert len(agora.rules) == 2
-    node.node.kicks.unfreeze("fay")
+    node.node.kicks.froze("fay", frozen=False)
     await agora.until_called(7)
     assert agora.rules == {}
 
@@ -170,7 +192,7 @@ async def test_more_than_may_wait_are_dropped(migrated: str, redis_url: str, ago
     async with serving(migrated, redis_url, **few) as node:
         before = outcomes()["dropped"]
         for number in range(5):
-            node.node.kicks.freeze(f"user{number}")
+            node.node.kicks.froze(f"user{number}", frozen=True)
         assert outcomes()["dropped"] == before + 3
 
 
