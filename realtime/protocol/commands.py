@@ -14,7 +14,13 @@ MAX_TOKEN = 8192
 
 Token = Annotated[str, Meta(min_length=1, max_length=MAX_TOKEN, description="A JWT.")]
 DeviceName = Annotated[
-    str, Meta(min_length=1, max_length=64, description="Names the user's device, the same whenever it comes back.")
+    str,
+    Meta(
+        # Postgres stores no NUL, and of all hosts that are written at a time one must not spoil it for the others.
+        pattern=r"^[^\x00-\x1f\x7f-\x9f]{1,64}$(?!\n)",
+        max_length=64,
+        description="Names the user's device, the same whenever it comes back.",
+    ),
 ]
 Why = Annotated[str, Meta(max_length=200, description="Why, in a few words for everyone.")]
 ClientName = Annotated[str, Meta(max_length=64, description="The client's name and version, for the logs.")]

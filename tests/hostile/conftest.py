@@ -11,6 +11,11 @@ from tests.hostile.bystander import Bystander
 from tests.support.databases import fresh_database
 from tests.support.served import ServedNode, served
 
+AGORA = {
+    "STAGEWIRE_AGORA_APP_ID": "970CA35de60c44645bbae8a215061b33",
+    "STAGEWIRE_AGORA_CERTIFICATE": "5CFd2fd1755d40ecb72977518be15d3b",
+}
+
 
 class Stage:
     """A server, a session on it, and somebody who must not be disturbed."""
@@ -32,7 +37,7 @@ def settings() -> dict[str, str]:
 def stage(servers: Servers, settings: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """Run a server for a module, with all its logs."""
     log = tmp_path_factory.mktemp("hostile") / "server.log"
-    defaults = {"STAGEWIRE_LOG_LEVEL": "debug", "STAGEWIRE_DEV": "true"}
+    defaults = {"STAGEWIRE_LOG_LEVEL": "debug", "STAGEWIRE_DEV": "true", **AGORA}
     with fresh_database(servers.database_url) as database_url:
         bring_up(Settings(database_url=database_url))
         with served(database_url, servers.redis_url, log=str(log), **{**defaults, **settings}) as node:

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from tests.hostile.attacker import Attacker, answers, identified
-from tests.hostile.conftest import Stage
+from tests.hostile.conftest import AGORA, Stage
 from tests.hostile.test_http import said
 from tests.support.frames import PING, TEXT, frame, request
 from tests.support.nodes import SECRET, token
@@ -18,15 +18,11 @@ from tokens.access import AccessRole, SharedSecret, mint
 # A word that stands nowhere else, within each of the three parts of what is planted.
 MARK = "Qx7PLANTEDzK"
 PLANTED = f"{MARK}h.{MARK}p.{MARK}s"
-AGORA = {
-    "STAGEWIRE_AGORA_APP_ID": "970CA35de60c44645bbae8a215061b33",
-    "STAGEWIRE_AGORA_CERTIFICATE": "5CFd2fd1755d40ecb72977518be15d3b",
-}
 
 
 @pytest.fixture(scope="module", params=["json", "console"])
 def settings(request: pytest.FixtureRequest) -> dict[str, str]:
-    return {"STAGEWIRE_LOG_FORMAT": request.param, "STAGEWIRE_LOG_LEVEL": "debug", **AGORA}
+    return {"STAGEWIRE_LOG_FORMAT": request.param, "STAGEWIRE_LOG_LEVEL": "debug"}
 
 
 def told(stage: Stage) -> Iterator[str]:

@@ -21,7 +21,7 @@ FIELDS: Final[dict[str, st.SearchStrategy[Any]]] = {
     "session": SESSIONS,
     "token": st.text(min_size=1, max_size=100),
     "client": st.none() | st.text(max_size=64),
-    "device": st.none() | st.text(min_size=1, max_size=64),
+    "device": st.none() | st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=64),
     "reason": st.none() | st.text(max_size=200),
     "now": st.none() | NUMBERS,
     "since": st.none() | POSITIONS | st.just("last"),
