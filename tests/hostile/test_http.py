@@ -95,6 +95,10 @@ REQUESTS: dict[str, tuple[bytes, tuple[int, str | None]]] = {
     "a chunk of 2^64": (chunked(b"1" + b"0" * 16 + b"\r\n" + b"x" * 70_000), (413, "too_large")),
     "a chunk with 0x": (chunked(b"0x5\r\nhello\r\n0\r\n\r\n"), NO_HTTP),
     "a negative chunk": (chunked(b"-1\r\n"), NO_HTTP),
+    "a negative chunk of nobody's": (
+        said("POST /v1/sessions HTTP/1.1", "Transfer-Encoding: chunked", body=b"-1\r\n"),
+        NO_HTTP,
+    ),
     "70,000 chunks of one byte": (chunked(b"1\r\nx\r\n" * 70_000), (413, "too_large")),
     "a body over the limit": (post(b" " * 65_537), (413, "too_large")),
     "a body of another type": (post(GOOD, kind="text/plain"), BAD),
