@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: dev test check format clean
+.PHONY: dev test check format fuzz conformance clean
 
 dev: $(INSTALLED)
 	@exec $(BIN)/stagewire dev
@@ -21,6 +21,14 @@ check: $(INSTALLED)
 format: $(INSTALLED)
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+# The fuzzing of `make test`, so many times as long, with other examples each time.
+fuzz: $(INSTALLED)
+	@PROPERTY_EFFORT=$${PROPERTY_EFFORT:-50} $(BIN)/python -m pytest -n 0 --timeout 7200 tests/hostile/test_fuzz.py
+
+# Autobahn's fuzzing client against our transport, where it is installed.
+conformance: $(INSTALLED)
+	@$(BIN)/python -m tests.conformance
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Stagewire needs Python 3.11 or newer" if sys.version_info < (3, 11) else 0)'

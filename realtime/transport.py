@@ -29,6 +29,8 @@ from realtime.telemetry import metrics
 PATH: Final = "/v1/ws"
 # Below this the kernel and the event loop buffer in peace; above it a reader counts as behind.
 HIGH_WATER: Final = 65_536
+# Bytes that are parsed in one go.
+SLICE: Final = 4096
 _LOGGER: Final = logging.getLogger("websockets.server")
 _SUBPROTOCOLS: Final = [Subprotocol(name) for name in Format]
 
@@ -92,7 +94,7 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_behind", "_core", "_events", "_loop", "_lost", "_message", "_reading", "_settings", "_stopper", "_transport",
-        "allowance", "bytes_in", "close_code", "codec", "held", "in_flight", "last_heard", "opened_at",
+        "_unparsed", "allowance", "bytes_in", "close_code", "codec", "held", "in_flight", "last_heard", "opened_at",
         "peer", "retired", "service",
     )  # fmt: skip
 
@@ -109,6 +111,7 @@ class Connection(asyncio.Protocol):
         self.retired = False
         self._settings = settings
         self._events: deque[Request | Frame] = deque()
+        self._unparsed = b""
         self._message: bytearray | None = None
         self._lost = False
         self._behind = False
@@ -132,13 +135,8 @@ class Connection(asyncio.Protocol):
         self.last_heard = self._loop.time()
         self.bytes_in += len(data)
         metrics.BYTES_IN.inc(len(data))
-        while data and self._handshaking:
-            # The core must not see what follows a request before the request is answered.
-            end = data.find(b"\n") + 1 or len(data)
-            self._take(data[:end])
-            data = data[end:]
-        if data:
-            self._take(data)
+        self._unparsed = self._unparsed + data if self._unparsed else data
+        self._parse()
 
     def eof_received(self) -> None:
         """Let the loop close the transport: a half-closed peer can't be served."""
@@ -274,6 +272,15 @@ class Connection(asyncio.Protocol):
     def _handshaking(self) -> bool:
         return self._core.state is State.CONNECTING and not self._core.eof_sent
 
+    def _parse(self) -> None:
+        # Never more than can be served: small frames take many times their bytes once they are parsed.
+        while self._unparsed and not self._events:
+            data = self._unparsed
+            # The core must not see what follows a request before the request is answered.
+            end = data.find(b"\n") + 1 or len(data) if self._handshaking else SLICE
+            self._unparsed = data[end:]
+            self._take(data[:end])
+
     def _take(self, data: bytes) -> None:
         self._core.receive_data(data)
         self._events.extend(self._core.events_received())  # type: ignore[arg-type] # a server gets no Response
@@ -317,6 +324,7 @@ class Connection(asyncio.Protocol):
         self._transport.resume_reading()
         self._serve()
         self._send()
+        self._parse()
 
     def _send(self) -> None:
         for data in self._core.data_to_send():

@@ -52,6 +52,16 @@ class Exchange(H11Protocol):
         self._expect()
         super().on_response_complete()
 
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP. What it is a part of is answered by this, or was answered already."""
+        if self._serving:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            super().send_400_response(msg)
+        else:
+            self.transport.close()
+
     def pause_writing(self) -> None:
         """Give a peer its time to read."""
         super().pause_writing()

@@ -38,10 +38,13 @@ _CODES: Final = {404: Code.NOT_FOUND, 413: Code.TOO_LARGE, 500: Code.INTERNAL}
 
 def build(context: Context, health: Health, websocket_port: Callable[[], int]) -> Starlette:
     """Give the application. `websocket_port` is asked once the server listens."""
-    return Starlette(
+    app = Starlette(
         routes=[*_api(context), *_operations(health), *Demo(context.node.settings.dev, websocket_port).routes()],
         exception_handlers={HTTPException: _on_http_error},
     )
+    # The redirect for a slash too many would lead to whatever host the request names.
+    app.router.redirect_slashes = False
+    return app
 
 
 def _api(context: Context) -> list[BaseRoute]:

@@ -3,11 +3,14 @@
 import asyncio
 import threading
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from itertools import count
 
 import psutil
+from websockets.asyncio.client import connect
 
-from tests.support.nodes import Client, Message, Target
+from tests.support.nodes import Client, Message, Target, token
 from tests.support.processes import wait_until
 from tokens.access import AccessRole
 
@@ -66,14 +69,22 @@ class Bystander:
     async def _chat(self) -> None:
         session = await self._target.session("bystander")
         async with (
-            self._target.client("bystander", AccessRole.SELLER) as speaker,
-            self._target.client("listener") as listener,
+            self._client("bystander", AccessRole.SELLER) as speaker,
+            self._client("listener", AccessRole.VIEWER) as listener,
         ):
             await speaker.join(session)
             await listener.join(session)
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._listen(listener))
                 await self._speak(speaker, session)
+
+    @asynccontextmanager
+    async def _client(self, user: str, role: AccessRole) -> AsyncIterator[Client]:
+        # The library's pings take random numbers, which Hypothesis forbids while it draws in the other thread.
+        async with connect(self._target.websocket, ping_interval=None, max_queue=None) as socket:
+            client = Client(socket, user, binary=False)
+            assert (await client.ask("hello", token=token(user, role)))["type"] == "welcome"
+            yield client
 
     async def _speak(self, speaker: Client, session: str) -> None:
         for n in count():

@@ -12,6 +12,7 @@ from realtime.protocol.codec import Format
 from realtime.protocol.codes import Code
 from tests.hostile.attacker import Attacker, answers, identified
 from tests.hostile.conftest import Stage
+from tests.support.nodes import token
 from tokens.access import AccessRole
 
 ELSEWHERE: Final = "01932c07-3a6e-7cc0-8000-000000000001"
@@ -321,3 +322,24 @@ def test_what_was_changed_is_what_is_stored_and_sent(stage: Stage, sent: str, to
         eve.say(type="history", id=2, session=stage.session, limit=1)
         stored = next(m for m in eve.messages() if isinstance(m, dict) and m.get("re") == 2)
         assert stored["events"][0]["body"]["text"] == told
+
+
+NUL = "a\0b"
+
+
+@pytest.mark.parametrize("device", [NUL, "\x1b[31m", "a\n", "", "a" * 65])
+def test_devices_that_are_refused(stage: Stage, device: str) -> None:
+    """Hosts are written to Postgres, many in one statement: one of them must not spoil it for the others."""
+    with Attacker(stage.node.websocket_port) as attacker:
+        attacker.shake_hands()
+        said = {"type": "hello", "token": token("mallory", AccessRole.SELLER), "device": device}
+        assert [asked(attacker, **said), *attacker.messages()] == [BAD, 4401]
+
+
+def test_a_reason_that_postgres_cannot_store(stage: Stage) -> None:
+    with identified(stage.node.websocket_port, role=AccessRole.SELLER) as attacker:
+        attacker.say(id=1, type="session.create", title="x")
+        created = next(m for m in attacker.messages() if isinstance(m, dict) and m.get("re") == 1)
+        end = {"type": "session.end", "session": created["session"]["id"]}
+        assert asked(attacker, **end, reason="\0\u202e") == BAD
+        assert asked(attacker, **end, reason=NUL) == "ack"

@@ -36,3 +36,32 @@ async def test_what_waits_for_a_peer_that_does_not_read_is_bounded_and_none_of_i
         assert [number for number, _ in await link.read_along(500)] == list(range(500))
         await link.send("once more")
         assert (await link.receive())[0] == 500
+
+
+class Holding(Guests):
+    """Carries out one message at a time, and only when it is told to."""
+
+    def __init__(self, hub: Hub) -> None:
+        super().__init__(hub)
+        self.served = 0
+
+    def receive(self, connection: Connection, data: bytes) -> None:  # noqa: ARG002 - the service's interface
+        """Begin."""
+        self.served += 1
+        connection.hold()
+
+
+async def test_what_waits_to_be_served_is_not_parsed() -> None:
+    """Parsed, an empty message is hundreds of bytes instead of six."""
+    hub, settings = Hub(Settings()), Settings()
+    holding = Holding(hub)
+    async with linked(hub, settings, Format.JSON, service=holding) as [link]:
+        sending = asyncio.create_task(link.send(*[0] * 20_000))
+        most = 0
+        while holding.served < 20_000:
+            most = max(most, len(link.connection._events))
+            link.connection.release()
+            if holding.served % 100 == 0:
+                await asyncio.sleep(0)
+        await sending
+        assert 0 < most < 1000
