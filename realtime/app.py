@@ -219,6 +219,7 @@ def _start(stack: AsyncExitStack, node: Node, server: Server, tasks: Tasks, sett
         node.hosting.run,
         node.watch_times.run,
         node.heartbeat.run,
+        node.expiry.run,
         node.hub.watch,
         node.places.run,
         *node.mailroom.works(),

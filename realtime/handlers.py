@@ -5,7 +5,7 @@ from secrets import token_hex
 from time import time, time_ns
 from typing import Any, Final, TypeAlias
 
-from realtime import chat, direct, playback, quality, running, setting, signals
+from realtime import chat, direct, playback, quality, refreshing, running, setting, signals
 from realtime.domain import access
 from realtime.domain.access import May
 from realtime.domain.clock import better, from_hello, from_pong
@@ -99,6 +99,7 @@ async def _if_still_there(peer: Peer, command: commands.History, later: Later) -
 
 HANDLERS: Final[dict[type[commands.Command], Handler]] = {
     commands.Hello: _hello,
+    commands.TokenRefresh: refreshing.refresh,
     commands.Pong: _pong,
     commands.Join: join,
     commands.Leave: _leave,

@@ -7,6 +7,7 @@ from realtime.admission import Admission
 from realtime.attendance import Attendance
 from realtime.changing import Changing
 from realtime.domain.access import Role
+from realtime.expiry import Expiry
 from realtime.feed import Feed
 from realtime.feeds import Feeds
 from realtime.following import Following
@@ -86,6 +87,7 @@ class Node:
         self.slow_mode = parts.slow_mode
         self.video = parts.video
         self.kicks = parts.kicks
+        self.expiry = Expiry(parts.settings)
         self.heartbeat = Heartbeat(self._head_of, parts.settings)
 
     def enter(self, connection: Connection, peer: Peer, feed: Feed, role: Role) -> None:

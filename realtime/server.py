@@ -61,6 +61,7 @@ class Server:
     def lose(self, connection: Connection) -> None:
         """Take a connection out of everything, whatever the reason."""
         self._node.heartbeat.remove(connection)
+        self._node.expiry.remove(connection)
         self._node.hub.catch_up(connection)
         peer: Peer | None = connection.peer
         for session in list(peer.joined) if peer else ():
@@ -109,6 +110,7 @@ class Server:
             return
         connection.peer = peer
         self._node.heartbeat.add(connection)
+        self._node.expiry.add(connection)
         answer(connection, command, welcome(self._node, peer, command.id))
         self._node.mailroom.enter(connection, peer.identity.user)
 

@@ -96,6 +96,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = 1
 
     hello_timeout: Annotated[Seconds, about("Seconds from the connection to a good `hello`.")] = 5.0
+    token_warning: Annotated[
+        Seconds, about("Seconds before its token ends at which a connection is warned that it will be closed.")
+    ] = 60.0
     heartbeat: Annotated[Seconds, about("Seconds between heartbeats to a connection.")] = 20.0
     quality_good_ms: Annotated[
         Milliseconds, about("Milliseconds of a heartbeat's round trip up to which a connection is good.")

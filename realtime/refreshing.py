@@ -1,0 +1,35 @@
+"""A fresh token for a connection that is open: it lives on, with what the token says of its user now."""
+
+from time import time
+
+from realtime.node import Node
+from realtime.peer import Peer
+from realtime.protocol.codes import Code, Refusal
+from realtime.protocol.commands import TokenRefresh
+from realtime.protocol.replies import TokenTaken
+from realtime.standing import review_one
+from realtime.transport import Connection
+from tokens.access import AccessDenied, Identity, verify
+
+
+def refresh(node: Node, connection: Connection, peer: Peer, command: TokenRefresh) -> TokenTaken:
+    """Carry out `token.refresh`. The token before counts on where this one is refused."""
+    try:
+        identity = verify(command.token, node.access, time())
+    except AccessDenied as exc:
+        raise Refusal(Code.UNAUTHENTICATED, f"token {exc.reason}") from None
+    _check_same(peer.identity, identity)
+    peer.identity = identity
+    node.expiry.add(connection)
+    for membership in list(peer.joined.values()):
+        if not membership.feed.over:
+            review_one(node, connection, membership.feed)
+    return TokenTaken(re=command.id, expires_at=identity.expires_at)
+
+
+def _check_same(old: Identity, new: Identity) -> None:
+    if new.user != old.user:
+        raise Refusal(Code.FORBIDDEN, "the token is another user's")
+    if new.synthetic != old.synthetic:
+        # The audience has counted the connection as what it was, or has not.
+        raise Refusal(Code.CONFLICT, "whether a connection is a load tester's is said by its hello")
