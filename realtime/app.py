@@ -39,6 +39,7 @@ from realtime.channels import Channels, Effects
 from realtime.draining import drain
 from realtime.feeds import Feeds
 from realtime.following import Following
+from realtime.gate import gate_for
 from realtime.hosting import Hosting
 from realtime.http import site
 from realtime.http.endpoints import Context
@@ -71,7 +72,6 @@ from realtime.typists import Typists
 from realtime.video import Video
 from realtime.watch_times import WatchTimes
 from realtime.writer import Publish, Writer
-from tokens.access import AccessSettings, SharedSecret
 
 
 @asynccontextmanager
@@ -152,7 +152,7 @@ def _assemble(settings: Settings, postgres: Postgres, client: Redis, tasks: Task
     admission = Admission(guests, lifecycle, feeds, mail, settings)
     parts = Parts(
         settings=settings,
-        access=access_settings(settings),
+        gate=gate_for(settings, tasks),
         log=storage,
         feeds=feeds,
         hub=hub,
@@ -197,17 +197,6 @@ def _published(feeds: Feeds, mentions: Mentions) -> Publish:
         mentions.take(session, records)
 
     return publish
-
-
-def access_settings(settings: Settings) -> AccessSettings:
-    """Give what access tokens are checked against."""
-    return AccessSettings(
-        keys=SharedSecret(settings.jwt_secret),
-        issuer=settings.jwt_issuer or None,
-        audience=settings.jwt_audience or None,
-        role_claim=settings.jwt_role_claim,
-        leeway_s=settings.jwt_leeway,
-    )
 
 
 def _start(stack: AsyncExitStack, node: Node, server: Server, tasks: Tasks, settings: Settings, storage: Log) -> None:

@@ -11,6 +11,7 @@ from realtime.expiry import Expiry
 from realtime.feed import Feed
 from realtime.feeds import Feeds
 from realtime.following import Following
+from realtime.gate import Gate
 from realtime.heartbeat import Heartbeat
 from realtime.hosting import Hosting
 from realtime.hub import Hub
@@ -31,14 +32,13 @@ from realtime.typists import Typists
 from realtime.video import Video
 from realtime.watch_times import WatchTimes
 from realtime.writer import Writer
-from tokens.access import AccessSettings
 
 
 class Parts(Struct, frozen=True, kw_only=True):
     """What a node is made of."""
 
     settings: Settings
-    access: AccessSettings
+    gate: Gate
     log: Log
     feeds: Feeds
     hub: Hub
@@ -66,7 +66,7 @@ class Node:
 
     def __init__(self, parts: Parts) -> None:
         self.settings = parts.settings
-        self.access = parts.access
+        self.gate = parts.gate
         self.log = parts.log
         self.feeds = parts.feeds
         self.hub = parts.hub

@@ -1,6 +1,7 @@
 """A fresh token for a connection that is open: it lives on, with what the token says of its user now."""
 
-from time import time
+from collections.abc import Coroutine
+from typing import Any
 
 from realtime.node import Node
 from realtime.peer import Peer
@@ -9,21 +10,33 @@ from realtime.protocol.commands import TokenRefresh
 from realtime.protocol.replies import TokenTaken
 from realtime.standing import review_one
 from realtime.transport import Connection
-from tokens.access import AccessDenied, Identity, verify
+from tokens.access import Identity
 
 
-def refresh(node: Node, connection: Connection, peer: Peer, command: TokenRefresh) -> TokenTaken:
+def refresh(
+    node: Node, connection: Connection, peer: Peer, command: TokenRefresh
+) -> TokenTaken | Coroutine[Any, Any, TokenTaken]:
     """Carry out `token.refresh`. The token before counts on where this one is refused."""
-    try:
-        identity = verify(command.token, node.access, time())
-    except AccessDenied as exc:
-        raise Refusal(Code.UNAUTHENTICATED, f"token {exc.reason}") from None
+    identified = node.gate.identify(command.token)
+    if isinstance(identified, Coroutine):
+        return _take_later(node, connection, peer, command, identified)
+    return _take(node, connection, peer, command, identified)
+
+
+async def _take_later(
+    node: Node, connection: Connection, peer: Peer, command: TokenRefresh, later: Coroutine[Any, Any, Identity]
+) -> TokenTaken:
+    return _take(node, connection, peer, command, await later)
+
+
+def _take(node: Node, connection: Connection, peer: Peer, command: TokenRefresh, identity: Identity) -> TokenTaken:
     _check_same(peer.identity, identity)
-    peer.identity = identity
-    node.expiry.add(connection)
-    for membership in list(peer.joined.values()):
-        if not membership.feed.over:
-            review_one(node, connection, membership.feed)
+    if connection.open:
+        peer.identity = identity
+        node.expiry.add(connection)
+        for membership in list(peer.joined.values()):
+            if not membership.feed.over:
+                review_one(node, connection, membership.feed)
     return TokenTaken(re=command.id, expires_at=identity.expires_at)
 
 

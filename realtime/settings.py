@@ -65,9 +65,26 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     origins: Annotated[str, about("Origins from which browsers may connect, separated by commas; `*` allows all.")] = ""
 
     jwt_secret: Annotated[str, about("The secret of HS256 access tokens, 32 bytes or more.")] = ""
+    jwt_jwks_url: Annotated[
+        str,
+        Meta(pattern=r"^(https://[!-?A-~]+|http://(127\.0\.0\.1|\[::1\]|localhost)[:/][!-?A-~]*)?\Z"),
+        about(
+            "Where the issuer publishes its [public keys](#keys-of-an-issuer); `https`, but for this machine itself."
+        ),
+    ] = ""
+    jwt_algorithms: Annotated[
+        str,
+        Meta(pattern=r"^(ES256|RS256)(,(ES256|RS256))*\Z"),
+        about("The algorithms of tokens that are signed by such a key."),
+    ] = "ES256,RS256"
+    jwks_refresh: Annotated[Seconds, about("Seconds between fetches of those keys.")] = 300.0
+    jwks_cooldown: Annotated[Seconds, about("Seconds between them at least, whatever keys tokens name.")] = 5.0
+    jwks_timeout: Annotated[Seconds, about("Seconds that one such fetch may take.")] = 3.0
+    jwks_bytes: Annotated[int, Meta(ge=1024), about("Bytes that it may bring.")] = 65_536
     jwt_issuer: Annotated[str, about("The `iss` that tokens must carry; empty asks for none.")] = ""
     jwt_audience: Annotated[str, about("The `aud` that tokens must carry; empty asks for none.")] = ""
     jwt_role_claim: Annotated[str, about("The path of the claim that holds the role.")] = "app_metadata.role"
+    jwt_require_nbf: Annotated[bool, about("Refuse tokens without `nbf`.")] = False
     jwt_leeway: Annotated[int, Meta(ge=0, le=300), about("Seconds that clocks may differ.")] = 5
 
     agora_app_id: Annotated[AppId, about("Agora's app id; empty turns Agora tokens off.")] = ""
@@ -317,6 +334,8 @@ def require_stores(settings: Settings) -> None:
     Raises:
         SettingsError
     """
-    for field in ("database_url", "redis_url", "jwt_secret"):
+    for field in ("database_url", "redis_url"):
         if not getattr(settings, field):
             raise SettingsError(f"{name_of(field)} is not set")
+    if not (settings.jwt_secret or settings.jwt_jwks_url):
+        raise SettingsError("STAGEWIRE_JWT_SECRET is not set, nor is STAGEWIRE_JWT_JWKS_URL")

@@ -28,7 +28,7 @@ from realtime.protocol.types import MAX_INTEGER, Millis, Seq, SessionId, UserId
 from realtime.search import Search
 from realtime.summaries import Summaries
 from realtime.video import Video
-from tokens.access import AccessDenied, AccessRole, Identity, mint
+from tokens.access import AccessDenied, AccessRole, Identity, SharedSecret, mint
 
 # A day's work in dev mode.
 DEV_TOKEN_SECONDS: Final = 12 * 3600
@@ -231,16 +231,18 @@ async def send_notice(context: Context, call: Call) -> Noticed:
 
 async def mint_dev_token(context: Context, call: Call) -> DevToken:
     """Mint an access token for anyone. Exists in dev mode only."""
-    access_settings, now = context.node.access, int(time())
+    settings, now = context.node.settings, int(time())
+    if not settings.jwt_secret:
+        raise Refusal(Code.NOT_CONFIGURED, "there is no secret to sign a token with")
     try:
         token = mint(
             call.body.user,
             call.body.role,
-            access_settings.keys,
+            SharedSecret(settings.jwt_secret),
             now,
             DEV_TOKEN_SECONDS,
-            issuer=access_settings.issuer,
-            audience=access_settings.audience,
+            issuer=settings.jwt_issuer or None,
+            audience=settings.jwt_audience or None,
             synthetic=call.body.synthetic,
         )
     except AccessDenied:

@@ -72,3 +72,11 @@ class Refusal(Exception):
         self.message = message
         self.retry_after_ms = retry_after_ms
         self.state = state
+
+
+class Barred(Refusal):
+    """A token's user may not come in. A connection that has said no good `hello` is closed with `close`."""
+
+    def __init__(self, code: Code, message: str, close: Close, *, retry_after_ms: int | None = None) -> None:
+        super().__init__(code, message, retry_after_ms=retry_after_ms)
+        self.close = close
