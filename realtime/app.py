@@ -39,13 +39,13 @@ from realtime.channels import Channels, Effects
 from realtime.draining import drain
 from realtime.feeds import Feeds
 from realtime.following import Following
-from realtime.gate import gate_for
 from realtime.hosting import Hosting
 from realtime.http import site
 from realtime.http.endpoints import Context
 from realtime.http.exchange import Exchange, unambiguous
 from realtime.http.health import Health
 from realtime.hub import Hub
+from realtime.identities import identities_for
 from realtime.kicks import Kicks
 from realtime.lifecycle import Lifecycle
 from realtime.mail import Mail
@@ -152,7 +152,7 @@ def _assemble(settings: Settings, postgres: Postgres, client: Redis, tasks: Task
     admission = Admission(guests, lifecycle, feeds, mail, settings)
     parts = Parts(
         settings=settings,
-        gate=gate_for(settings, tasks),
+        identities=identities_for(settings, tasks),
         log=storage,
         feeds=feeds,
         hub=hub,

@@ -11,10 +11,10 @@ from realtime.expiry import Expiry
 from realtime.feed import Feed
 from realtime.feeds import Feeds
 from realtime.following import Following
-from realtime.gate import Gate
 from realtime.heartbeat import Heartbeat
 from realtime.hosting import Hosting
 from realtime.hub import Hub
+from realtime.identities import Identities
 from realtime.kicks import Kicks
 from realtime.lifecycle import Lifecycle
 from realtime.mail import Mail
@@ -38,7 +38,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     """What a node is made of."""
 
     settings: Settings
-    gate: Gate
+    identities: Identities
     log: Log
     feeds: Feeds
     hub: Hub
@@ -66,7 +66,7 @@ class Node:
 
     def __init__(self, parts: Parts) -> None:
         self.settings = parts.settings
-        self.gate = parts.gate
+        self.identities = parts.identities
         self.log = parts.log
         self.feeds = parts.feeds
         self.hub = parts.hub

@@ -17,7 +17,7 @@ def refresh(
     node: Node, connection: Connection, peer: Peer, command: TokenRefresh
 ) -> TokenTaken | Coroutine[Any, Any, TokenTaken]:
     """Carry out `token.refresh`. The token before counts on where this one is refused."""
-    identified = node.gate.identify(command.token)
+    identified = node.identities.identify(command.token)
     if isinstance(identified, Coroutine):
         return _take_later(node, connection, peer, command, identified)
     return _take(node, connection, peer, command, identified)

@@ -103,7 +103,7 @@ class Server:
             connection.close(Close.NOT_AUTHENTICATED, "say hello first")
             return
         try:
-            identified = self._node.gate.identify(command.token)
+            identified = self._node.identities.identify(command.token)
         except Barred as exc:
             self._bar(connection, command, exc)
             return

@@ -81,7 +81,7 @@ class Serving:
         scheme, _, token = (given[0] if len(given) == 1 else "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise Refusal(Code.UNAUTHENTICATED, "a Bearer token is required")
-        identified = self._context.node.gate.identify(token.strip())
+        identified = self._context.node.identities.identify(token.strip())
         return await identified if isinstance(identified, Coroutine) else identified
 
 

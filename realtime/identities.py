@@ -1,4 +1,4 @@
-"""The gate that every token passes: in a `hello`, a `token.refresh`, or a request over HTTP."""
+"""Who is who: what every token passes, of a `hello`, a `token.refresh`, or a request over HTTP."""
 
 from collections.abc import Coroutine
 from time import time
@@ -15,7 +15,7 @@ from tokens.jwks import KeyRing, UnknownKey
 Identified: TypeAlias = Identity | Coroutine[Any, Any, Identity]
 
 
-class Gate:
+class Identities:
     """Tells who a token speaks for, where that may come in."""
 
     def __init__(self, access: AccessSettings, issuer: Issuer | None) -> None:
@@ -54,18 +54,18 @@ def _barred(reason: Reason) -> Barred:
     return Barred(Code.UNAUTHENTICATED, f"token {reason}", close)
 
 
-def gate_for(settings: Settings, tasks: Tasks) -> Gate:
-    """Give the gate that the settings describe. Where tokens have an issuer, its keys are kept up to date.
+def identities_for(settings: Settings, tasks: Tasks) -> Identities:
+    """Give what tells them, as the settings say. Where tokens have an issuer, its keys are kept up to date.
 
     Raises:
         AccessSettingsError
     """
     access = _access(settings)
     if not isinstance(access.keys, KeyRing):
-        return Gate(access, None)
+        return Identities(access, None)
     issuer = Issuer(access.keys, tasks, settings)
     tasks.keep(issuer.run)
-    return Gate(access, issuer)
+    return Identities(access, issuer)
 
 
 def _access(settings: Settings) -> AccessSettings:
