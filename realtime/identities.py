@@ -1,8 +1,8 @@
 """Who is who: what every token passes, of a `hello`, a `token.refresh`, or a request over HTTP."""
 
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from time import time
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from realtime.issuer import Issuer
 from realtime.protocol.codes import Barred, Close, Code
@@ -11,6 +11,7 @@ from realtime.tasks import Tasks
 from tokens.access import AccessDenied, AccessSettings, Identity, Keys, Reason, SharedSecret, verify
 from tokens.jwks import KeyRing, UnknownKey
 
+FROZEN: Final = "this user is frozen"
 # At once, unless a key has to be fetched for it.
 Identified: TypeAlias = Identity | Coroutine[Any, Any, Identity]
 
@@ -18,9 +19,10 @@ Identified: TypeAlias = Identity | Coroutine[Any, Any, Identity]
 class Identities:
     """Tells who a token speaks for, where that may come in."""
 
-    def __init__(self, access: AccessSettings, issuer: Issuer | None) -> None:
+    def __init__(self, access: AccessSettings, issuer: Issuer | None, is_frozen: Callable[[str], bool]) -> None:
         self._access = access
         self._issuer = issuer
+        self._is_frozen = is_frozen
 
     def identify(self, token: str) -> Identified:
         """Give who a token speaks for, or what to await for that.
@@ -43,9 +45,12 @@ class Identities:
 
     def _check(self, token: str) -> Identity:
         try:
-            return verify(token, self._access, time())
+            identity = verify(token, self._access, time())
         except AccessDenied as exc:
             raise _barred(exc.reason) from None
+        if self._is_frozen(identity.user):
+            raise Barred(Code.FORBIDDEN, FROZEN, Close.FROZEN)
+        return identity
 
 
 def _barred(reason: Reason) -> Barred:
@@ -54,7 +59,7 @@ def _barred(reason: Reason) -> Barred:
     return Barred(Code.UNAUTHENTICATED, f"token {reason}", close)
 
 
-def identities_for(settings: Settings, tasks: Tasks) -> Identities:
+def identities_for(settings: Settings, tasks: Tasks, is_frozen: Callable[[str], bool]) -> Identities:
     """Give what tells them, as the settings say. Where tokens have an issuer, its keys are kept up to date.
 
     Raises:
@@ -62,10 +67,10 @@ def identities_for(settings: Settings, tasks: Tasks) -> Identities:
     """
     access = _access(settings)
     if not isinstance(access.keys, KeyRing):
-        return Identities(access, None)
+        return Identities(access, None, is_frozen)
     issuer = Issuer(access.keys, tasks, settings)
     tasks.keep(issuer.run)
-    return Identities(access, issuer)
+    return Identities(access, issuer, is_frozen)
 
 
 def _access(settings: Settings) -> AccessSettings:

@@ -5,16 +5,18 @@ from msgspec import Struct
 from persistence.log import Log
 from realtime.admission import Admission
 from realtime.attendance import Attendance
+from realtime.audit import Audit
 from realtime.changing import Changing
 from realtime.domain.access import Role
 from realtime.expiry import Expiry
 from realtime.feed import Feed
 from realtime.feeds import Feeds
 from realtime.following import Following
+from realtime.freezing import Freezing
 from realtime.heartbeat import Heartbeat
 from realtime.hosting import Hosting
 from realtime.hub import Hub
-from realtime.identities import Identities
+from realtime.identities import FROZEN, Identities
 from realtime.kicks import Kicks
 from realtime.lifecycle import Lifecycle
 from realtime.mail import Mail
@@ -22,7 +24,7 @@ from realtime.mailroom import Mailroom
 from realtime.mentions import Mentions
 from realtime.peer import Membership, Peer
 from realtime.places import Places
-from realtime.protocol.codes import Code, Refusal
+from realtime.protocol.codes import Close, Code, Refusal
 from realtime.protocol.types import Position
 from realtime.reactions import Reactions
 from realtime.settings import Settings
@@ -59,6 +61,8 @@ class Parts(Struct, frozen=True, kw_only=True):
     slow_mode: SlowMode
     video: Video
     kicks: Kicks
+    freezing: Freezing
+    audit: Audit
 
 
 class Node:
@@ -87,6 +91,9 @@ class Node:
         self.slow_mode = parts.slow_mode
         self.video = parts.video
         self.kicks = parts.kicks
+        self.audit = parts.audit
+        self.freezing = parts.freezing
+        self.freezing.on_frozen(self._send_away)
         self.expiry = Expiry(parts.settings)
         self.heartbeat = Heartbeat(self._head_of, parts.settings)
 
@@ -119,6 +126,10 @@ class Node:
         self.typists.end(session, peer.identity.user, peer.connection_id)
         if not peer.identity.synthetic:
             self.attendance.leave(session, peer.identity.user, peer.connection_id)
+
+    def _send_away(self, user: str) -> None:
+        for connection in self.mailroom.connections(user):
+            connection.close(Close.FROZEN, FROZEN)
 
     def _head_of(self, session: str) -> Position:
         feed = self.feeds.get(session)

@@ -4,6 +4,7 @@ from typing import Final
 
 from persistence.errors import Rejected
 from realtime.answers import refuse
+from realtime.audit import act_of
 from realtime.domain import access
 from realtime.domain.session import Action, State
 from realtime.feed import view_of
@@ -40,6 +41,7 @@ async def move(node: Node, connection: Connection, peer: Peer, command: commands
         if node.hosting.runs(peer, command.session):
             connection.close(Close.TAKEN_OVER, "another device hosts the session")
         return None
+    await node.audit.intervened(peer.identity, connection.address, act_of(action), command.session, event)
     return Ack(re=command.id, key=_text(command), seq=event.seq, at=event.at)
 
 

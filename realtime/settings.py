@@ -228,6 +228,11 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Count, about("Messages that may wait to be searched for mentions; the oldest give way.")
     ] = 1000
 
+    freeze_check_ms: Annotated[
+        Milliseconds, about("Milliseconds between looks for users who were frozen by other nodes.")
+    ] = 500
+    audit_queue: Annotated[Count, about("Notes for the audit log that may wait for Postgres.")] = 10_000
+
     database_connections: Annotated[Count, about("Connections of one process to Postgres.")] = 8
     database_timeout: Annotated[
         Seconds, about("Seconds to wait for Postgres, for a connection and its answer together.")

@@ -198,6 +198,16 @@ def check_notice(standing: AccessRole) -> None:
         raise Refusal(Code.FORBIDDEN, "only moderators may send notices")
 
 
+def check_admin(standing: AccessRole) -> None:
+    """Let pass admins.
+
+    Raises:
+        Refusal: `forbidden`.
+    """
+    if standing is not AccessRole.ADMIN:
+        raise Refusal(Code.FORBIDDEN, "only admins may do that")
+
+
 def check_own(standing: AccessRole, user: str, *owners: str) -> None:
     """Let pass whom something is about, and admins.
 

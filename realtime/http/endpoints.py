@@ -9,6 +9,7 @@ from msgspec import Meta, Raw, Struct
 
 from persistence.listing import Listing
 from persistence.sessions import Session
+from realtime.audit import Act, act_of
 from realtime.channels import Channels
 from realtime.domain import access
 from realtime.domain.access import May
@@ -35,12 +36,13 @@ DEV_TOKEN_SECONDS: Final = 12 * 3600
 
 
 class Call(Struct, frozen=True, kw_only=True):
-    """One request, checked: who asks, with which path parameters, query and body."""
+    """One request, checked: who asks and from where, with which path parameters, query and body."""
 
     who: Identity | None
     path: Any
     query: Any
     body: Any
+    address: str = ""
 
     @property
     def session(self) -> str:
@@ -188,7 +190,9 @@ def move_session(action: Action) -> "Handle":
 
     async def move(context: Context, call: Call) -> SessionView:
         why = call.body or Why()
-        await context.node.lifecycle.move(call.user, call.session, Wish(action, call.user.user, why.key, why.reason))
+        wish = Wish(action, call.user.user, why.key, why.reason)
+        event = await context.node.lifecycle.move(call.user, call.session, wish)
+        await context.node.audit.intervened(call.user, call.address, act_of(action), call.session, event)
         return view_of(await context.node.lifecycle.find(call.session))
 
     return move
@@ -225,7 +229,11 @@ async def send_notice(context: Context, call: Call) -> Noticed:
     """Put a notice into a user's inbox."""
     access.check_notice(call.user.role)
     body = call.body
-    appended = await context.node.mail.notify(call.path.id, call.user.user, body.key, body.text, body.session)
+    by, to = call.user.user, call.path.id
+    appended = await context.node.mail.notify(to, by, body.key, body.text, body.session)
+    context.node.audit.note(
+        Act.NOTICE, by, call.address, f"{to} {body.key}", subject=to, session=body.session, key=body.key
+    )
     return Noticed(body.key, appended.at)
 
 

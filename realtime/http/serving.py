@@ -63,6 +63,7 @@ class Serving:
             path=_convert(request.path_params, endpoint.parameters) if request.path_params else None,
             query=_convert(_query(request), endpoint.query) if endpoint.query else None,
             body=await self._body(request),
+            address=request.client.host if request.client else "",
         )
 
     async def _body(self, request: Request) -> Any:
