@@ -17,14 +17,16 @@ async def create(node: Node, connection: Connection, peer: Peer, command: comman
 
 async def update(node: Node, connection: Connection, peer: Peer, command: commands.SessionUpdate) -> replies.Ack:
     """Change title and settings."""
-    record = await node.changing.update(peer.identity, command.session, change_of(command), command.key)
+    async with node.admission.veiled(peer.identity, command.session):
+        record = await node.changing.update(peer.identity, command.session, change_of(command), command.key)
     await node.audit.intervened(peer.identity, connection.address, Act.UPDATE, command.session, record)
     return _ack(command, record.seq if record else None, record.at if record else None)
 
 
 async def role(node: Node, connection: Connection, peer: Peer, command: commands.SessionRole) -> replies.Ack:
     """Name a co-host or a moderator."""
-    record = await node.changing.name(peer.identity, command.session, command.user, command.role, command.key)
+    async with node.admission.veiled(peer.identity, command.session):
+        record = await node.changing.name(peer.identity, command.session, command.user, command.role, command.key)
     node.audit.named(peer.identity, connection.address, command.session, command.user, command.role, record)
     return _ack(command, record.seq if record else None, record.at if record else None)
 

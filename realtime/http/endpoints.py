@@ -191,7 +191,8 @@ def move_session(action: Action) -> "Handle":
     async def move(context: Context, call: Call) -> SessionView:
         why = call.body or Why()
         wish = Wish(action, call.user.user, why.key, why.reason)
-        event = await context.node.lifecycle.move(call.user, call.session, wish)
+        async with context.node.admission.veiled(call.user, call.session):
+            event = await context.node.lifecycle.move(call.user, call.session, wish)
         await context.node.audit.intervened(call.user, call.address, act_of(action), call.session, event)
         return view_of(await context.node.lifecycle.find(call.session))
 

@@ -106,14 +106,16 @@ class Follows(Struct, frozen=True):
 
 async def update_session(context: Context, call: Call) -> SessionView:
     """Change a session's title and settings."""
-    record = await context.node.changing.update(call.user, call.session, change_of(call.body), call.body.key)
+    async with context.node.admission.veiled(call.user, call.session):
+        record = await context.node.changing.update(call.user, call.session, change_of(call.body), call.body.key)
     await context.node.audit.intervened(call.user, call.address, Act.UPDATE, call.session, record)
     return view_of(await context.node.lifecycle.find(call.session))
 
 
 async def name_member(context: Context, call: Call) -> SessionView:
     """Name a co-host or a moderator, or take that back."""
-    record = await context.node.changing.name(call.user, call.session, call.path.user, call.body.role)
+    async with context.node.admission.veiled(call.user, call.session):
+        record = await context.node.changing.name(call.user, call.session, call.path.user, call.body.role)
     context.node.audit.named(call.user, call.address, call.session, call.path.user, call.body.role, record)
     return view_of(await context.node.lifecycle.find(call.session))
 
