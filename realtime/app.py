@@ -189,6 +189,7 @@ def _assemble(settings: Settings, postgres: Postgres, client: Redis, tasks: Task
     feeds.on_standing = partial(review, node)
     feeds.on_turn(node.video.renewals.turned)
     feeds.on_change(node.kicks.changed)
+    freezing.on_change(lambda user, frozen: node.kicks.freeze(user) if frozen else node.kicks.unfreeze(user))
     lifecycle.on_end(node.kicks.ended)
     return node, Timers(sessions, lifecycle, feeds, attendance, settings)
 
