@@ -1,7 +1,8 @@
 """Who may come to private sessions: those whom its host allows, and those who ask and are let in."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Final
 from uuid import UUID, uuid5
 
@@ -59,6 +60,20 @@ class Admission:
         if not await self._admits(found, who):
             raise Refusal(Code.NOT_FOUND, "no such session")
         return found
+
+    @asynccontextmanager
+    async def veiled(self, who: Identity, session: str) -> AsyncIterator[None]:
+        """Do something about a session, which for whom it is not there is refused as if it did not exist.
+
+        Raises:
+            Refusal: `not_found` in place of `forbidden`.
+        """
+        try:
+            yield
+        except Refusal as exc:
+            if exc.code is Code.FORBIDDEN:
+                await self.see(who, session)
+            raise
 
     async def change(self, who: Identity, session: str, allow: Sequence[str], remove: Sequence[str]) -> GuestsChanged:
         """Let some in, and others not any more: those are taken out at once, on every node.
@@ -135,7 +150,8 @@ class Admission:
 
     async def _run(self, who: Identity, session: str) -> Session:
         found = await self._lifecycle.find(session)
-        access.check_role(May.SET, access.role_in(found.host, who.user, who.role, found.members))
+        async with self.veiled(who, session):
+            access.check_role(May.SET, access.role_in(found.host, who.user, who.role, found.members))
         return found
 
     async def _change(self, who: Identity, session: str, allow: Sequence[str], remove: Sequence[str]) -> GuestsChanged:

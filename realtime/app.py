@@ -14,8 +14,10 @@ from starlette.types import ASGIApp
 from persistence import migrate
 from persistence.agora_notices import AgoraNotices
 from persistence.agora_uids import AgoraUids
+from persistence.audit import AuditLog
 from persistence.changes import Changes
 from persistence.followers import Followers
+from persistence.freezes import FrozenUsers
 from persistence.guests import Guests
 from persistence.hints import Hints, HintSettings
 from persistence.inbox import Inboxes
@@ -33,18 +35,22 @@ from persistence.turns import Turns
 from persistence.watch_times import WatchTimes as WatchTimeStorage
 from realtime.admission import Admission
 from realtime.attendance import Attendance
+from realtime.audit import Audit
 from realtime.backlog import Backlog
 from realtime.changing import Changing
 from realtime.channels import Channels, Effects
 from realtime.draining import drain
 from realtime.feeds import Feeds
 from realtime.following import Following
+from realtime.freezing import HINTS as FREEZES
+from realtime.freezing import Freezing
 from realtime.hosting import Hosting
 from realtime.http import site
 from realtime.http.endpoints import Context
 from realtime.http.exchange import Exchange, unambiguous
 from realtime.http.health import Health
 from realtime.hub import Hub
+from realtime.identities import identities_for
 from realtime.kicks import Kicks
 from realtime.lifecycle import Lifecycle
 from realtime.mail import Mail
@@ -71,7 +77,6 @@ from realtime.typists import Typists
 from realtime.video import Video
 from realtime.watch_times import WatchTimes
 from realtime.writer import Publish, Writer
-from tokens.access import AccessSettings, SharedSecret
 
 
 @asynccontextmanager
@@ -88,6 +93,7 @@ async def running(settings: Settings, sockets: Sockets) -> AsyncIterator[Node]:
         tasks = Tasks()
         stack.push_async_callback(tasks.stop)
         node, timers = _assemble(settings, postgres, client, tasks)
+        await node.freezing.load()
         server = Server(node, tasks)
         health = Health(postgres, client)
         _start(stack, node, server, tasks, settings, Log(postgres))
@@ -138,6 +144,9 @@ def _assemble(settings: Settings, postgres: Postgres, client: Redis, tasks: Task
     mail = Mail(inboxes, mailroom, settings)
     hints = feeds.hints = mailroom.hints = Hints(client, feeds.receive, HintSettings(backlog=settings.hint_backlog))
     hints.always(HINTS, mailroom.receive)
+    freezing = Freezing(FrozenUsers(postgres), settings)
+    freezing.hints = hints
+    hints.always(FREEZES, freezing.hear)
     lifecycle = Lifecycle(sessions, feeds, settings)
     places = Places(Positions(client, int(settings.positions_days * DAY_MS)), settings)
     slow_mode = SlowMode(Turns(client), tasks, settings)
@@ -152,7 +161,7 @@ def _assemble(settings: Settings, postgres: Postgres, client: Redis, tasks: Task
     admission = Admission(guests, lifecycle, feeds, mail, settings)
     parts = Parts(
         settings=settings,
-        access=access_settings(settings),
+        identities=identities_for(settings, tasks, freezing.is_frozen),
         log=storage,
         feeds=feeds,
         hub=hub,
@@ -173,11 +182,14 @@ def _assemble(settings: Settings, postgres: Postgres, client: Redis, tasks: Task
         slow_mode=slow_mode,
         kicks=Kicks(AgoraUids(postgres), guests, settings),
         video=Video(sessions, admission, hub, tasks, settings),
+        freezing=freezing,
+        audit=Audit(AuditLog(postgres), lifecycle, settings),
     )
     node = Node(parts)
     feeds.on_standing = partial(review, node)
     feeds.on_turn(node.video.renewals.turned)
     feeds.on_change(node.kicks.changed)
+    freezing.on_change(node.kicks.froze)
     lifecycle.on_end(node.kicks.ended)
     return node, Timers(sessions, lifecycle, feeds, attendance, settings)
 
@@ -199,17 +211,6 @@ def _published(feeds: Feeds, mentions: Mentions) -> Publish:
     return publish
 
 
-def access_settings(settings: Settings) -> AccessSettings:
-    """Give what access tokens are checked against."""
-    return AccessSettings(
-        keys=SharedSecret(settings.jwt_secret),
-        issuer=settings.jwt_issuer or None,
-        audience=settings.jwt_audience or None,
-        role_claim=settings.jwt_role_claim,
-        leeway_s=settings.jwt_leeway,
-    )
-
-
 def _start(stack: AsyncExitStack, node: Node, server: Server, tasks: Tasks, settings: Settings, storage: Log) -> None:
     node.feeds.hints.start()
     stack.push_async_callback(node.feeds.hints.stop)
@@ -219,6 +220,9 @@ def _start(stack: AsyncExitStack, node: Node, server: Server, tasks: Tasks, sett
         node.hosting.run,
         node.watch_times.run,
         node.heartbeat.run,
+        node.expiry.run,
+        node.freezing.run,
+        node.audit.run,
         node.hub.watch,
         node.places.run,
         *node.mailroom.works(),
@@ -303,6 +307,7 @@ async def _wind_down(server: Server, node: Node) -> None:
                 async with asyncio.timeout(within / 2):
                     await asyncio.gather(node.writer.drain(), node.mail.drain())
             await node.reactions.drain()
+            await node.audit.write()
             await node.attendance.write_all()
             await node.hosting.drain()
             await node.watch_times.write()

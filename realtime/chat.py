@@ -13,6 +13,7 @@ import msgspec
 from persistence.log import Entry, Outcome
 from persistence.turns import TAKEN
 from realtime.answers import answer, refuse
+from realtime.audit import Act
 from realtime.domain import access, chat_rules
 from realtime.domain.access import May
 from realtime.domain.clock import Absence, age_of
@@ -227,14 +228,21 @@ def _settle(node: Node, wish: _Wish, result: Answer) -> None:
         if result.outcome is Outcome.REPEAT:
             _give_back(node, wish)
         answer(connection, command, replies.Ack(re=command.id, key=str(command.key), seq=result.seq, at=result.at))
-        _notify(node, wish)
+        if wish.kind is Kind.CHAT_DELETED and wish.author != wish.peer.identity.user:
+            _notify(node, wish)
+            _note(node, wish, result.seq)
     connection.finish()
 
 
 def _notify(node: Node, wish: _Wish) -> None:
     """Let an author know whose message was deleted by another; a repetition, by its key, tells nothing new."""
-    by = wish.peer.identity.user
-    if wish.kind is Kind.CHAT_DELETED and wish.author != by:
-        assert isinstance(wish.body, ChangeBody)
-        body = NoticeBody("your message was deleted", wish.command.session, wish.body.seq)
-        node.mail.tell(entry(wish.author, by, wish.command.key, InboxKind.NOTICE, body))
+    assert isinstance(wish.body, ChangeBody)
+    body = NoticeBody("your message was deleted", wish.command.session, wish.body.seq)
+    node.mail.tell(entry(wish.author, wish.peer.identity.user, wish.command.key, InboxKind.NOTICE, body))
+
+
+def _note(node: Node, wish: _Wish, seq: int) -> None:
+    assert isinstance(wish.body, ChangeBody)
+    session, about = wish.command.session, {"message": wish.body.seq, "seq": seq}
+    by, address = wish.peer.identity.user, wish.connection.address
+    node.audit.note(Act.DELETE, by, address, f"{session} {seq}", subject=wish.author, session=session, **about)

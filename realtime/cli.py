@@ -13,13 +13,12 @@ from typing import Final
 from persistence.embedded import EmbeddedError
 from persistence.errors import StorageError
 from realtime import dev, workers
-from realtime.app import access_settings
 from realtime.migrating import begin_anew, bring_up
 from realtime.run import run
 from realtime.settings import Settings, SettingsError, load, require_stores
 from realtime.sockets import ListenError, listen, take_over
 from realtime.telemetry import logs
-from tokens.access import AccessDenied, AccessRole, AccessSettingsError, mint
+from tokens.access import AccessDenied, AccessRole, AccessSettingsError, SharedSecret, mint
 
 FAILED: Final = 1
 _EXPECTED: Final = (SettingsError, ListenError, StorageError, EmbeddedError, AccessSettingsError)
@@ -81,16 +80,15 @@ def _with_database() -> Settings:
 def _token(options: argparse.Namespace) -> None:
     settings = load(os.environ)
     secret = settings.jwt_secret or dev.secret(options.folder)
-    access = access_settings(load(os.environ, jwt_secret=secret))
     try:
         token = mint(
             options.user,
             AccessRole(options.role),
-            access.keys,
+            SharedSecret(secret),
             int(time()),
             options.hours * 3600,
-            issuer=access.issuer,
-            audience=access.audience,
+            issuer=settings.jwt_issuer or None,
+            audience=settings.jwt_audience or None,
             synthetic=options.synthetic,
         )
     except AccessDenied:

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Coroutine
 from secrets import token_hex
-from time import time, time_ns
+from time import time_ns
 from typing import Any, Final, TypeAlias
 
-from realtime import chat, direct, playback, quality, running, setting, signals
+from realtime import chat, direct, playback, quality, refreshing, running, setting, signals
 from realtime.domain import access
 from realtime.domain.access import May
 from realtime.domain.clock import better, from_hello, from_pong
@@ -15,9 +15,9 @@ from realtime.joining import join
 from realtime.node import Node
 from realtime.peer import Peer, membership_of
 from realtime.protocol import commands, replies
-from realtime.protocol.codes import Close, Code, Refusal
+from realtime.protocol.codes import Code, Refusal
 from realtime.transport import Connection
-from tokens.access import AccessDenied, Reason, verify
+from tokens.access import Identity
 
 Later: TypeAlias = Coroutine[Any, Any, replies.Reply | None]
 # Nothing: whoever carries the command out answers it.
@@ -25,16 +25,11 @@ Outcome: TypeAlias = replies.Reply | Later | None
 Handler: TypeAlias = Callable[[Node, Connection, Peer, Any], Outcome]
 
 
-def identify(node: Node, connection: Connection, hello: commands.Hello) -> Peer:
-    """Check a `hello`.
-
-    Raises:
-        AccessDenied: the token is no good.
-    """
-    identity = verify(hello.token, node.access, time())
+def meet(connection: Connection, hello: commands.Hello, identity: Identity, heard_ms: int) -> Peer:
+    """Give who is at the other end, after a good `hello` that was heard at `heard_ms`, by the loop's clock."""
     peer = Peer(token_hex(8), identity, hello.client, int(connection.opened_at * 1000), hello.device)
     if hello.now is not None:
-        peer.offset = from_hello(hello.now, connection.heard_ms)
+        peer.offset = from_hello(hello.now, heard_ms)
     return peer
 
 
@@ -48,11 +43,6 @@ def welcome(node: Node, peer: Peer, re: int | None) -> replies.Welcome:
         heartbeat_ms=int(node.settings.heartbeat * 1000),
         expires_at=peer.identity.expires_at,
     )
-
-
-def close_for(denied: AccessDenied) -> Close:
-    """Say what to close with: whoever has an expired token gets a fresh one; any other is final."""
-    return Close.TOKEN_EXPIRED if denied.reason is Reason.EXPIRED else Close.NOT_AUTHENTICATED
 
 
 def _hello(node: Node, connection: Connection, peer: Peer, command: commands.Hello) -> Outcome:  # noqa: ARG001
@@ -99,6 +89,7 @@ async def _if_still_there(peer: Peer, command: commands.History, later: Later) -
 
 HANDLERS: Final[dict[type[commands.Command], Handler]] = {
     commands.Hello: _hello,
+    commands.TokenRefresh: refreshing.refresh,
     commands.Pong: _pong,
     commands.Join: join,
     commands.Leave: _leave,

@@ -107,6 +107,11 @@ class Mailroom:
         """Give what runs for as long as the node does."""
         return self._backlog.copy_always, self._read_always, self._check_always, self._sweep_always
 
+    def connections(self, user: str) -> list[Connection]:
+        """Give the connections of a user."""
+        box = self._boxes.get(user)
+        return list(box.given) if box else []
+
     def enter(self, connection: Connection, user: str) -> None:
         """Give a connection what waits for its user, and what comes."""
         self._boxes.setdefault(user, _Box()).given[connection] = NOTHING

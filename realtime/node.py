@@ -5,14 +5,18 @@ from msgspec import Struct
 from persistence.log import Log
 from realtime.admission import Admission
 from realtime.attendance import Attendance
+from realtime.audit import Audit
 from realtime.changing import Changing
 from realtime.domain.access import Role
+from realtime.expiry import Expiry
 from realtime.feed import Feed
 from realtime.feeds import Feeds
 from realtime.following import Following
+from realtime.freezing import Freezing
 from realtime.heartbeat import Heartbeat
 from realtime.hosting import Hosting
 from realtime.hub import Hub
+from realtime.identities import FROZEN, Identities
 from realtime.kicks import Kicks
 from realtime.lifecycle import Lifecycle
 from realtime.mail import Mail
@@ -20,7 +24,7 @@ from realtime.mailroom import Mailroom
 from realtime.mentions import Mentions
 from realtime.peer import Membership, Peer
 from realtime.places import Places
-from realtime.protocol.codes import Code, Refusal
+from realtime.protocol.codes import Close, Code, Refusal
 from realtime.protocol.types import Position
 from realtime.reactions import Reactions
 from realtime.settings import Settings
@@ -30,14 +34,13 @@ from realtime.typists import Typists
 from realtime.video import Video
 from realtime.watch_times import WatchTimes
 from realtime.writer import Writer
-from tokens.access import AccessSettings
 
 
 class Parts(Struct, frozen=True, kw_only=True):
     """What a node is made of."""
 
     settings: Settings
-    access: AccessSettings
+    identities: Identities
     log: Log
     feeds: Feeds
     hub: Hub
@@ -58,6 +61,8 @@ class Parts(Struct, frozen=True, kw_only=True):
     slow_mode: SlowMode
     video: Video
     kicks: Kicks
+    freezing: Freezing
+    audit: Audit
 
 
 class Node:
@@ -65,7 +70,7 @@ class Node:
 
     def __init__(self, parts: Parts) -> None:
         self.settings = parts.settings
-        self.access = parts.access
+        self.identities = parts.identities
         self.log = parts.log
         self.feeds = parts.feeds
         self.hub = parts.hub
@@ -86,6 +91,10 @@ class Node:
         self.slow_mode = parts.slow_mode
         self.video = parts.video
         self.kicks = parts.kicks
+        self.audit = parts.audit
+        self.freezing = parts.freezing
+        self.freezing.on_frozen(self._send_away)
+        self.expiry = Expiry(parts.settings)
         self.heartbeat = Heartbeat(self._head_of, parts.settings)
 
     def enter(self, connection: Connection, peer: Peer, feed: Feed, role: Role) -> None:
@@ -117,6 +126,10 @@ class Node:
         self.typists.end(session, peer.identity.user, peer.connection_id)
         if not peer.identity.synthetic:
             self.attendance.leave(session, peer.identity.user, peer.connection_id)
+
+    def _send_away(self, user: str) -> None:
+        for connection in self.mailroom.connections(user):
+            connection.close(Close.FROZEN, FROZEN)
 
     def _head_of(self, session: str) -> Position:
         feed = self.feeds.get(session)

@@ -1,7 +1,7 @@
-"""The operator's tables of settings and metrics, rendered from what the code says.
+"""The tables of settings, metrics and rights, rendered from what the code says.
 
-`python -m realtime.reference docs/operations.md` writes them into the page, between comments that name them:
-`<!-- settings -->` and `<!-- /settings -->`.
+`python -m realtime.reference docs/operations.md docs/protocol.md` writes them into the pages, between comments that
+name them: `<!-- settings -->` and `<!-- /settings -->`.
 """
 
 import re
@@ -14,6 +14,9 @@ import msgspec
 from msgspec.inspect import BoolType, Field, FloatType, IntType, Metadata
 from prometheus_client.metrics import MetricWrapperBase
 
+from realtime.domain import access
+from realtime.domain.access import Role
+from realtime.domain.session import State
 from realtime.settings import Settings, name_of
 from realtime.telemetry import metrics
 
@@ -31,12 +34,26 @@ def metrics_table() -> str:
     return _table(("metric", "type", "labels", "meaning"), [_metric_row(metric) for metric in found])
 
 
+def access_table() -> str:
+    """Render the access matrix: for each command which roles may, in which states, and whether after a join."""
+    head = ("command", *Role, "while the session is", "joined")
+    return _table(head, [_right_row(command, right) for command, right in access.RIGHTS.items()])
+
+
+def _right_row(command: str, right: access.Right) -> tuple[str, ...]:
+    name, _, more = command.partition(" ")
+    beyond = ", ".join(part for part in (more, right.beyond) if part)
+    may = ("yes" if role in access.RULES[right.may].roles else "" for role in Role)
+    states = "anything" if right.states == set(State) else ", ".join(s for s in State if s in right.states)
+    return f"`{name}` {beyond}".rstrip(), *may, states, "yes" if right.joined else ""
+
+
 def fill(page: str) -> str:
     """Give the page with its tables as they must be."""
     return _MARKED.sub(lambda found: f"<!-- {found[1]} -->\n{TABLES[found[1]]()}<!-- /{found[1]} -->", page)
 
 
-TABLES: Final = {"settings": settings_table, "metrics": metrics_table}
+TABLES: Final = {"settings": settings_table, "metrics": metrics_table, "access": access_table}
 _MARKED: Final = re.compile(f"<!-- ({'|'.join(TABLES)}) -->\n.*?<!-- /\\1 -->", re.DOTALL)
 
 

@@ -4,6 +4,7 @@ from typing import Final
 
 from persistence.errors import Rejected
 from realtime.answers import refuse
+from realtime.audit import act_of
 from realtime.domain import access
 from realtime.domain.session import Action, State
 from realtime.feed import view_of
@@ -32,7 +33,8 @@ async def move(node: Node, connection: Connection, peer: Peer, command: commands
     try:
         term = await node.hosting.term(connection, peer, view, back=action not in _OUT_OF_INTERRUPTION)
         wish = Wish(action, user, command.key, command.reason, term)
-        event = await node.lifecycle.move(peer.identity, command.session, wish)
+        async with node.admission.veiled(peer.identity, command.session):
+            event = await node.lifecycle.move(peer.identity, command.session, wish)
     except TakenOver as exc:
         if done := await node.lifecycle.done(command.session, Wish(action, user, command.key)):
             return Ack(re=command.id, key=_text(command), seq=done.seq, at=done.at)
@@ -40,13 +42,15 @@ async def move(node: Node, connection: Connection, peer: Peer, command: commands
         if node.hosting.runs(peer, command.session):
             connection.close(Close.TAKEN_OVER, "another device hosts the session")
         return None
+    await node.audit.intervened(peer.identity, connection.address, act_of(action), command.session, event)
     return Ack(re=command.id, key=_text(command), seq=event.seq, at=event.at)
 
 
 async def take_over(node: Node, connection: Connection, peer: Peer, command: commands.SessionTakeover) -> Ack:
     """Run the session from this connection."""
     found = await node.lifecycle.find(command.session)
-    access.check_owner(found.host, peer.identity.user)
+    async with node.admission.veiled(peer.identity, command.session):
+        access.check_owner(found.host, peer.identity.user)
     try:
         hosted = await node.hosting.claim(connection, peer, found.id, owner=True, take=True, key=command.key)
     except Rejected:

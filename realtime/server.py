@@ -3,22 +3,22 @@
 import asyncio
 from collections.abc import Coroutine
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
 from realtime import quality
 from realtime.answers import answer, refusal_for, refuse, refuse_unread
-from realtime.handlers import HANDLERS, Later, close_for, identify, welcome
+from realtime.handlers import HANDLERS, Later, meet, welcome
 from realtime.node import Node
 from realtime.peer import Peer
 from realtime.protocol.codec import Rejected
-from realtime.protocol.codes import Close, Code, Refusal
+from realtime.protocol.codes import Barred, Close, Code, Refusal
 from realtime.protocol.commands import Command, Hello, type_of
 from realtime.tasks import Tasks
 from realtime.telemetry import metrics
 from realtime.transport import Connection
-from tokens.access import AccessDenied
+from tokens.access import Identity
 
 _CLOSES: Final = frozenset(Close)
 log = structlog.get_logger("connection")
@@ -61,6 +61,7 @@ class Server:
     def lose(self, connection: Connection) -> None:
         """Take a connection out of everything, whatever the reason."""
         self._node.heartbeat.remove(connection)
+        self._node.expiry.remove(connection)
         self._node.hub.catch_up(connection)
         peer: Peer | None = connection.peer
         for session in list(peer.joined) if peer else ():
@@ -102,15 +103,40 @@ class Server:
             connection.close(Close.NOT_AUTHENTICATED, "say hello first")
             return
         try:
-            peer = identify(self._node, connection, command)
-        except AccessDenied as exc:
-            refuse(connection, command, Refusal(Code.UNAUTHENTICATED, f"token {exc.reason}"))
-            connection.close(close_for(exc), f"token {exc.reason}")
+            identified = self._node.identities.identify(command.token)
+        except Barred as exc:
+            self._bar(connection, command, exc)
             return
-        connection.peer = peer
+        if isinstance(identified, Coroutine):
+            # It has said hello in time, and whatever it says next is to wait.
+            self._node.heartbeat.remove(connection)
+            connection.hold()
+            self._tasks.start(self._greet_later(connection, command, identified, connection.heard_ms))
+        else:
+            self._welcome(connection, command, identified, connection.heard_ms)
+
+    async def _greet_later(
+        self, connection: Connection, command: Hello, later: Coroutine[Any, Any, Identity], heard_ms: int
+    ) -> None:
+        try:
+            identity = await later
+            if connection.open:
+                self._welcome(connection, command, identity, heard_ms)
+        except Barred as exc:
+            self._bar(connection, command, exc)
+        finally:
+            connection.release()
+
+    def _welcome(self, connection: Connection, command: Hello, identity: Identity, heard_ms: int) -> None:
+        peer = connection.peer = meet(connection, command, identity, heard_ms)
         self._node.heartbeat.add(connection)
+        self._node.expiry.add(connection)
         answer(connection, command, welcome(self._node, peer, command.id))
         self._node.mailroom.enter(connection, peer.identity.user)
+
+    def _bar(self, connection: Connection, command: Hello, exc: Barred) -> None:
+        refuse(connection, command, exc)
+        connection.close(exc.close, exc.message)
 
     def _carry_out(self, connection: Connection, peer: Peer, command: Command) -> None:
         try:

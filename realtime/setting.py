@@ -1,5 +1,6 @@
 """The commands that set what a session is: its settings, its staff, and who may come to a private one."""
 
+from realtime.audit import Act
 from realtime.feed import view_of
 from realtime.node import Node
 from realtime.peer import Peer
@@ -14,15 +15,19 @@ async def create(node: Node, connection: Connection, peer: Peer, command: comman
     return replies.Created(re=command.id, session=view_of(session))
 
 
-async def update(node: Node, connection: Connection, peer: Peer, command: commands.SessionUpdate) -> replies.Ack:  # noqa: ARG001 - likewise
+async def update(node: Node, connection: Connection, peer: Peer, command: commands.SessionUpdate) -> replies.Ack:
     """Change title and settings."""
-    record = await node.changing.update(peer.identity, command.session, change_of(command), command.key)
+    async with node.admission.veiled(peer.identity, command.session):
+        record = await node.changing.update(peer.identity, command.session, change_of(command), command.key)
+    await node.audit.intervened(peer.identity, connection.address, Act.UPDATE, command.session, record)
     return _ack(command, record.seq if record else None, record.at if record else None)
 
 
-async def role(node: Node, connection: Connection, peer: Peer, command: commands.SessionRole) -> replies.Ack:  # noqa: ARG001 - likewise
+async def role(node: Node, connection: Connection, peer: Peer, command: commands.SessionRole) -> replies.Ack:
     """Name a co-host or a moderator."""
-    record = await node.changing.name(peer.identity, command.session, command.user, command.role, command.key)
+    async with node.admission.veiled(peer.identity, command.session):
+        record = await node.changing.name(peer.identity, command.session, command.user, command.role, command.key)
+    node.audit.named(peer.identity, connection.address, command.session, command.user, command.role, record)
     return _ack(command, record.seq if record else None, record.at if record else None)
 
 

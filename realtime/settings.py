@@ -65,9 +65,26 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     origins: Annotated[str, about("Origins from which browsers may connect, separated by commas; `*` allows all.")] = ""
 
     jwt_secret: Annotated[str, about("The secret of HS256 access tokens, 32 bytes or more.")] = ""
+    jwt_jwks_url: Annotated[
+        str,
+        Meta(pattern=r"^(https://[!-?A-~]+|http://(127\.0\.0\.1|\[::1\]|localhost)[:/][!-?A-~]*)?\Z"),
+        about(
+            "Where the issuer publishes its [public keys](#keys-of-an-issuer); `https`, but for this machine itself."
+        ),
+    ] = ""
+    jwt_algorithms: Annotated[
+        str,
+        Meta(pattern=r"^(ES256|RS256)(,(ES256|RS256))*\Z"),
+        about("The algorithms of tokens that are signed by such a key."),
+    ] = "ES256,RS256"
+    jwks_refresh: Annotated[Seconds, about("Seconds between fetches of those keys.")] = 300.0
+    jwks_cooldown: Annotated[Seconds, about("Seconds between them at least, whatever keys tokens name.")] = 5.0
+    jwks_timeout: Annotated[Seconds, about("Seconds that one such fetch may take.")] = 3.0
+    jwks_bytes: Annotated[int, Meta(ge=1024), about("Bytes that it may bring.")] = 65_536
     jwt_issuer: Annotated[str, about("The `iss` that tokens must carry; empty asks for none.")] = ""
     jwt_audience: Annotated[str, about("The `aud` that tokens must carry; empty asks for none.")] = ""
     jwt_role_claim: Annotated[str, about("The path of the claim that holds the role.")] = "app_metadata.role"
+    jwt_require_nbf: Annotated[bool, about("Refuse tokens without `nbf`.")] = False
     jwt_leeway: Annotated[int, Meta(ge=0, le=300), about("Seconds that clocks may differ.")] = 5
 
     agora_app_id: Annotated[AppId, about("Agora's app id; empty turns Agora tokens off.")] = ""
@@ -96,6 +113,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = 1
 
     hello_timeout: Annotated[Seconds, about("Seconds from the connection to a good `hello`.")] = 5.0
+    token_warning: Annotated[
+        Seconds, about("Seconds before its token ends at which a connection is warned that it will be closed.")
+    ] = 60.0
     heartbeat: Annotated[Seconds, about("Seconds between heartbeats to a connection.")] = 20.0
     quality_good_ms: Annotated[
         Milliseconds, about("Milliseconds of a heartbeat's round trip up to which a connection is good.")
@@ -208,6 +228,11 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Count, about("Messages that may wait to be searched for mentions; the oldest give way.")
     ] = 1000
 
+    freeze_check_ms: Annotated[
+        Milliseconds, about("Milliseconds between looks for users who were frozen by other nodes.")
+    ] = 500
+    audit_queue: Annotated[Count, about("Notes for the audit log that may wait for Postgres.")] = 10_000
+
     database_connections: Annotated[Count, about("Connections of one process to Postgres.")] = 8
     database_timeout: Annotated[
         Seconds, about("Seconds to wait for Postgres, for a connection and its answer together.")
@@ -314,6 +339,8 @@ def require_stores(settings: Settings) -> None:
     Raises:
         SettingsError
     """
-    for field in ("database_url", "redis_url", "jwt_secret"):
+    for field in ("database_url", "redis_url"):
         if not getattr(settings, field):
             raise SettingsError(f"{name_of(field)} is not set")
+    if not (settings.jwt_secret or settings.jwt_jwks_url):
+        raise SettingsError("STAGEWIRE_JWT_SECRET is not set, nor is STAGEWIRE_JWT_JWKS_URL")

@@ -10,6 +10,7 @@ from realtime.feed import Feed
 from realtime.node import Node
 from realtime.peer import Membership, Peer
 from realtime.protocol.events import Removed
+from realtime.transport import Connection
 from tokens.access import Identity
 
 
@@ -28,12 +29,17 @@ def admitted(feed: Feed, who: Identity) -> bool:
 def review(node: Node, feed: Feed) -> None:
     """Give everyone who follows a session their role anew; take out whom it is not there for any more."""
     for connection in list(node.hub.group(feed.id)):
-        peer: Peer = connection.peer
-        if admitted(feed, peer.identity):
-            membership = peer.joined[feed.id] = Membership(feed, role_of(feed, peer.identity))
-            node.hosting.review(connection, peer, feed.view)
-            node.video.renewals.review(connection, membership)
-        else:
-            node.leave(connection, peer, feed.id)
-            refusal = access.not_admitted()
-            connection.send(Removed(session=feed.id, code=refusal.code, message=refusal.message))
+        review_one(node, connection, feed)
+
+
+def review_one(node: Node, connection: Connection, feed: Feed) -> None:
+    """Do so for one of them."""
+    peer: Peer = connection.peer
+    if admitted(feed, peer.identity):
+        membership = peer.joined[feed.id] = Membership(feed, role_of(feed, peer.identity))
+        node.hosting.review(connection, peer, feed.view)
+        node.video.renewals.review(connection, membership)
+    else:
+        node.leave(connection, peer, feed.id)
+        refusal = access.not_admitted()
+        connection.send(Removed(session=feed.id, code=refusal.code, message=refusal.message))

@@ -49,6 +49,11 @@ def test_the_tables_of_operations_are_what_the_code_says(tmp_path: Path) -> None
     assert page.read_text("utf-8") == OPERATIONS, "run: python -m realtime.reference docs/operations.md"
 
 
+def test_the_access_matrix_of_the_protocol_is_what_the_code_says() -> None:
+    assert reference.fill(PROTOCOL) == PROTOCOL, "run: python -m realtime.reference docs/protocol.md"
+    assert "| `session.end` | yes |  |  |  | scheduled, live, paused, interrupted |  |" in PROTOCOL
+
+
 def test_the_tables_hold_every_setting_and_every_metric() -> None:
     settings, metrics = reference.settings_table(), reference.metrics_table()
     assert settings.count("\n") == 2 + len(Settings.__struct_fields__)
@@ -102,7 +107,7 @@ def test_every_message_of_the_server_is_described_with_all_its_fields(message: t
 def test_nothing_that_is_served_is_listed_as_not_yet_served() -> None:
     first_column = [row.split("|")[1] for row in section(PROTOCOL, "## Not yet served").splitlines() if "|" in row]
     named = set(re.findall(r"`([a-z.]+)`", " ".join(first_column)))
-    assert "token.refresh" in named
+    assert "skipped" in named
     assert not named & COMMANDS.keys()
 
 

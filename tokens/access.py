@@ -4,7 +4,7 @@ PyJWT checks the signature. The claims are read here, strictly typed and against
 PyJWT reads its own clock and coerces times. A token says:
 
     sub          the user, `[A-Za-z0-9_-]{1,64}`; Supabase's UUIDs are of that kind
-    exp, nbf     whole unix seconds; exp is required
+    exp, nbf     whole unix seconds; exp is required, nbf where the settings say so
     iss, aud     checked where the settings name one; aud may be a list that contains ours
     the role     at the path the settings name; an unknown or absent role is a viewer
     the name     at the path the settings name; for display only
@@ -14,7 +14,7 @@ PyJWT reads its own clock and coerces times. A token says:
 import re
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 from jwt import InvalidAlgorithmError, InvalidKeyError, InvalidSignatureError, InvalidTokenError, PyJWS
@@ -48,6 +48,7 @@ class Reason(StrEnum):
     EXPIRED = "expired"
     NOT_YET = "not_yet"
     NO_EXPIRY = "no_expiry"
+    NO_START = "no_start"
     NO_SUBJECT = "no_subject"
     WRONG_ISSUER = "wrong_issuer"
     WRONG_AUDIENCE = "wrong_audience"
@@ -84,10 +85,15 @@ class Identity(Struct, frozen=True):
     name: str | None = None
 
 
+class Keys(Protocol):
+    """What tokens are verified by: a secret, or an issuer's keys (`tokens.jwks`)."""
+
+    def payload_of(self, token: str) -> bytes:
+        """Give the payload of a token that one of the keys has signed; raises `AccessDenied`, malformed or forged."""
+
+
 class SharedSecret(Struct, frozen=True):
     """The key of HS256 tokens: a secret of 32 bytes or more, shared with the issuer.
-
-    Other kinds of key are other such objects: what `verify` needs of one is `payload_of`.
 
     Raises:
         AccessSettingsError: it is shorter than the hash it keys (RFC 7518, 3.2), or is a public key.
@@ -127,12 +133,13 @@ class AccessSettings(Struct, frozen=True):
         AccessSettingsError: users could edit their own role, or the leeway is not 0 to 300 s.
     """
 
-    keys: SharedSecret
+    keys: Keys
     issuer: str | None = None
     audience: str | None = None
     role_claim: str = DEFAULT_ROLE_CLAIM
     name_claim: str = DEFAULT_NAME_CLAIM
     leeway_s: int = 5
+    require_nbf: bool = False
 
     def __post_init__(self) -> None:
         if self.role_claim.split(".")[0] == "user_metadata":
@@ -145,7 +152,8 @@ def verify(token: str, settings: AccessSettings, now_s: float) -> Identity:
     """Who a token speaks for, where it holds at `now_s` (unix seconds).
 
     Raises:
-        AccessDenied: with the first `Reason` found; nothing of a token is read before its signature.
+        AccessDenied: with the first `Reason` found; no claim is read before the signature.
+        Whatever else the keys' `payload_of` raises.
     """
     if len(token) > MAX_TOKEN_CHARS:
         raise AccessDenied(Reason.TOO_LARGE)
@@ -155,7 +163,7 @@ def verify(token: str, settings: AccessSettings, now_s: float) -> Identity:
     _require_address(claims, settings)
     user = _user(claims)
     expires_s = _expiry(claims)
-    _require_time(claims, expires_s, now_s, settings.leeway_s)
+    _require_time(claims, expires_s, now_s, settings)
     return Identity(
         user=user,
         role=_role(_find(claims, settings.role_claim)),
@@ -228,10 +236,12 @@ def _expiry(claims: Mapping[str, Any]) -> int:
     return _seconds(claims["exp"])
 
 
-def _require_time(claims: Mapping[str, Any], expires_s: int, now_s: float, leeway_s: int) -> None:
-    if now_s >= expires_s + leeway_s:
+def _require_time(claims: Mapping[str, Any], expires_s: int, now_s: float, settings: AccessSettings) -> None:
+    if now_s >= expires_s + settings.leeway_s:
         raise AccessDenied(Reason.EXPIRED)
-    if now_s < _seconds(claims.get("nbf", 0)) - leeway_s:
+    if settings.require_nbf and "nbf" not in claims:
+        raise AccessDenied(Reason.NO_START)
+    if now_s < _seconds(claims.get("nbf", 0)) - settings.leeway_s:
         raise AccessDenied(Reason.NOT_YET)
 
 

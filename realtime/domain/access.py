@@ -1,4 +1,7 @@
-"""Who may do what: one table of actions, with the roles and the session states that allow each."""
+"""Who may do what: one table of actions with the roles and the session states that allow each, and one of commands.
+
+Together they are the access matrix: role, command, state and membership. docs/protocol.md has it, printed from here.
+"""
 
 from collections.abc import Collection, Mapping
 from enum import StrEnum
@@ -6,7 +9,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from realtime.domain.session import State
+from realtime.domain.session import TRANSITIONS, Action, State
 from realtime.protocol.codes import Code, Refusal
 from tokens.access import AccessRole
 
@@ -65,6 +68,53 @@ RULES: Final[dict[May, Rule]] = {
     # To name co-hosts and moderators.
     May.NAME: Rule(frozenset([Role.HOST]), _ANY_TIME),
     May.VIDEO: Rule(_ANYONE, frozenset([State.LIVE, State.PAUSED, State.INTERRUPTED])),
+}
+
+
+def _from(action: Action) -> frozenset[State]:
+    return frozenset(state for state, done in TRANSITIONS if done is action)
+
+
+class Right(Struct, frozen=True):
+    """What a command takes: what its user may do, in which states, and whether its connection must have joined.
+
+    `beyond` says what else counts, where that is not for this table to tell.
+    """
+
+    may: May
+    states: frozenset[State]
+    joined: bool = False
+    beyond: str = ""
+
+    def verdict(self, role: Role, state: State, *, joined: bool) -> Code | None:
+        """Give with which code the command is refused, if it is by this table."""
+        if (self.joined and not joined) or role not in RULES[self.may].roles:
+            return Code.FORBIDDEN
+        return None if state in self.states else Code.CONFLICT
+
+
+_OWN: Final = "of one's own message"
+# For whom a private session is not there, nothing else counts: see `not_admitted`.
+RIGHTS: Final[dict[str, Right]] = {
+    "join": Right(May.JOIN, _ANY_TIME),
+    "leave": Right(May.JOIN, _ANY_TIME),
+    "history": Right(May.READ, _ANY_TIME, joined=True),
+    "playback": Right(May.READ, _ANY_TIME, joined=True),
+    "typing": Right(May.CHAT, _UNTIL_THE_END, joined=True),
+    "react": Right(May.CHAT, _UNTIL_THE_END, joined=True),
+    "chat.send": Right(May.CHAT, _UNTIL_THE_END, joined=True, beyond="as the settings say"),
+    "chat.edit": Right(May.CHAT, _UNTIL_THE_END, joined=True, beyond=f"{_OWN}, as the settings say"),
+    "chat.delete": Right(May.CHAT, _UNTIL_THE_END, joined=True, beyond=_OWN),
+    "chat.delete of others": Right(May.MODERATE, _UNTIL_THE_END, joined=True),
+    "session.update": Right(May.SET, _UNTIL_THE_END),
+    "session.answer": Right(May.SET, _UNTIL_THE_END, beyond="to one who has asked"),
+    "session.role": Right(May.NAME, _UNTIL_THE_END),
+    "session.start": Right(May.RUN, _from(Action.START)),
+    "session.pause": Right(May.RUN, _from(Action.PAUSE)),
+    "session.resume": Right(May.RUN, _from(Action.RESUME)),
+    "session.end": Right(May.END, _from(Action.END)),
+    "session.takeover": Right(May.END, _UNTIL_THE_END, beyond="by the user who has created it"),
+    "agora.token": Right(May.VIDEO, RULES[May.VIDEO].states, joined=True),
 }
 
 
@@ -196,6 +246,16 @@ def check_notice(standing: AccessRole) -> None:
     """
     if standing not in (AccessRole.MODERATOR, AccessRole.ADMIN):
         raise Refusal(Code.FORBIDDEN, "only moderators may send notices")
+
+
+def check_admin(standing: AccessRole) -> None:
+    """Let pass admins.
+
+    Raises:
+        Refusal: `forbidden`.
+    """
+    if standing is not AccessRole.ADMIN:
+        raise Refusal(Code.FORBIDDEN, "only admins may do that")
 
 
 def check_own(standing: AccessRole, user: str, *owners: str) -> None:

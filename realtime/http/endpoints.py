@@ -9,6 +9,7 @@ from msgspec import Meta, Raw, Struct
 
 from persistence.listing import Listing
 from persistence.sessions import Session
+from realtime.audit import Act, act_of
 from realtime.channels import Channels
 from realtime.domain import access
 from realtime.domain.access import May
@@ -28,19 +29,20 @@ from realtime.protocol.types import MAX_INTEGER, Millis, Seq, SessionId, UserId
 from realtime.search import Search
 from realtime.summaries import Summaries
 from realtime.video import Video
-from tokens.access import AccessDenied, AccessRole, Identity, mint
+from tokens.access import AccessDenied, AccessRole, Identity, SharedSecret, mint
 
 # A day's work in dev mode.
 DEV_TOKEN_SECONDS: Final = 12 * 3600
 
 
 class Call(Struct, frozen=True, kw_only=True):
-    """One request, checked: who asks, with which path parameters, query and body."""
+    """One request, checked: who asks and from where, with which path parameters, query and body."""
 
     who: Identity | None
     path: Any
     query: Any
     body: Any
+    address: str = ""
 
     @property
     def session(self) -> str:
@@ -188,7 +190,10 @@ def move_session(action: Action) -> "Handle":
 
     async def move(context: Context, call: Call) -> SessionView:
         why = call.body or Why()
-        await context.node.lifecycle.move(call.user, call.session, Wish(action, call.user.user, why.key, why.reason))
+        wish = Wish(action, call.user.user, why.key, why.reason)
+        async with context.node.admission.veiled(call.user, call.session):
+            event = await context.node.lifecycle.move(call.user, call.session, wish)
+        await context.node.audit.intervened(call.user, call.address, act_of(action), call.session, event)
         return view_of(await context.node.lifecycle.find(call.session))
 
     return move
@@ -225,22 +230,28 @@ async def send_notice(context: Context, call: Call) -> Noticed:
     """Put a notice into a user's inbox."""
     access.check_notice(call.user.role)
     body = call.body
-    appended = await context.node.mail.notify(call.path.id, call.user.user, body.key, body.text, body.session)
+    by, to = call.user.user, call.path.id
+    appended = await context.node.mail.notify(to, by, body.key, body.text, body.session)
+    context.node.audit.note(
+        Act.NOTICE, by, call.address, f"{to} {body.key}", subject=to, session=body.session, key=body.key
+    )
     return Noticed(body.key, appended.at)
 
 
 async def mint_dev_token(context: Context, call: Call) -> DevToken:
     """Mint an access token for anyone. Exists in dev mode only."""
-    access_settings, now = context.node.access, int(time())
+    settings, now = context.node.settings, int(time())
+    if not settings.jwt_secret:
+        raise Refusal(Code.NOT_CONFIGURED, "there is no secret to sign a token with")
     try:
         token = mint(
             call.body.user,
             call.body.role,
-            access_settings.keys,
+            SharedSecret(settings.jwt_secret),
             now,
             DEV_TOKEN_SECONDS,
-            issuer=access_settings.issuer,
-            audience=access_settings.audience,
+            issuer=settings.jwt_issuer or None,
+            audience=settings.jwt_audience or None,
             synthetic=call.body.synthetic,
         )
     except AccessDenied:

@@ -6,6 +6,7 @@ from uuid import UUID
 from msgspec import Meta, Struct
 
 from persistence.guests import Guest
+from realtime.audit import Act
 from realtime.domain import access
 from realtime.feed import view_of
 from realtime.http.endpoints import Call, Context, Endpoint, SessionPath, UserPath
@@ -105,19 +106,32 @@ class Follows(Struct, frozen=True):
 
 async def update_session(context: Context, call: Call) -> SessionView:
     """Change a session's title and settings."""
-    await context.node.changing.update(call.user, call.session, change_of(call.body), call.body.key)
+    async with context.node.admission.veiled(call.user, call.session):
+        record = await context.node.changing.update(call.user, call.session, change_of(call.body), call.body.key)
+    await context.node.audit.intervened(call.user, call.address, Act.UPDATE, call.session, record)
     return view_of(await context.node.lifecycle.find(call.session))
 
 
 async def name_member(context: Context, call: Call) -> SessionView:
     """Name a co-host or a moderator, or take that back."""
-    await context.node.changing.name(call.user, call.session, call.path.user, call.body.role)
+    async with context.node.admission.veiled(call.user, call.session):
+        record = await context.node.changing.name(call.user, call.session, call.path.user, call.body.role)
+    context.node.audit.named(call.user, call.address, call.session, call.path.user, call.body.role, record)
     return view_of(await context.node.lifecycle.find(call.session))
 
 
 async def change_guests(context: Context, call: Call) -> GuestsDone:
     """Let some users in, and others not any more."""
     changed = await context.node.admission.change(call.user, call.session, call.body.allow, call.body.remove)
+    await context.node.audit.intervened(
+        call.user,
+        call.address,
+        Act.GUESTS,
+        call.session,
+        changed.told.event,
+        allowed=changed.allowed,
+        removed=changed.removed,
+    )
     return GuestsDone(len(changed.allowed), len(changed.removed))
 
 

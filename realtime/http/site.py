@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from realtime.http import agora, audience, endpoints, listing, openapi, people, summary
+from realtime.http import admin, agora, audience, endpoints, listing, openapi, people, summary
 from realtime.http.endpoints import Context
 from realtime.http.health import Health
 from realtime.http.serving import Serving, json_response, refused
@@ -22,7 +22,7 @@ from realtime.telemetry.exposition import exposition
 
 ENDPOINTS: Final = [
     *endpoints.ENDPOINTS, *listing.ENDPOINTS, *summary.ENDPOINTS, *agora.ENDPOINTS, *audience.ENDPOINTS,
-    *people.ENDPOINTS,
+    *people.ENDPOINTS, *admin.ENDPOINTS,
 ]  # fmt: skip
 _DEMO: Final = Path(__file__).with_name("demo")
 _HOST: Final = re.compile(r"([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?")

@@ -52,6 +52,7 @@ class Close(IntEnum):
     TOKEN_EXPIRED = 4300
     BAD_FRAME = 4400
     NOT_AUTHENTICATED = 4401
+    FROZEN = 4403
     NO_HELLO = 4408
     TAKEN_OVER = 4409
     TOO_LARGE = 4413
@@ -72,3 +73,11 @@ class Refusal(Exception):
         self.message = message
         self.retry_after_ms = retry_after_ms
         self.state = state
+
+
+class Barred(Refusal):
+    """A token's user may not come in. A connection that has said no good `hello` is closed with `close`."""
+
+    def __init__(self, code: Code, message: str, close: Close, *, retry_after_ms: int | None = None) -> None:
+        super().__init__(code, message, retry_after_ms=retry_after_ms)
+        self.close = close

@@ -43,6 +43,12 @@ class Hello(Command, tag="hello", frozen=True, kw_only=True):
     device: DeviceName | None = None
 
 
+class TokenRefresh(Command, tag="token.refresh", frozen=True, kw_only=True):
+    """Go on with a fresh token of the same user."""
+
+    token: Token
+
+
 class Pong(Command, tag="pong", frozen=True, kw_only=True):
     """Answers a `ping`."""
 
@@ -219,7 +225,9 @@ Chat = ChatSend | ChatEdit | ChatDelete
 Direct = DirectSend | InboxAck
 Signal = Typing | React | Playback
 Setting = SessionCreate | SessionUpdate | SessionRole | SessionAsk | SessionAnswer
-AnyCommand = Hello | Pong | Join | Leave | Chat | History | Signal | Setting | Hosting | Direct | AgoraToken
+AnyCommand = (
+    Hello | TokenRefresh | Pong | Join | Leave | Chat | History | Signal | Setting | Hosting | Direct | AgoraToken
+)
 
 
 def type_of(command: Command) -> str:

@@ -156,6 +156,12 @@ class QualityPush(Push, tag="quality", frozen=True, kw_only=True):
     quality: str
 
 
+class TokenExpiring(Push, tag="token.expiring", frozen=True, kw_only=True):
+    """The token will have ended after `expires_in_ms`, and this connection with it, unless a fresh one comes."""
+
+    expires_in_ms: int
+
+
 class Drain(Push, tag="drain", omit_defaults=False, frozen=True, kw_only=True):
     """The server is about to stop. This connection will be closed after `reconnect_in_ms`: come back then.
 

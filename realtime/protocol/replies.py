@@ -57,6 +57,12 @@ class Welcome(Reply, tag="welcome", frozen=True, kw_only=True):
     expires_at: Millis
 
 
+class TokenTaken(Reply, tag="token", frozen=True, kw_only=True):
+    """Answers `token.refresh`. The connection is the user's until `expires_at` now."""
+
+    expires_at: Millis
+
+
 class Joined(Reply, tag="joined", frozen=True, kw_only=True):
     """Answers `join`. With `complete`, `events` is all that lies between `since` and `position`.
 

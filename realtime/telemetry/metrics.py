@@ -68,6 +68,8 @@ INBOX_HEALED: Final = Counter("stagewire_inbox_healed", "Changes of inboxes that
 MENTIONS_LOST: Final = Counter("stagewire_mentions_lost", "Messages that were never searched for mentions.")
 REACTIONS: Final = Counter("stagewire_reactions", "Reactions counted by this node.")
 REACTIONS_LOST: Final = Counter("stagewire_reactions_lost", "Reactions that will be missing in the totals.")
+AUDIT_LOST: Final = Counter("stagewire_audit_lost", "Acts that will be missing in the audit log.")
+KEY_FETCHES: Final = Counter("stagewire_key_fetches", "Fetches of the keys of access tokens.", ["outcome"])
 TOKENS: Final = Histogram("stagewire_agora_token_seconds", "To issue an Agora token.", buckets=_FAST)
 TOKENS_GIVEN: Final = Counter("stagewire_agora_tokens", "Agora tokens given, by whether they were built.", ["source"])
 TOKENS_SENT: Final = Counter("stagewire_agora_tokens_sent", "Agora tokens sent unasked, by why.", ["why"])
@@ -112,5 +114,7 @@ for _outcome in ("applied", "duplicate", "stale", "ignored", "refused"):
     NOTICES.labels(_outcome)
 for _outcome in ("done", "stopped"):
     ROLLS.labels(_outcome)
+for _outcome in ("done", "failed"):
+    KEY_FETCHES.labels(_outcome)
 for _change in ("added", "dropped"):
     PARTITIONS.labels(_change)

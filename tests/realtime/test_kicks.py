@@ -49,6 +49,11 @@ async def name(node: RunningNode, session: str, user: str, role: str) -> None:
         assert (await ann.ask("session.role", session=session, user=user, role=role))["type"] == "ack"
 
 
+async def change(node: RunningNode, user: str, how: str) -> None:
+    root = token("root", AccessRole.ADMIN)
+    assert (await node.request("POST", f"/v1/users/{user}/{how}", root, json={"reason": "spam"})).status_code == 200
+
+
 async def test_a_session_that_ends_puts_everyone_out(node: RunningNode, agora: AgoraApi) -> None:
     empty, session = await node.session("ann"), await node.session("ann")
     await uid_of(node, session, "bob")
@@ -127,11 +132,11 @@ async def test_whoever_is_frozen_is_out_everywhere(node: RunningNode, agora: Ago
     await node.request("POST", f"/v1/sessions/{sessions[2]}/end", ANN)
     await agora.until_called(1)
     agora.rules.clear()
-    node.node.kicks.froze("fay", frozen=True)
+    await change(node, "fay", "freeze")
     await agora.until_called(3)
     assert [agora.of(session, uid) for session, uid in zip(sessions, uids, strict=True)] == [[OUT], [OUT], []]
     assert len(agora.rules) == 2
-    node.node.kicks.froze("fay", frozen=False)
+    await change(node, "fay", "unfreeze")
     await agora.until_called(7)
     assert agora.rules == {}
 

@@ -178,3 +178,31 @@ def test_production_needs_stores_and_a_secret(environ: dict[str, str], missing: 
 @pytest.mark.parametrize("secret", ["x" * 32, "é" * 16])
 def test_production_is_content_with_these(secret: str) -> None:
     require_stores(load({**STORES, "STAGEWIRE_JWT_SECRET": secret}))
+
+
+def test_production_needs_no_secret_where_tokens_have_an_issuer() -> None:
+    require_stores(load({**STORES, "STAGEWIRE_JWT_JWKS_URL": "https://id.example/keys"}))
+
+
+@pytest.mark.parametrize(
+    ("url", "taken"),
+    [
+        ("https://id.example/.well-known/jwks.json?x=1", True),
+        ("http://127.0.0.1:8080/keys", True),
+        ("http://[::1]:8080/keys", True),
+        ("http://localhost/keys", True),
+        ("http://id.example/keys", False),
+        ("http://127.0.0.1.evil.example/keys", False),
+        ("http://127.0.0.1:80@evil.example/keys", False),
+        ("https://user:password@id.example/keys", False),
+        ("file:///etc/passwd", False),
+        ("https://id.example/a b", False),
+        ("https://id.example/a\r\nHost: evil", False),
+    ],
+)
+def test_keys_come_by_tls_or_from_this_machine(url: str, taken: bool) -> None:
+    if taken:
+        assert load({"STAGEWIRE_JWT_JWKS_URL": url}).jwt_jwks_url == url
+    else:
+        with pytest.raises(SettingsError, match="JWKS_URL"):
+            load({"STAGEWIRE_JWT_JWKS_URL": url})

@@ -52,11 +52,16 @@ class Target:
         **hello: Any,
     ) -> AsyncIterator["Client"]:
         """Connect and say hello, with more fields if they are given."""
-        async with connect(self.websocket, subprotocols=[Subprotocol(fmt)], max_size=None, max_queue=None) as socket:
-            client = Client(socket, user, binary=fmt is Format.MSGPACK)
+        async with self.stranger(user, fmt=fmt) as client:
             welcome = await client.ask("hello", token=token(user, role, synthetic=synthetic), **hello)
             assert welcome["type"] == "welcome", welcome
             yield client
+
+    @asynccontextmanager
+    async def stranger(self, user: str = "", *, fmt: Format = Format.JSON) -> AsyncIterator["Client"]:
+        """Connect, and say nothing yet."""
+        async with connect(self.websocket, subprotocols=[Subprotocol(fmt)], max_size=None, max_queue=None) as socket:
+            yield Client(socket, user, binary=fmt is Format.MSGPACK)
 
     async def request(self, method: str, path: str, who: str | None = None, **options: Any) -> httpx.Response:
         """Ask the side API, with the access token `who`."""

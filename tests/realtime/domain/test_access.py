@@ -1,12 +1,15 @@
 from itertools import product
+from typing import get_args
 
 import pytest
 
 from realtime.domain.access import (
+    RIGHTS,
     May,
     Role,
     admits,
     check,
+    check_admin,
     check_answer,
     check_create,
     check_delete,
@@ -23,6 +26,7 @@ from realtime.domain.access import (
 )
 from realtime.domain.session import State
 from realtime.protocol.codes import Code, Refusal
+from realtime.protocol.commands import AnyCommand, SessionCommand
 from tokens.access import AccessRole
 
 HOST, COHOST, MODERATOR, VIEWER = Role.HOST, Role.COHOST, Role.MODERATOR, Role.VIEWER
@@ -200,3 +204,51 @@ def test_what_is_about_somebody_is_for_them_and_for_admins(standing: AccessRole)
     with pytest.raises(Refusal) as refused:
         check_own(standing, "eve", "alice", "bob")
     assert refused.value.code is Code.FORBIDDEN
+
+
+def test_every_command_about_a_session_has_its_rights() -> None:
+    known = {name.partition(" ")[0] for name in RIGHTS}
+    about = {str(c.__struct_config__.tag) for c in get_args(AnyCommand) if issubclass(c, SessionCommand)} | {
+        "session.update"
+    }
+    # Whoever may join has no need to ask.
+    assert about - {"session.ask"} <= known
+
+
+@pytest.mark.parametrize(("command", "role", "state"), list(product(RIGHTS, Role, State)))
+def test_rights_agree_with_the_rules(command: str, role: Role, state: State) -> None:
+    """No command is allowed by its rights that its rule would refuse."""
+    right = RIGHTS[command]
+    if right.verdict(role, state, joined=True) is None:
+        check(right.may, role, state)
+    assert right.joined == (right.verdict(Role.HOST, State.LIVE, joined=False) is Code.FORBIDDEN)
+
+
+@pytest.mark.parametrize(
+    ("command", "role", "state", "joined", "verdict"),
+    [
+        ("chat.send", VIEWER, LIVE, True, None),
+        ("chat.send", VIEWER, LIVE, False, Code.FORBIDDEN),
+        ("chat.send", HOST, ENDED, True, Code.CONFLICT),
+        ("chat.send", HOST, ENDED, False, Code.FORBIDDEN),
+        ("chat.delete of others", VIEWER, LIVE, True, Code.FORBIDDEN),
+        ("chat.delete of others", MODERATOR, LIVE, True, None),
+        ("session.start", COHOST, SCHEDULED, False, None),
+        ("session.start", COHOST, LIVE, False, Code.CONFLICT),
+        ("session.end", COHOST, ENDED, False, Code.FORBIDDEN),
+        ("session.resume", HOST, INTERRUPTED, False, None),
+        ("agora.token", VIEWER, SCHEDULED, True, Code.CONFLICT),
+    ],
+)
+def test_verdicts(command: str, role: Role, state: State, joined: bool, verdict: Code | None) -> None:
+    assert RIGHTS[command].verdict(role, state, joined=joined) is verdict
+
+
+@pytest.mark.parametrize("standing", AccessRole)
+def test_admins_alone_may_do_what_is_for_admins(standing: AccessRole) -> None:
+    if standing is AccessRole.ADMIN:
+        check_admin(standing)
+    else:
+        with pytest.raises(Refusal) as refused:
+            check_admin(standing)
+        assert refused.value.code is Code.FORBIDDEN

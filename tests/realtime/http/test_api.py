@@ -223,6 +223,9 @@ async def test_openapi_describes_every_endpoint(node: RunningNode) -> None:
     document = (await node.request("GET", "/openapi.json")).json()
     assert document["openapi"].startswith("3.1")
     assert set(document["paths"]) == {
+        "/v1/audit",
+        "/v1/users/{id}/freeze",
+        "/v1/users/{id}/unfreeze",
         "/v1/sessions",
         "/v1/sessions/{id}",
         "/v1/sessions/{id}/audience",

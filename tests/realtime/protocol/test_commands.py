@@ -28,6 +28,7 @@ CHANGE = {
 # The least that each command says, and all that it may say.
 WIRE: dict[str, tuple[type[Command], dict[str, Any], dict[str, Any]]] = {
     "hello": (commands.Hello, {"token": "t"}, {"now": 1, "client": "web/1.0", "device": "phone"}),
+    "token.refresh": (commands.TokenRefresh, {"token": "t"}, {}),
     "pong": (commands.Pong, {}, {"now": 1}),
     "join": (commands.Join, ABOUT, {"since": POSITION}),
     "leave": (commands.Leave, ABOUT, {}),
