@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 from persistence import migrate
 from persistence.agora_notices import AgoraNotices
 from persistence.agora_uids import AgoraUids
+from persistence.buckets import SharedBuckets
 from persistence.changes import Changes
 from persistence.followers import Followers
 from persistence.guests import Guests
@@ -26,6 +27,7 @@ from persistence.log_totals import LogsTotalled
 from persistence.positions import Positions
 from persistence.postgres import PoolSettings, Postgres
 from persistence.presence import Presence
+from persistence.rate_limits import RateLimits
 from persistence.reactions import ReactionTotals
 from persistence.redis import Redis, connect
 from persistence.sessions import Sessions
@@ -39,6 +41,7 @@ from realtime.channels import Channels, Effects
 from realtime.draining import drain
 from realtime.feeds import Feeds
 from realtime.following import Following
+from realtime.gate import Gate
 from realtime.hosting import Hosting
 from realtime.http import site
 from realtime.http.endpoints import Context
@@ -47,6 +50,8 @@ from realtime.http.health import Health
 from realtime.hub import Hub
 from realtime.kicks import Kicks
 from realtime.lifecycle import Lifecycle
+from realtime.limiting import HINTS as LIMITS
+from realtime.limiting import Limits
 from realtime.mail import Mail
 from realtime.mailroom import HINTS, Mailroom
 from realtime.mentions import Mentions, Sources
@@ -88,7 +93,8 @@ async def running(settings: Settings, sockets: Sockets) -> AsyncIterator[Node]:
         tasks = Tasks()
         stack.push_async_callback(tasks.stop)
         node, timers = _assemble(settings, postgres, client, tasks)
-        server = Server(node, tasks)
+        gate = Gate(node.limits, settings)
+        server = Server(node, gate, tasks)
         health = Health(postgres, client)
         _start(stack, node, server, tasks, settings, Log(postgres))
         tasks.keep(timers.run)
@@ -99,7 +105,7 @@ async def running(settings: Settings, sockets: Sockets) -> AsyncIterator[Node]:
         summaries = Summaries(LogsTotalled(postgres), stored, ReactionTotals(postgres), tasks)
         node.lifecycle.on_end(summaries.ended)
         context = Context(node, node.video, Search(node.log, settings), channels, Listing(postgres), summaries)
-        app = site.build(context, health, lambda: sockets.websocket_port)
+        app = site.guarded(site.build(context, health, lambda: sockets.websocket_port), gate)
         http = await stack.enter_async_context(_http(app, sockets.http, settings))
         await stack.enter_async_context(_websocket(server, node, health, sockets.websocket))
         if settings.share_ports:
@@ -138,6 +144,9 @@ def _assemble(settings: Settings, postgres: Postgres, client: Redis, tasks: Task
     mail = Mail(inboxes, mailroom, settings)
     hints = feeds.hints = mailroom.hints = Hints(client, feeds.receive, HintSettings(backlog=settings.hint_backlog))
     hints.always(HINTS, mailroom.receive)
+    limits = Limits(RateLimits(postgres), SharedBuckets(client), settings)
+    limits.hints = hints
+    hints.always(LIMITS, limits.hear)
     lifecycle = Lifecycle(sessions, feeds, settings)
     places = Places(Positions(client, int(settings.positions_days * DAY_MS)), settings)
     slow_mode = SlowMode(Turns(client), tasks, settings)
@@ -173,6 +182,7 @@ def _assemble(settings: Settings, postgres: Postgres, client: Redis, tasks: Task
         slow_mode=slow_mode,
         kicks=Kicks(AgoraUids(postgres), guests, settings),
         video=Video(sessions, admission, hub, tasks, settings),
+        limits=limits,
     )
     node = Node(parts)
     feeds.on_standing = partial(review, node)
@@ -219,6 +229,8 @@ def _start(stack: AsyncExitStack, node: Node, server: Server, tasks: Tasks, sett
         node.hosting.run,
         node.watch_times.run,
         node.heartbeat.run,
+        node.limits.follow,
+        node.limits.share,
         node.hub.watch,
         node.places.run,
         *node.mailroom.works(),

@@ -15,6 +15,7 @@ from realtime.hosting import Hosting
 from realtime.hub import Hub
 from realtime.kicks import Kicks
 from realtime.lifecycle import Lifecycle
+from realtime.limiting import Limits
 from realtime.mail import Mail
 from realtime.mailroom import Mailroom
 from realtime.mentions import Mentions
@@ -58,6 +59,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     slow_mode: SlowMode
     video: Video
     kicks: Kicks
+    limits: Limits
 
 
 class Node:
@@ -86,6 +88,7 @@ class Node:
         self.slow_mode = parts.slow_mode
         self.video = parts.video
         self.kicks = parts.kicks
+        self.limits = parts.limits
         self.heartbeat = Heartbeat(self._head_of, parts.settings)
 
     def enter(self, connection: Connection, peer: Peer, feed: Feed, role: Role) -> None:

@@ -163,6 +163,8 @@ async def serving(database_url: str, redis_url: str, **overrides: Any) -> AsyncI
             "drain_timeout": 2.0,
             "shutdown_timeout": 2.0,
             "dev": True,
+            # Tests talk faster than people.
+            "rate_limits": False,
             **overrides,
         }
     )
