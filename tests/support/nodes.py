@@ -58,6 +58,13 @@ class Target:
             assert welcome["type"] == "welcome", welcome
             yield client
 
+    @asynccontextmanager
+    async def raw(self, **headers: str) -> AsyncIterator["Client"]:
+        """Connect, with these headers, and say nothing yet."""
+        names = {name.replace("_", "-"): value for name, value in headers.items()}
+        async with connect(self.websocket, max_size=None, max_queue=None, additional_headers=names) as socket:
+            yield Client(socket, "", binary=False)
+
     async def request(self, method: str, path: str, who: str | None = None, **options: Any) -> httpx.Response:
         """Ask the side API, with the access token `who`."""
         headers = {"Authorization": f"Bearer {who}"} if who else {}
