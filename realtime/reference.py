@@ -1,4 +1,4 @@
-"""The operator's tables of settings and metrics, rendered from what the code says.
+"""The operator's tables of settings, metrics and limits, rendered from what the code says.
 
 `python -m realtime.reference docs/operations.md` writes them into the page, between comments that name them:
 `<!-- settings -->` and `<!-- /settings -->`.
@@ -14,6 +14,10 @@ import msgspec
 from msgspec.inspect import BoolType, Field, FloatType, IntType, Metadata
 from prometheus_client.metrics import MetricWrapperBase
 
+from realtime.domain.limits import DEFAULTS, Action, RateRole
+from realtime.http.site import ENDPOINTS
+from realtime.limiting import action_of
+from realtime.protocol.commands import AnyCommand, Hello
 from realtime.settings import Settings, name_of
 from realtime.telemetry import metrics
 
@@ -36,8 +40,36 @@ def fill(page: str) -> str:
     return _MARKED.sub(lambda found: f"<!-- {found[1]} -->\n{TABLES[found[1]]()}<!-- /{found[1]} -->", page)
 
 
-TABLES: Final = {"settings": settings_table, "metrics": metrics_table}
+def limits_table() -> str:
+    """Render every limit by rate: what counts as one action, and how often that may be done, for each role."""
+    head = ("action", "what counts", *(f"`{role}`" for role in RateRole))
+    return _table(head, [(f"`{action}`", _counted(action), *_limits(action)) for action in Action])
+
+
+TABLES: Final = {"settings": settings_table, "metrics": metrics_table, "limits": limits_table}
 _MARKED: Final = re.compile(f"<!-- ({'|'.join(TABLES)}) -->\n.*?<!-- /\\1 -->", re.DOTALL)
+
+
+# What no command is.
+_REQUESTS: Final = {
+    Action.READ: "`GET` requests",
+    Action.SESSION: "all other requests",
+    Action.OTHER: "commands that are not understood",
+    Action.HELLO: "`hello`",
+    Action.HANDSHAKE: "WebSocket handshakes",
+    Action.HTTP: "HTTP requests of any kind",
+}
+
+
+def _counted(action: Action) -> str:
+    named = [f"`{c.__struct_config__.tag}`" for c in AnyCommand.__args__ if c is not Hello and action_of(c) is action]
+    requests = [f"`{e.method} {e.path}`" for e in ENDPOINTS if e.action is action]
+    return ", ".join([*named, *requests, *([_REQUESTS[action]] if action in _REQUESTS else [])])
+
+
+def _limits(action: Action) -> list[str]:
+    found = [DEFAULTS.get((action, role)) for role in RateRole]
+    return [f"{limit.rate:,g}/s, {limit.burst:,}" if limit else "" for limit in found]
 
 
 def _metric_row(metric: MetricWrapperBase) -> tuple[str, ...]:
