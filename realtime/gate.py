@@ -6,6 +6,9 @@ from http import HTTPStatus
 from time import monotonic
 from typing import Final
 
+import structlog
+
+from persistence.seldom import Seldom
 from realtime.domain.addresses import Networks, believed, subject_of
 from realtime.domain.limits import Action, Bucket, Limit
 from realtime.limiting import Limits
@@ -14,6 +17,7 @@ from realtime.transport import Connection
 
 # Sockets of one address above its limit that still get an answer to their handshake; any more are just cut.
 ANSWERED: Final = 100
+seldom_log = Seldom(structlog.get_logger("gate"))
 
 
 class Gate:
@@ -45,6 +49,8 @@ class Gate:
             connection.address = believed(connection.address, forwarded, self._trusted)
             self._count(connection)
         if connection.counted and self._is_too_much(connection.counted):
+            # Where this is a proxy's, all its clients count as one, and the operator must know.
+            seldom_log.warning("address refused", address=connection.counted, forwarded=bool(forwarded))
             return HTTPStatus.TOO_MANY_REQUESTS
         return HTTPStatus.SWITCHING_PROTOCOLS
 
