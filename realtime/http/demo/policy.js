@@ -32,6 +32,7 @@ const REASONS = new Map([
   [TAKEN_OVER, "Another device has taken over this session."],
   [4408, "The sign-in took too long."],
   [4413, "A message was too large for the server."],
+  [4429, "Too much came from here, again and again."],
   [4429, "Too much was sent in too short a time."],
 ]);
 
