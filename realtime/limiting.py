@@ -46,6 +46,7 @@ _ACTIONS: Final[dict[type[commands.Command], Action]] = {
     commands.Join: Action.JOIN,
     commands.History: Action.READ,
     commands.DirectSend: Action.DIRECT,
+    commands.AgoraToken: Action.TOKEN,
     **dict.fromkeys(commands.Setting.__args__, Action.SESSION),
     **dict.fromkeys(commands.Hosting.__args__, Action.SESSION),
 }
