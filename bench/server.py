@@ -82,6 +82,9 @@ def _environ(target: Target, stores: Servers) -> Mapping[str, str]:
         "STAGEWIRE_LOG_LEVEL": "warning",
         "STAGEWIRE_AGORA_APP_ID": secrets.token_hex(16),
         "STAGEWIRE_AGORA_CERTIFICATE": secrets.token_hex(16),
+        # Thousands of clients come from here, all at once; what each may do is limited as ever.
+        "STAGEWIRE_UNLIMITED_ADDRESSES": "127.0.0.0/8",
+        "STAGEWIRE_HANDSHAKE_RATE": "1000000",
         **os.environ,
         "STAGEWIRE_HOST": target.websocket.host,
         "STAGEWIRE_PORT": str(target.websocket.port),

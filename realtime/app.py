@@ -15,6 +15,7 @@ from persistence import migrate
 from persistence.agora_notices import AgoraNotices
 from persistence.agora_uids import AgoraUids
 from persistence.audit import AuditLog
+from persistence.buckets import SharedBuckets
 from persistence.changes import Changes
 from persistence.followers import Followers
 from persistence.freezes import FrozenUsers
@@ -28,6 +29,7 @@ from persistence.log_totals import LogsTotalled
 from persistence.positions import Positions
 from persistence.postgres import PoolSettings, Postgres
 from persistence.presence import Presence
+from persistence.rate_limits import RateLimits
 from persistence.reactions import ReactionTotals
 from persistence.redis import Redis, connect
 from persistence.sessions import Sessions
@@ -44,6 +46,7 @@ from realtime.feeds import Feeds
 from realtime.following import Following
 from realtime.freezing import HINTS as FREEZES
 from realtime.freezing import Freezing
+from realtime.gate import Gate
 from realtime.hosting import Hosting
 from realtime.http import site
 from realtime.http.endpoints import Context
@@ -53,6 +56,8 @@ from realtime.hub import Hub
 from realtime.identities import identities_for
 from realtime.kicks import Kicks
 from realtime.lifecycle import Lifecycle
+from realtime.limiting import HINTS as LIMITS
+from realtime.limiting import Limits
 from realtime.mail import Mail
 from realtime.mailroom import HINTS, Mailroom
 from realtime.mentions import Mentions, Sources
@@ -94,7 +99,8 @@ async def running(settings: Settings, sockets: Sockets) -> AsyncIterator[Node]:
         stack.push_async_callback(tasks.stop)
         node, timers = _assemble(settings, postgres, client, tasks)
         await node.freezing.load()
-        server = Server(node, tasks)
+        gate = Gate(node.limits, settings)
+        server = Server(node, gate, tasks)
         health = Health(postgres, client)
         _start(stack, node, server, tasks, settings, Log(postgres))
         tasks.keep(timers.run)
@@ -105,7 +111,7 @@ async def running(settings: Settings, sockets: Sockets) -> AsyncIterator[Node]:
         summaries = Summaries(LogsTotalled(postgres), stored, ReactionTotals(postgres), tasks)
         node.lifecycle.on_end(summaries.ended)
         context = Context(node, node.video, Search(node.log, settings), channels, Listing(postgres), summaries)
-        app = site.build(context, health, lambda: sockets.websocket_port)
+        app = site.guarded(site.build(context, health, lambda: sockets.websocket_port), gate)
         http = await stack.enter_async_context(_http(app, sockets.http, settings))
         await stack.enter_async_context(_websocket(server, node, health, sockets.websocket))
         if settings.share_ports:
@@ -147,6 +153,9 @@ def _assemble(settings: Settings, postgres: Postgres, client: Redis, tasks: Task
     freezing = Freezing(FrozenUsers(postgres), settings)
     freezing.hints = hints
     hints.always(FREEZES, freezing.hear)
+    limits = Limits(RateLimits(postgres), SharedBuckets(client), settings)
+    limits.hints = hints
+    hints.always(LIMITS, limits.hear)
     lifecycle = Lifecycle(sessions, feeds, settings)
     places = Places(Positions(client, int(settings.positions_days * DAY_MS)), settings)
     slow_mode = SlowMode(Turns(client), tasks, settings)
@@ -184,6 +193,7 @@ def _assemble(settings: Settings, postgres: Postgres, client: Redis, tasks: Task
         video=Video(sessions, admission, hub, tasks, settings),
         freezing=freezing,
         audit=Audit(AuditLog(postgres), lifecycle, settings),
+        limits=limits,
     )
     node = Node(parts)
     feeds.on_standing = partial(review, node)
@@ -223,6 +233,8 @@ def _start(stack: AsyncExitStack, node: Node, server: Server, tasks: Tasks, sett
         node.expiry.run,
         node.freezing.run,
         node.audit.run,
+        node.limits.follow,
+        node.limits.share,
         node.hub.watch,
         node.places.run,
         *node.mailroom.works(),

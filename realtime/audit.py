@@ -16,6 +16,7 @@ from msgspec import json
 from persistence.audit import Audited, AuditEntry, AuditLog
 from persistence.errors import Rejected, StorageError
 from persistence.log import Record
+from persistence.rate_limits import StoredLimit
 from persistence.seldom import Seldom
 from realtime.domain import access
 from realtime.domain.session import Action
@@ -48,6 +49,7 @@ class Act(StrEnum):
     PAUSE = "session.pause"
     RESUME = "session.resume"
     END = "session.end"
+    LIMIT = "limit.change"
 
 
 def act_of(action: Action) -> Act:
@@ -93,6 +95,13 @@ class Audit:
         """Note a change of a session, if it was made by an admin whose session it is not."""
         if record is not None and who.role is AccessRole.ADMIN and not await self._is_own(who.user, session):
             self.note(act, who.user, address, f"{session} {record.seq}", session=session, seq=record.seq, **details)
+
+    def limited(self, who: Identity, address: str, action: str, changed: StoredLimit) -> None:
+        """Note that a limit by rate was changed."""
+        about: dict[str, Any] = {
+            "action": action, "role": changed.role, "rate": changed.rate, "burst": changed.burst,
+        }  # fmt: skip
+        self.note(Act.LIMIT, who.user, address, f"{action} {changed.role} {changed.changed_at}", **about)
 
     def named(self, who: Identity, address: str, session: str, user: str, role: str, record: Record | None) -> None:
         """Note that a user was given a role in a session, or has lost it."""

@@ -19,6 +19,7 @@ from realtime.hub import Hub
 from realtime.identities import FROZEN, Identities
 from realtime.kicks import Kicks
 from realtime.lifecycle import Lifecycle
+from realtime.limiting import Limits
 from realtime.mail import Mail
 from realtime.mailroom import Mailroom
 from realtime.mentions import Mentions
@@ -63,6 +64,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     kicks: Kicks
     freezing: Freezing
     audit: Audit
+    limits: Limits
 
 
 class Node:
@@ -95,6 +97,7 @@ class Node:
         self.freezing = parts.freezing
         self.freezing.on_frozen(self._send_away)
         self.expiry = Expiry(parts.settings)
+        self.limits = parts.limits
         self.heartbeat = Heartbeat(self._head_of, parts.settings)
 
     def enter(self, connection: Connection, peer: Peer, feed: Feed, role: Role) -> None:

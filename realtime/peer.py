@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from realtime.domain.access import Role
 from realtime.domain.clock import Absence, Offset
+from realtime.domain.limits import Bucket
 from realtime.domain.quality import Measured
 from realtime.feed import Feed
 from realtime.protocol.codes import Code, Refusal
@@ -32,7 +33,7 @@ class Peer:
 
     __slots__ = (
         "_pinged", "_unanswered", "absences", "client", "connection_id", "device", "identity", "joined", "offset",
-        "quality", "since",
+        "quality", "since", "strikes",
     )  # fmt: skip
 
     def __init__(
@@ -49,6 +50,8 @@ class Peer:
         self.joined: dict[str, Membership] = {}
         # What the client was last told of its connection.
         self.quality: Measured | None = None
+        # How often it was refused what was too often, once it was.
+        self.strikes: Bucket | None = None
         self._pinged: Pinged | None = None
         self._unanswered = 0
 

@@ -1,4 +1,4 @@
-"""The tables of settings, metrics and rights, rendered from what the code says.
+"""The tables of settings, metrics, rights and limits, rendered from what the code says.
 
 `python -m realtime.reference docs/operations.md docs/protocol.md` writes them into the pages, between comments that
 name them: `<!-- settings -->` and `<!-- /settings -->`.
@@ -16,7 +16,11 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from realtime.domain import access
 from realtime.domain.access import Role
+from realtime.domain.limits import DEFAULTS, Action, RateRole
 from realtime.domain.session import State
+from realtime.http.site import ENDPOINTS
+from realtime.limiting import action_of
+from realtime.protocol.commands import AnyCommand, Hello
 from realtime.settings import Settings, name_of
 from realtime.telemetry import metrics
 
@@ -53,8 +57,38 @@ def fill(page: str) -> str:
     return _MARKED.sub(lambda found: f"<!-- {found[1]} -->\n{TABLES[found[1]]()}<!-- /{found[1]} -->", page)
 
 
-TABLES: Final = {"settings": settings_table, "metrics": metrics_table, "access": access_table}
+def limits_table() -> str:
+    """Render every limit by rate: what counts as one action, and how often that may be done, for each role."""
+    head = ("action", "what counts", *(f"`{role}`" for role in RateRole))
+    return _table(head, [(f"`{action}`", _counted(action), *_limits(action)) for action in Action])
+
+
+TABLES: Final = {
+    "settings": settings_table, "metrics": metrics_table, "access": access_table, "limits": limits_table,
+}  # fmt: skip
 _MARKED: Final = re.compile(f"<!-- ({'|'.join(TABLES)}) -->\n.*?<!-- /\\1 -->", re.DOTALL)
+
+
+# What no command is.
+_REQUESTS: Final = {
+    Action.READ: "`GET` requests",
+    Action.SESSION: "all other requests",
+    Action.OTHER: "commands that are not understood",
+    Action.HELLO: "`hello`",
+    Action.HANDSHAKE: "WebSocket handshakes",
+    Action.HTTP: "HTTP requests of any kind",
+}
+
+
+def _counted(action: Action) -> str:
+    named = [f"`{c.__struct_config__.tag}`" for c in AnyCommand.__args__ if c is not Hello and action_of(c) is action]
+    requests = [f"`{e.method} {e.path}`" for e in ENDPOINTS if e.action is action]
+    return ", ".join([*named, *requests, *([_REQUESTS[action]] if action in _REQUESTS else [])])
+
+
+def _limits(action: Action) -> list[str]:
+    found = [DEFAULTS.get((action, role)) for role in RateRole]
+    return [f"{limit.rate:,g}/s, {limit.burst:,}" if limit else "" for limit in found]
 
 
 def _metric_row(metric: MetricWrapperBase) -> tuple[str, ...]:

@@ -41,6 +41,7 @@ class Sampler:
         metrics.TOKENS_HELD.set(len(self._node.video.renewals))
         metrics.WATCHING.set(self._node.attendance.watching)
         metrics.WATCH_WAITING.set(self._node.watch_times.waiting)
+        metrics.LIMIT_BUCKETS.set(len(self._node.limits))
         metrics.QUEUED.set(self._node.writer.queued)
         self._count_hints()
 

@@ -1,7 +1,7 @@
 """The service behind every connection: messages to commands to handlers, and their answers back."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -9,7 +9,10 @@ import structlog
 
 from realtime import quality
 from realtime.answers import answer, refusal_for, refuse, refuse_unread
+from realtime.domain.limits import Action
+from realtime.gate import Gate
 from realtime.handlers import HANDLERS, Later, meet, welcome
+from realtime.limiting import action_of, too_often
 from realtime.node import Node
 from realtime.peer import Peer
 from realtime.protocol.codec import Rejected
@@ -27,8 +30,9 @@ log = structlog.get_logger("connection")
 class Server:
     """Serves all connections of a node."""
 
-    def __init__(self, node: Node, tasks: Tasks) -> None:
+    def __init__(self, node: Node, gate: Gate, tasks: Tasks) -> None:
         self._node = node
+        self._gate = gate
         self._tasks = tasks
         self.connections: set[Connection] = set()
         self._emptied: asyncio.Event | None = None
@@ -37,12 +41,11 @@ class Server:
         """Count a new connection, and give it its time to say hello."""
         self.connections.add(connection)
         self._node.heartbeat.expect_hello(connection)
+        self._gate.meet(connection)
 
-    def admit(self, connection: Connection) -> HTTPStatus:  # noqa: ARG002 - limits per address come here
-        """Refuse handshakes above the limit."""
-        if len(self.connections) > self._node.settings.max_connections:
-            return HTTPStatus.SERVICE_UNAVAILABLE
-        return HTTPStatus.SWITCHING_PROTOCOLS
+    def admit(self, connection: Connection, forwarded: Sequence[str]) -> HTTPStatus:
+        """Refuse handshakes above the limits."""
+        return self._gate.admit(connection, forwarded, len(self.connections))
 
     def receive(self, connection: Connection, data: bytes) -> None:
         """Carry out one message."""
@@ -52,6 +55,8 @@ class Server:
             refuse_unread(connection, "unknown", exc.refusal, exc.re)
             if connection.peer is None:
                 connection.close(Close.NOT_AUTHENTICATED, "say hello first")
+            elif self._node.limits.wait_ms(connection.peer.identity, Action.OTHER):
+                self._strike(connection, connection.peer)
             return
         if connection.peer is None:
             self._greet(connection, command)
@@ -70,11 +75,13 @@ class Server:
         if peer is not None:
             self._node.hosting.lose(peer)
             self._node.mailroom.leave(connection, peer.identity.user)
+            self._node.limits.leave(peer.identity)
         self._tell(connection, peer)
 
     def part(self, connection: Connection) -> None:
         """Let go of a connection."""
         self.connections.discard(connection)
+        self._gate.part(connection)
         if not self.connections and self._emptied is not None:
             self._emptied.set()
 
@@ -128,6 +135,12 @@ class Server:
             connection.release()
 
     def _welcome(self, connection: Connection, command: Hello, identity: Identity, heard_ms: int) -> None:
+        try:
+            self._node.limits.enter(identity)
+        except Refusal as refusal:
+            refuse(connection, command, refusal)
+            connection.close(Close.FLOOD, "too many connections")
+            return
         peer = connection.peer = meet(connection, command, identity, heard_ms)
         self._node.heartbeat.add(connection)
         self._node.expiry.add(connection)
@@ -139,6 +152,10 @@ class Server:
         connection.close(exc.close, exc.message)
 
     def _carry_out(self, connection: Connection, peer: Peer, command: Command) -> None:
+        if wait := self._node.limits.wait_ms(peer.identity, action_of(type(command))):
+            refuse(connection, command, too_often(wait))
+            self._strike(connection, peer)
+            return
         try:
             outcome = HANDLERS[type(command)](self._node, connection, peer, command)
         except Exception as exc:  # noqa: BLE001 - whatever it is, the sender must learn of it
@@ -150,6 +167,10 @@ class Server:
                 self._tasks.start(self._await(connection, command, outcome))
             elif outcome is not None:
                 answer(connection, command, outcome)
+
+    def _strike(self, connection: Connection, peer: Peer) -> None:
+        if self._node.limits.strike(peer):
+            connection.close(Close.FLOOD, "too often, again and again")
 
     async def _await(self, connection: Connection, command: Command, later: Later) -> None:
         try:

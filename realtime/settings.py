@@ -6,6 +6,8 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta, Struct
 
+from realtime.domain.addresses import Networks
+
 PREFIX: Final = "STAGEWIRE_"
 # What operators and platforms set by these names everywhere.
 UNPREFIXED: Final = {"database_url": "DATABASE_URL", "redis_url": "REDIS_URL"}
@@ -128,6 +130,31 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     close_timeout: Annotated[Seconds, about("Seconds that a peer has to answer a close.")] = 5.0
     max_frame: Annotated[int, Meta(ge=1024, le=1 << 20), about("Bytes of a client's message at most.")] = 16_384
     max_connections: Annotated[Count, about("Connections of one process at most.")] = 50_000
+    user_connections: Annotated[Count, about("Connections of one user to one process at most.")] = 20
+    address_connections: Annotated[
+        Count, about("Connections of one address, or of 64 bits of an IPv6 one, to one process at most.")
+    ] = 5000
+    handshake_rate: Annotated[Count, about("WebSocket handshakes that one process takes in a second.")] = 2000
+    rate_limits: Annotated[
+        bool, about("[Limit](#limits) how often users and addresses may do things. Off for load tests alone.")
+    ] = True
+    limits_ms: Annotated[Milliseconds, about("Milliseconds between looks at what users did on other nodes.")] = 200
+    limits_reload: Annotated[
+        float, Meta(gt=0, le=5), about("Seconds between looks at the table of limits, beside being told of changes.")
+    ] = 2.0
+    limit_buckets: Annotated[
+        Count, about("Users' actions, and as many addresses', that are counted at a time; the oldest give way.")
+    ] = 100_000
+    flood_refusals: Annotated[
+        Count, about("Refusals for being too fast within `STAGEWIRE_FLOOD_SECONDS` after which a connection is closed.")
+    ] = 50
+    flood_seconds: Annotated[Seconds, about("Seconds in which so many refusals are forgotten.")] = 10.0
+    trusted_proxies: Annotated[
+        str, about("Addresses and CIDR blocks of the proxies whose `X-Forwarded-For` is believed, separated by commas.")
+    ] = ""
+    unlimited_addresses: Annotated[
+        str, about("Likewise those that are not limited as addresses: your own applications, say.")
+    ] = ""
     max_sessions_joined: Annotated[Count, about("Sessions that one connection may have joined.")] = 50
     max_in_flight: Annotated[
         Count, about("Commands of one connection that may await an answer before its reads pause.")
@@ -315,6 +342,8 @@ def _check(values: dict[str, Any]) -> Settings:
         raise SettingsError("STAGEWIRE_LINGER must be longer than twice STAGEWIRE_DATABASE_TIMEOUT")
     if settings.replay_limit > settings.ring_events:
         raise SettingsError("STAGEWIRE_REPLAY_LIMIT must not be more than STAGEWIRE_RING_EVENTS")
+    for field in ("trusted_proxies", "unlimited_addresses"):
+        _check_networks(field, getattr(settings, field))
     if settings.lease_ms < 2 * settings.lease_beat_ms:
         raise SettingsError("STAGEWIRE_LEASE_MS must be at least twice STAGEWIRE_LEASE_BEAT_MS")
     return settings
@@ -331,6 +360,13 @@ def _check_agora(settings: Settings) -> None:
         )
     if settings.agora_customer_id and not settings.agora_app_id:
         raise SettingsError("STAGEWIRE_AGORA_CUSTOMER_ID is of no use without STAGEWIRE_AGORA_APP_ID")
+
+
+def _check_networks(field: str, value: str) -> None:
+    try:
+        Networks(value)
+    except ValueError as exc:
+        raise SettingsError(f"{name_of(field)}: {exc}") from None
 
 
 def require_stores(settings: Settings) -> None:

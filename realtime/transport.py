@@ -46,8 +46,11 @@ class Service(Protocol):
     def meet(self, connection: "Connection") -> None:
         """Take notice of a new connection."""
 
-    def admit(self, connection: "Connection") -> HTTPStatus:
-        """Tell whether a handshake is welcome: 101, or the status to refuse it with."""
+    def admit(self, connection: "Connection", forwarded: Sequence[str]) -> HTTPStatus:
+        """Tell whether a handshake is welcome: 101, or the status to refuse it with.
+
+        `forwarded` are the values of its `X-Forwarded-For`.
+        """
 
     def receive(self, connection: "Connection", data: bytes) -> None:
         """Take one message.
@@ -94,14 +97,16 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_behind", "_core", "_events", "_loop", "_lost", "_message", "_reading", "_settings", "_stopper", "_transport",
-        "_unparsed", "allowance", "bytes_in", "close_code", "codec", "held", "in_flight", "last_heard", "opened_at",
-        "peer", "retired", "service",
+        "_unparsed", "address", "allowance", "bytes_in", "close_code", "codec", "counted", "held", "in_flight",
+        "last_heard", "opened_at", "peer", "retired", "service",
     )  # fmt: skip
 
     def __init__(self, service: Service, settings: Settings, origins: Sequence[Origin | None] | None) -> None:
         self.service = service
         self.codec: Codec = JSON
         self.peer: Any = None
+        # The peer's IP address, and under which it is counted, if it is.
+        self.address = self.counted = ""
         self.close_code: int | None = None
         # Bytes of large replies that wait: a long replay is no reason to call the peer slow.
         self.allowance = 0
@@ -128,6 +133,8 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self.opened_at = self.last_heard = self._loop.time()
         self._transport.set_write_buffer_limits(high=HIGH_WATER)
+        peer = transport.get_extra_info("peername")
+        self.address = str(peer[0]) if peer else ""
         self.service.meet(self)
 
     def data_received(self, data: bytes) -> None:
@@ -188,12 +195,6 @@ class Connection(asyncio.Protocol):
     def outgoing(self) -> int:
         """Count the bytes that wait for the peer."""
         return self._transport.get_write_buffer_size()
-
-    @property
-    def address(self) -> str:
-        """Give the peer's IP address."""
-        peer = self._transport.get_extra_info("peername")
-        return str(peer[0]) if peer else ""
 
     def write(self, frames: bytes) -> None:
         """Write whole frames. Whoever they can't be written to has missed something, and is gone."""
@@ -349,7 +350,7 @@ class Connection(asyncio.Protocol):
             return self._core.reject(HTTPStatus.NOT_FOUND, f"The WebSocket is at {PATH}.\n")
         if len(request.headers.get_all("Host")) != 1:
             return self._core.reject(HTTPStatus.BAD_REQUEST, "One Host header, please.\n")
-        status = self.service.admit(self)
+        status = self.service.admit(self, request.headers.get_all("X-Forwarded-For"))
         if status is not HTTPStatus.SWITCHING_PROTOCOLS:
             response = self._core.reject(status, "Not now.\n")
             response.headers["Retry-After"] = "1"

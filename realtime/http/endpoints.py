@@ -13,6 +13,7 @@ from realtime.audit import Act, act_of
 from realtime.channels import Channels
 from realtime.domain import access
 from realtime.domain.access import May
+from realtime.domain.limits import Action as LimitedAction
 from realtime.domain.replay import span
 from realtime.domain.session import COMMANDS, Action, State
 from realtime.domain.timeline import Step
@@ -293,6 +294,13 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     public: bool = False
     signature: str | None = None
     parameters: type = SessionPath
+    # As what it is counted for its user; None is to read with GET, and to change sessions otherwise.
+    action: LimitedAction | None = None
+
+    @property
+    def counted_as(self) -> LimitedAction:
+        """Give as what it is counted for its user."""
+        return self.action or (LimitedAction.READ if self.method == "GET" else LimitedAction.SESSION)
 
 
 _SESSION: Final = "/v1/sessions/{id}"
@@ -350,6 +358,7 @@ ENDPOINTS: Final = [
         handle=issue_agora_token,
         summary="Issue an Agora token",
         reply=AgoraToken,
+        action=LimitedAction.TOKEN,
     ),
     Endpoint(
         method="POST",
@@ -359,6 +368,7 @@ ENDPOINTS: Final = [
         parameters=UserPath,
         body=NewNotice,
         reply=Noticed,
+        action=LimitedAction.DIRECT,
     ),
     Endpoint(
         method="POST",

@@ -58,6 +58,8 @@ class Serving:
     async def _read(self, request: Request) -> Call:
         endpoint = self._endpoint
         who = None if endpoint.public else await self._identify(request)
+        if who is not None:
+            self._context.node.limits.check(who, endpoint.counted_as)
         return Call(
             who=who,
             path=_convert(request.path_params, endpoint.parameters) if request.path_params else None,

@@ -12,17 +12,20 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp
 
-from realtime.http import admin, agora, audience, endpoints, listing, openapi, people, summary
+from realtime.gate import Gate
+from realtime.http import admin, agora, audience, endpoints, limits, listing, openapi, people, summary
 from realtime.http.endpoints import Context
 from realtime.http.health import Health
 from realtime.http.serving import Serving, json_response, refused
+from realtime.http.throttle import Throttle
 from realtime.protocol.codes import Code, Refusal
 from realtime.telemetry.exposition import exposition
 
 ENDPOINTS: Final = [
     *endpoints.ENDPOINTS, *listing.ENDPOINTS, *summary.ENDPOINTS, *agora.ENDPOINTS, *audience.ENDPOINTS,
-    *people.ENDPOINTS, *admin.ENDPOINTS,
+    *people.ENDPOINTS, *admin.ENDPOINTS, *limits.ENDPOINTS,
 ]  # fmt: skip
 _DEMO: Final = Path(__file__).with_name("demo")
 _HOST: Final = re.compile(r"([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?")
@@ -45,6 +48,11 @@ def build(context: Context, health: Health, websocket_port: Callable[[], int]) -
     # The redirect for a slash too many would lead to whatever host the request names.
     app.router.redirect_slashes = False
     return app
+
+
+def guarded(app: ASGIApp, gate: Gate) -> ASGIApp:
+    """Let each address ask only so often. What is signed comes from few addresses, and is checked at little cost."""
+    return Throttle(app, gate, frozenset(endpoint.path for endpoint in ENDPOINTS if endpoint.signature))
 
 
 def _api(context: Context) -> list[BaseRoute]:

@@ -56,6 +56,7 @@ class Close(IntEnum):
     NO_HELLO = 4408
     TAKEN_OVER = 4409
     TOO_LARGE = 4413
+    FLOOD = 4429
 
 
 class Refusal(Exception):

@@ -7,6 +7,7 @@ from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
 
+from realtime.domain.limits import Action
 from realtime.protocol.codes import Close, Code
 
 disable_created_metrics()  # type: ignore[no-untyped-call] # prometheus-client leaves it untyped
@@ -38,6 +39,12 @@ HANDSHAKES: Final = Counter("stagewire_handshakes", "WebSocket handshakes, by HT
 JOINS: Final = Counter("stagewire_joins", "Joins, by where the missed events came from.", ["source"])
 COMMANDS: Final = Counter("stagewire_commands", "Commands, by type and outcome.", ["type", "outcome"])
 REFUSALS: Final = Counter("stagewire_refusals", "Refused commands and requests, by code.", ["code"])
+LIMITED: Final = Counter(
+    "stagewire_limited", "What users and addresses were refused because it was too often.", ["action"]
+)
+LIMIT_BUCKETS: Final = Gauge(
+    "stagewire_limit_buckets", "Users' and addresses' actions that are being counted.", multiprocess_mode="livesum"
+)
 CLOSES: Final = Counter("stagewire_closes", "Closed connections, by close code.", ["code"])
 
 APPENDED: Final = Counter(
@@ -102,6 +109,8 @@ LOOP_LAG: Final = Histogram("stagewire_loop_lag_seconds", "How late the event lo
 # A series that begins at 1 hides its first increase.
 for _code in Code:
     REFUSALS.labels(_code)
+for _action in Action:
+    LIMITED.labels(_action)
 for _close in Close:
     CLOSES.labels(str(int(_close)))
 for _outcome in ("made", "lifted", "failed", "dropped"):

@@ -1,5 +1,6 @@
 """Our transport with the plainest service there is: what comes is sent back, text as text and bytes as bytes."""
 
+from collections.abc import Sequence
 from http import HTTPStatus
 
 from websockets.frames import Frame, Opcode
@@ -18,7 +19,7 @@ class Echo:
     def meet(self, connection: Connection) -> None:
         """Take anyone."""
 
-    def admit(self, connection: Connection) -> HTTPStatus:  # noqa: ARG002 - the service's interface
+    def admit(self, connection: Connection, forwarded: Sequence[str]) -> HTTPStatus:  # noqa: ARG002 - the service's interface
         """Welcome anyone."""
         return HTTPStatus.SWITCHING_PROTOCOLS
 

@@ -40,6 +40,8 @@ _SETTINGS: Final = {
     "STAGEWIRE_LOG_LEVEL": "warning",
     "STAGEWIRE_SHARE_PORTS": "true",
     "STAGEWIRE_JWT_SECRET": SECRET,
+    # Its writers are few, and write as fast as thousands.
+    "STAGEWIRE_RATE_LIMITS": "false",
 }
 
 

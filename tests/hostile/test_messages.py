@@ -223,6 +223,7 @@ def asked(attacker: Attacker, **command: Any) -> str | int:
 def test_a_viewer_in_a_session_that_is_not_theirs(stage: Stage, kind: type[commands.Command], joined: bool) -> None:
     """Nothing that only its host may do is done, and nothing at all where the user has not even joined."""
     harmless = {"pong": "ack", "join": "joined", "leave": "left", "hello": "conflict", "inbox.ack": "ack"}
+    harmless["token.refresh"] = "unauthenticated"
     unasked = {**harmless, "session.create": "forbidden", "session.ask": "conflict"}
     # What is at 1 is no message.
     unknown = {"chat.edit": "not_found", "chat.delete": "not_found"}

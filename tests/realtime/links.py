@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from http import HTTPStatus
@@ -31,7 +31,7 @@ class Guests:
     def meet(self, connection: Connection) -> None:
         """Take anyone."""
 
-    def admit(self, connection: Connection) -> HTTPStatus:  # noqa: ARG002 - the service's interface
+    def admit(self, connection: Connection, forwarded: Sequence[str]) -> HTTPStatus:  # noqa: ARG002 - the service's interface
         """Welcome anyone."""
         return HTTPStatus.SWITCHING_PROTOCOLS
 

@@ -53,6 +53,22 @@ async def test_what_an_admin_does_with_a_session_of_others_is_noted(node: Runnin
     ]
 
 
+async def test_a_changed_limit_is_noted(node: RunningNode) -> None:
+    body = {"role": "viewer", "rate": 0.5, "burst": 3}
+    for _ in range(2):
+        assert (await node.request("PUT", "/v1/limits/typing", ROOT, json=body)).status_code == 200
+    note = {"actor": "root", "address": "127.0.0.1", "action": "limit.change", "details": {"action": "typing", **body}}
+    assert [said(each) for each in await notes(node, action="limit.change")] == [note, note]
+
+
+async def test_an_address_is_noted_as_a_trusted_proxy_tells_it(migrated: str, redis_url: str) -> None:
+    async with serving(migrated, redis_url, trusted_proxies="127.0.0.1") as node:
+        told = {"X-Forwarded-For": "203.0.113.7"}
+        frozen = await node.request("POST", "/v1/users/frances/freeze", ROOT, json={"reason": "spam"}, headers=told)
+        assert frozen.status_code == 200
+        assert [note["address"] for note in await notes(node, user="frances")] == ["203.0.113.7"]
+
+
 async def test_what_people_do_with_their_own_sessions_is_not_noted(node: RunningNode) -> None:
     await node.session("ann")
     own = await node.request("POST", "/v1/sessions", token("bea", AccessRole.ADMIN), json={"title": "Mine"})
@@ -123,14 +139,15 @@ async def test_what_is_refused_is_not_noted(node: RunningNode) -> None:
 
 
 async def test_the_log_is_given_page_by_page(node: RunningNode) -> None:
+    pager, query = token("pager", AccessRole.ADMIN), {"user": "pager", "action": "user.freeze"}
     for n in range(5):
-        frozen = await node.request("POST", f"/v1/users/page-{n}/freeze", ROOT, json={"reason": "spam"})
+        frozen = await node.request("POST", f"/v1/users/page-{n}/freeze", pager, json={"reason": "spam"})
         assert frozen.status_code == 200
-    first = (await node.request("GET", "/v1/audit", ROOT, params={"action": "user.freeze", "limit": 3})).json()
+    first = (await node.request("GET", "/v1/audit", ROOT, params={**query, "limit": 3})).json()
     assert [entry["subject"] for entry in first["entries"]] == ["page-4", "page-3", "page-2"]
     assert first["more"]
     before = first["entries"][-1]["id"]
-    rest = await node.request("GET", "/v1/audit", ROOT, params={"action": "user.freeze", "limit": 2, "before": before})
+    rest = await node.request("GET", "/v1/audit", ROOT, params={**query, "limit": 2, "before": before})
     assert [entry["subject"] for entry in rest.json()["entries"]] == ["page-1", "page-0"]
     assert not rest.json()["more"]
 

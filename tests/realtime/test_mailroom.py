@@ -12,6 +12,7 @@ import redis.asyncio
 
 from persistence.inbox import Page
 from persistence.log import Entry
+from realtime.gate import Gate
 from realtime.protocol.codec import Format
 from realtime.server import Server
 from realtime.tasks import Tasks
@@ -417,7 +418,7 @@ async def test_what_is_too_old_is_lost_and_that_is_said(migrated: str, redis_url
 async def reluctant(node: RunningNode, user: str) -> AsyncIterator[Link]:
     """Connect as one who reads only when told to, and say hello."""
     tasks = Tasks()
-    server = Server(node.node, tasks)
+    server = Server(node.node, Gate(node.node.limits, node.node.settings), tasks)
     async with linked(node.node.hub, node.node.settings, Format.JSON, service=server) as [link]:
         await link.send({"type": "hello", "id": 1, "token": token(user)})
         assert (await link.receive())["type"] == "welcome"

@@ -58,9 +58,15 @@ class Target:
             yield client
 
     @asynccontextmanager
-    async def stranger(self, user: str = "", *, fmt: Format = Format.JSON) -> AsyncIterator["Client"]:
-        """Connect, and say nothing yet."""
-        async with connect(self.websocket, subprotocols=[Subprotocol(fmt)], max_size=None, max_queue=None) as socket:
+    async def stranger(
+        self, user: str = "", *, fmt: Format = Format.JSON, forwarded: str | None = None
+    ) -> AsyncIterator["Client"]:
+        """Connect, as if a proxy had `forwarded` somebody, and say nothing yet."""
+        headers = {"X-Forwarded-For": forwarded} if forwarded else {}
+        protocols = [Subprotocol(fmt)]
+        async with connect(
+            self.websocket, subprotocols=protocols, max_size=None, max_queue=None, additional_headers=headers
+        ) as socket:
             yield Client(socket, user, binary=fmt is Format.MSGPACK)
 
     async def request(self, method: str, path: str, who: str | None = None, **options: Any) -> httpx.Response:
@@ -168,6 +174,8 @@ async def serving(database_url: str, redis_url: str, **overrides: Any) -> AsyncI
             "drain_timeout": 2.0,
             "shutdown_timeout": 2.0,
             "dev": True,
+            # Tests talk faster than people.
+            "rate_limits": False,
             **overrides,
         }
     )

@@ -57,6 +57,8 @@ def served(
         "DATABASE_URL": database_url,
         "REDIS_URL": redis_url,
         "STAGEWIRE_JWT_SECRET": SECRET,
+        # Tests talk faster than people.
+        "STAGEWIRE_RATE_LIMITS": "false",
         "STAGEWIRE_PORT": str(port),
         "STAGEWIRE_HTTP_PORT": str(http_port),
         "STAGEWIRE_LOG_LEVEL": "warning",

@@ -53,6 +53,8 @@ def supervised(folder: Path, settings: dict[str, str], count: int = 2) -> Iterat
         "STAGEWIRE_PORT": str(ports[0]),
         "STAGEWIRE_HTTP_PORT": str(ports[1]),
         "STAGEWIRE_JWT_SECRET": SECRET,
+        # Tests talk faster than people.
+        "STAGEWIRE_RATE_LIMITS": "false",
         **settings,
     }
     with (

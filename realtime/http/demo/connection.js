@@ -101,12 +101,26 @@ export class Connection extends EventTarget {
 
   #hear(message) {
     if (message.type === "ping") this.#setClock(message.now);
+    if (message.type === "token.expiring") this.#refreshSoon(message.expires_in_ms);
     if (message.type !== "quality") {
       this.#emit("push", message);
       return;
     }
     this.quality = message;
     this.#emit("quality");
+  }
+
+  /** Sends a fresh token at a random moment of the first half of its time: many others were told the same just now. */
+  #refreshSoon(left) {
+    const turn = this.#turn;
+    setTimeout(async () => {
+      try {
+        const token = await this.#token(true);
+        if (turn === this.#turn) await this.request({ type: "token.refresh", token });
+      } catch {
+        // The server will close the connection, and its code says what to do.
+      }
+    }, Math.random() * (left / 2));
   }
 
   #setClock(now) {

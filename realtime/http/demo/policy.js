@@ -28,11 +28,11 @@ const REASONS = new Map([
   [4300, "The sign-in has expired."],
   [4400, "The server did not understand this page."],
   [4401, "The server did not accept the sign-in."],
-  [4403, "You have been banned."],
+  [4403, "You have been kept out."],
   [TAKEN_OVER, "Another device has taken over this session."],
   [4408, "The sign-in took too long."],
   [4413, "A message was too large for the server."],
-  [4429, "Too much was sent in too short a time."],
+  [4429, "Too much came from here, again and again."],
 ]);
 
 /** Says in a sentence why a connection ended. */
