@@ -16,13 +16,13 @@ from realtime.migrating import bring_up
 from realtime.protocol.codes import Close
 from realtime.settings import Settings
 from tests.support.databases import query
-from tests.support.nodes import Client
+from tests.support.nodes import Client, Message
 from tests.support.served import ServedNode, served
 
 pytestmark = pytest.mark.timeout(120)
 
-# Slow and long enough for the rate to be that of the server, and not that of a busy machine.
-VIEWERS, WRITERS, RATE = 200, 4, 30.0
+# So slow that a second in which a busy machine does nothing changes the rate by less than is allowed.
+VIEWERS, WRITERS, RATE = 200, 4, 15.0
 SETTINGS = {"STAGEWIRE_DRAIN_RATE": str(RATE), "STAGEWIRE_DRAIN_TIMEOUT": "20"}
 # What a refused connection waits before it tries the next node.
 RETRY = 0.05
@@ -50,7 +50,7 @@ class Guest:
         self._fleet = fleet
         self._session = session
         self._number = number
-        self._position: object = None
+        self._position: Message = {}
         self.closes: list[int] = []
         self.gaps = 0
         self.here = asyncio.Event()
@@ -60,9 +60,9 @@ class Guest:
         for node in self._fleet.after(self._number):
             try:
                 async with node.client(f"user{self._number}") as client:
+                    client.listener = self._follow
                     joined = await client.join(self._session, **({"since": self._position} if self._position else {}))
                     self.gaps += not joined["complete"]
-                    self._position = joined["position"]
                     if self.closes:
                         self._fleet.returns.append(time.monotonic())
                     self.here.set()
@@ -71,6 +71,19 @@ class Guest:
                 self.closes.append(closed.rcvd.code if closed.rcvd else 1006)
             except (OSError, InvalidHandshake):
                 await asyncio.sleep(RETRY)
+
+    def _follow(self, message: Message) -> None:
+        """Move on with what comes, and count where something is missing."""
+        if message["type"] == "joined":
+            for event in message["events"]:
+                self._step(event["seq"])
+            self._position = message["position"]
+        elif message["type"] == "event":
+            self._step(message["seq"])
+
+    def _step(self, seq: int) -> None:
+        self.gaps += bool(self._position) and seq != self._position["seq"] + 1
+        self._position = {**self._position, "seq": seq}
 
     async def take_part(self, client: Client) -> None:
         """Answer heartbeats."""
@@ -129,7 +142,7 @@ async def _roll(stack: ExitStack, database_url: str, servers: Servers, session: 
         for task in tasks:
             task.cancel()
         results = await asyncio.gather(*tasks, return_exceptions=True)
-    assert {type(result) for result in results} == {asyncio.CancelledError}
+    assert [result for result in results if not isinstance(result, asyncio.CancelledError)] == []
     assert {code for guest in guests for code in guest.closes} == {Close.DRAIN}
     assert sum(guest.gaps for guest in guests) == 0
     return writers
@@ -142,8 +155,7 @@ def _check_rate(returns: list[float]) -> None:
     middle = moments[len(moments) // 10 : -len(moments) // 10]
     rate = (len(middle) - 1) / (middle[-1] - middle[0])
     log.info("%d came back, %.1f a second where %.1f were chosen", len(moments), rate, RATE)
-    # Never faster than was chosen. Slower is the machine, where other tests run beside this one.
-    assert 0.5 * RATE < rate < 1.2 * RATE
+    assert 0.8 * RATE < rate < 1.2 * RATE
 
 
 def _check_log(database_url: str, session: str, writers: list[Writer]) -> None:
