@@ -19,6 +19,7 @@ from realtime.lifecycle import Lifecycle
 from realtime.mail import Mail, entry
 from realtime.protocol.codes import Code, Refusal
 from realtime.protocol.events import AnswerBody, InboxKind, RequestBody
+from realtime.protocol.refusals import no_such_session, session_ended
 from realtime.settings import Settings
 from tokens.access import Identity
 
@@ -57,7 +58,7 @@ class Admission:
         """
         found = await self._lifecycle.find(session)
         if not await self._admits(found, who):
-            raise Refusal(Code.NOT_FOUND, "no such session")
+            raise no_such_session()
         return found
 
     async def change(self, who: Identity, session: str, allow: Sequence[str], remove: Sequence[str]) -> GuestsChanged:
@@ -148,7 +149,7 @@ class Admission:
 
 def _check_open(found: Session) -> None:
     if found.state == State.ENDED:
-        raise Refusal(Code.CONFLICT, "the session is ended", state=found.state)
+        raise session_ended()
 
 
 def _may_join() -> Refusal:

@@ -5,13 +5,14 @@ from typing import Final
 from persistence.errors import Rejected
 from realtime.answers import refuse
 from realtime.domain import access
-from realtime.domain.session import Action, State
+from realtime.domain.session import Action
 from realtime.feed import view_of
 from realtime.lifecycle import TakenOver, Wish
 from realtime.node import Node
 from realtime.peer import Peer
 from realtime.protocol import commands
 from realtime.protocol.codes import Close, Code, Refusal
+from realtime.protocol.refusals import session_ended
 from realtime.protocol.replies import Ack
 from realtime.transport import Connection
 
@@ -52,7 +53,7 @@ async def take_over(node: Node, connection: Connection, peer: Peer, command: com
     except Rejected:
         raise Refusal(Code.CONFLICT, "this key was used before") from None
     if hosted is None:
-        raise Refusal(Code.CONFLICT, "the session is ended", state=State.ENDED)
+        raise session_ended()
     event = hosted.event
     return Ack(re=command.id, key=_text(command), seq=event.seq if event else None, at=event.at if event else None)
 
