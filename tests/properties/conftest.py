@@ -21,8 +21,8 @@ QUICK = {
 
 
 @pytest.fixture(scope="module")
-def world(servers: Servers, database_url: str) -> Iterator[World]:
-    """Run two nodes for a module."""
+def world(servers: Servers, database_url: str, request: pytest.FixtureRequest) -> Iterator[World]:
+    """Run two nodes for a module, by its own `SETTINGS` where it has any."""
     bring_up(Settings(database_url=database_url))
-    with World(database_url, servers.redis_url, **QUICK) as running:
+    with World(database_url, servers.redis_url, **getattr(request.module, "SETTINGS", QUICK)) as running:
         yield running
