@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from itertools import islice
 from math import inf
 from time import monotonic
 from typing import Final
@@ -87,7 +88,7 @@ class WatchTimes:
 
     async def _write_notes(self, notes: dict[Key, Note]) -> None:
         while notes:
-            chunk = [_watched(key, note, self._clock()) for key, note in list(notes.items())[:CHUNK]]
+            chunk = [_watched(key, note, self._clock()) for key, note in islice(notes.items(), CHUNK)]
             try:
                 await self._storage.add(chunk)
             except Rejected as exc:

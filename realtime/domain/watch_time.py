@@ -4,6 +4,7 @@ A node writes of each user when it was there and how long it watched. What two n
 time is taken apart where it is stored.
 """
 
+from itertools import islice
 from math import inf
 
 from msgspec import Struct
@@ -90,6 +91,8 @@ class WatchTime:
             note.watched += newer.watched
 
     def _bound(self) -> None:
-        while len(self._notes) > self._limit:
-            del self._notes[next(iter(self._notes))]
-            self.lost += 1
+        # All at once: a dict from which the first is deleted again and again is walked over each time.
+        excess = max(0, len(self._notes) - self._limit)
+        for key in list(islice(self._notes, excess)):
+            del self._notes[key]
+        self.lost += excess
