@@ -105,6 +105,11 @@ class Feeds:
         """Have `take(feed)` called for every session that this node follows no more."""
         self._on_close.append(take)
 
+    def over(self, session: str) -> bool:
+        """Tell whether a session has ended, or is not followed here."""
+        feed = self._feeds.get(session)
+        return feed is None or feed.over
+
     def get(self, session: str) -> Feed | None:
         """Give the feed of a session, if it is open."""
         return self._feeds.get(session)
