@@ -13,7 +13,7 @@ from realtime.changing import settle
 from realtime.domain import access
 from realtime.domain.access import May, Role
 from realtime.domain.session import State
-from realtime.feed import view_of
+from realtime.feed import role_of, view_of
 from realtime.feeds import Feeds
 from realtime.lifecycle import Lifecycle
 from realtime.mail import Mail, entry
@@ -131,12 +131,12 @@ class Admission:
 
     async def _admits(self, found: Session, who: Identity) -> bool:
         private = view_of(found).settings.private
-        role = access.role_in(found.host, who.user, who.role, found.members)
+        role = role_of(found, who)
         return access.admits(private, role, allowed=False) or await self._guests.admits(found.id, who.user)
 
     async def _run(self, who: Identity, session: str) -> Session:
         found = await self._lifecycle.find(session)
-        access.check_role(May.SET, access.role_in(found.host, who.user, who.role, found.members))
+        access.check_role(May.SET, role_of(found, who))
         return found
 
     async def _change(self, who: Identity, session: str, allow: Sequence[str], remove: Sequence[str]) -> GuestsChanged:

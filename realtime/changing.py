@@ -16,7 +16,7 @@ from realtime.domain import access
 from realtime.domain.access import May
 from realtime.domain.session import TIMERS, State
 from realtime.domain.session_settings import Bounds, applied, wanted
-from realtime.feed import view_of
+from realtime.feed import role_of, view_of
 from realtime.feeds import Feeds
 from realtime.lifecycle import ATTEMPTS, Lifecycle
 from realtime.protocol.codes import Code, Refusal
@@ -96,7 +96,7 @@ class Changing:
     ) -> Record | None:
         for _ in range(ATTEMPTS):
             found = await self._lifecycle.find(session)
-            access.check_role(may, access.role_in(found.host, who.user, who.role, found.members))
+            access.check_role(may, role_of(found, who))
             told = await attempt(found)
             if told is None:
                 return None

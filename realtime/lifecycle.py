@@ -14,6 +14,7 @@ from realtime.domain.access import May
 from realtime.domain.session import DUE, KINDS, TIMERS, Action, Reason, State, Step, decide
 from realtime.domain.session import Timer as Kind
 from realtime.domain.session_settings import Bounds, merge, wanted
+from realtime.feed import role_of
 from realtime.feeds import Feeds
 from realtime.protocol.codes import Code, Refusal
 from realtime.protocol.refusals import contended, key_used, no_such_session
@@ -109,7 +110,7 @@ class Lifecycle:
         for _ in range(ATTEMPTS):
             found = await self.find(session)
             may = May.END if wish.action is Action.END else May.RUN
-            access.check(may, access.role_in(found.host, who.user, who.role, found.members), State(found.state))
+            access.check(may, role_of(found, who), State(found.state))
             try:
                 step = decide(State(found.state), wish.action, found.former)
             except Refusal:

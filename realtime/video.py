@@ -8,6 +8,7 @@ from realtime.admission import Admission
 from realtime.domain import access
 from realtime.domain.access import May
 from realtime.domain.session import State
+from realtime.feed import role_of
 from realtime.hub import Hub
 from realtime.issuing import Issuer
 from realtime.peer import Peer, membership_of, permitted
@@ -46,7 +47,7 @@ class Video:
         self._issuer.require()
         began = perf_counter()
         found = await self._admission.find(who, session)
-        role = access.role_in(found.host, who.user, who.role, found.members)
+        role = role_of(found, who)
         access.check(May.VIDEO, role, State(found.state))
         uid = await self._issuer.uid(session, who.user)
         told = self._issuer.told(session, self._issuer.issue(session, uid, role))

@@ -15,7 +15,7 @@ from realtime.domain.access import May
 from realtime.domain.replay import span
 from realtime.domain.session import COMMANDS, Action, State
 from realtime.domain.timeline import Step
-from realtime.feed import course_of, view_of
+from realtime.feed import course_of, role_of, view_of
 from realtime.history import edits, read
 from realtime.lifecycle import Wish
 from realtime.node import Node
@@ -204,8 +204,7 @@ async def get_events(context: Context, call: Call) -> EventPage:
 async def get_edits(context: Context, call: Call) -> Edits:
     """Give how a message became what it is, to those who moderate."""
     session = await readable(context, call)
-    role = access.role_in(session.host, call.user.user, call.user.role, session.members)
-    access.check(May.MODERATE, role, State(session.state))
+    access.check(May.MODERATE, role_of(session, call.user), State(session.state))
     return Edits(await edits(context.node.log, session.id, course_of(session), call.path.seq))
 
 
@@ -255,8 +254,7 @@ async def readable(context: Context, call: Call) -> Session:
         Refusal: `not_found`, `forbidden`.
     """
     session = await context.node.admission.see(call.user, call.session)
-    role = access.role_in(session.host, call.user.user, call.user.role, session.members)
-    access.check(May.READ, role, State(session.state))
+    access.check(May.READ, role_of(session, call.user), State(session.state))
     return session
 
 
