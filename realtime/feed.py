@@ -24,7 +24,7 @@ from tokens.access import Identity
 
 _CHANGES: Final = frozenset([Kind.CHAT_EDITED, Kind.CHAT_DELETED])
 # After these, people may have another role, or may not be here at all.
-_STANDINGS: Final = frozenset([Kind.SESSION_UPDATED, Kind.SESSION_ROLE, Kind.SESSION_GUESTS])
+_STANDINGS: Final = frozenset([Kind.SESSION_ROLE, Kind.SESSION_GUESTS])
 _to_json = msgspec.json.Encoder().encode
 _from_json = msgspec.json.Decoder(Event).decode
 
@@ -150,9 +150,12 @@ class Feed:
         if body.version > self.view.version:
             self.course.enter(body.state, record.at)
         media_ms = self.course.media_at(record.at)
+        private = self.view.settings.private
         self.view = lifecycle.apply(self.view, record.kind, record.at, media_ms, body)
         self._turns.append(record)
         self._learn_standing(record.kind, body)
+        # Of what is set, only this decides who may be here.
+        self.standings += self.view.settings.private is not private
 
     def _learn_standing(self, kind: str, body: SessionBody) -> None:
         self.standings += kind in _STANDINGS

@@ -253,11 +253,13 @@ class Hosting:
 
     def _turned(self, feed: Feed, record: Record) -> None:
         """Send away the device from which a session was run, once it is run from another."""
+        if not feed.over and record.kind != Kind.SESSION_TAKEN_OVER:
+            return
         held = [held for held in self if held.host.session == feed.id]
         if feed.over:
             for each in held:
                 self._forget(each.host.connection, feed.id)
-        elif record.kind == Kind.SESSION_TAKEN_OVER:
+        else:
             term = json.decode(record.body, type=SessionBody).term
             for each in held:
                 if each.term is not None and term is not None and each.term < term:

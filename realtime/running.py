@@ -3,7 +3,7 @@
 from typing import Final
 
 from persistence.errors import Rejected
-from realtime.answers import refuse
+from realtime.answers import ack, refuse
 from realtime.domain import access
 from realtime.domain.session import Action
 from realtime.feed import view_of
@@ -36,12 +36,12 @@ async def move(node: Node, connection: Connection, peer: Peer, command: commands
         event = await node.lifecycle.move(peer.identity, command.session, wish)
     except TakenOver as exc:
         if done := await node.lifecycle.done(command.session, Wish(action, user, command.key)):
-            return Ack(re=command.id, key=_text(command), seq=done.seq, at=done.at)
+            return ack(command, done)
         refuse(connection, command, exc)
         if node.hosting.runs(peer, command.session):
             connection.close(Close.TAKEN_OVER, "another device hosts the session")
         return None
-    return Ack(re=command.id, key=_text(command), seq=event.seq, at=event.at)
+    return ack(command, event)
 
 
 async def take_over(node: Node, connection: Connection, peer: Peer, command: commands.SessionTakeover) -> Ack:
@@ -54,9 +54,4 @@ async def take_over(node: Node, connection: Connection, peer: Peer, command: com
         raise Refusal(Code.CONFLICT, "this key was used before") from None
     if hosted is None:
         raise session_ended()
-    event = hosted.event
-    return Ack(re=command.id, key=_text(command), seq=event.seq if event else None, at=event.at if event else None)
-
-
-def _text(command: commands.Transition | commands.SessionTakeover) -> str | None:
-    return str(command.key) if command.key else None
+    return ack(command, hosted.event)

@@ -1,5 +1,6 @@
 """The commands that set what a session is: its settings, its staff, and who may come to a private one."""
 
+from realtime.answers import ack
 from realtime.feed import view_of
 from realtime.node import Node
 from realtime.peer import Peer
@@ -16,14 +17,14 @@ async def create(node: Node, connection: Connection, peer: Peer, command: comman
 
 async def update(node: Node, connection: Connection, peer: Peer, command: commands.SessionUpdate) -> replies.Ack:  # noqa: ARG001 - likewise
     """Change title and settings."""
-    record = await node.changing.update(peer.identity, command.session, change_of(command), command.key)
-    return _ack(command, record.seq if record else None, record.at if record else None)
+    updated = await node.changing.update(peer.identity, command.session, change_of(command), command.key)
+    return ack(command, updated)
 
 
 async def role(node: Node, connection: Connection, peer: Peer, command: commands.SessionRole) -> replies.Ack:  # noqa: ARG001 - likewise
     """Name a co-host or a moderator."""
-    record = await node.changing.name(peer.identity, command.session, command.user, command.role, command.key)
-    return _ack(command, record.seq if record else None, record.at if record else None)
+    named = await node.changing.name(peer.identity, command.session, command.user, command.role, command.key)
+    return ack(command, named)
 
 
 async def ask(node: Node, connection: Connection, peer: Peer, command: commands.SessionAsk) -> replies.Ack:  # noqa: ARG001 - likewise
@@ -36,7 +37,3 @@ async def answer(node: Node, connection: Connection, peer: Peer, command: comman
     """Let one who has asked in, or don't."""
     await node.admission.answer(peer.identity, command.session, command.user, accept=command.accept)
     return replies.Ack(re=command.id)
-
-
-def _ack(command: commands.SessionUpdate | commands.SessionRole, seq: int | None, at: int | None) -> replies.Ack:
-    return replies.Ack(re=command.id, key=str(command.key) if command.key else None, seq=seq, at=at)
