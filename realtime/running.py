@@ -28,6 +28,11 @@ _OUT_OF_INTERRUPTION: Final = frozenset([Action.RESUME, Action.END])
 
 async def move(node: Node, connection: Connection, peer: Peer, command: commands.Transition) -> Ack | None:
     """Carry out a transition, from the device that runs the session."""
+    with node.hosting.acting(command.session):
+        return await _move(node, connection, peer, command)
+
+
+async def _move(node: Node, connection: Connection, peer: Peer, command: commands.Transition) -> Ack | None:
     action, user = _ACTIONS[type(command)], peer.identity.user
     view = view_of(await node.lifecycle.find(command.session))
     try:
