@@ -12,9 +12,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from persistence.embedded import Servers
-from realtime.migrating import bring_up
 from realtime.protocol.codes import Close
-from realtime.settings import Settings
 from tests.support.databases import query
 from tests.support.nodes import Client, Message
 from tests.support.served import ServedNode, served
@@ -88,8 +86,7 @@ class Guest:
     async def take_part(self, client: Client) -> None:
         """Answer heartbeats."""
         while True:
-            if (await client.receive(60))["type"] == "ping":
-                await client.send("pong")
+            await client.hear(60)
             client.pushes.clear()
 
 
@@ -114,13 +111,12 @@ class Writer(Guest):
             await asyncio.sleep(0.02)
 
 
-def test_a_rolling_restart_under_load(database_url: str, servers: Servers) -> None:
-    bring_up(Settings(database_url=database_url))
+def test_a_rolling_restart_under_load(migrated: str, servers: Servers) -> None:
     with ExitStack() as stack:
-        nodes = [stack.enter_context(served(database_url, servers.redis_url, **SETTINGS)) for _ in range(2)]
+        nodes = [stack.enter_context(served(migrated, servers.redis_url, **SETTINGS)) for _ in range(2)]
         session = asyncio.run(nodes[0].session())
-        writers = asyncio.run(_roll(stack, database_url, servers, session, Fleet(*nodes)))
-    _check_log(database_url, session, writers)
+        writers = asyncio.run(_roll(stack, migrated, servers, session, Fleet(*nodes)))
+    _check_log(migrated, session, writers)
 
 
 async def _roll(stack: ExitStack, database_url: str, servers: Servers, session: str, fleet: Fleet) -> list[Writer]:
