@@ -27,7 +27,6 @@ from realtime.protocol.session_settings import Change, change_of
 from realtime.protocol.types import MAX_INTEGER, Millis, Seq, SessionId, UserId
 from realtime.search import Search
 from realtime.summaries import Summaries
-from realtime.video import Video
 from tokens.access import AccessDenied, AccessRole, Identity, mint
 
 # A day's work in dev mode.
@@ -66,7 +65,6 @@ class Context(Struct, frozen=True):
     """What endpoints work with."""
 
     node: Node
-    video: Video
     search: Search
     channels: Channels
     listing: Listing
@@ -217,7 +215,7 @@ async def search(context: Context, call: Call) -> Found:
 
 async def issue_agora_token(context: Context, call: Call) -> AgoraToken:
     """Issue an Agora token for the session's channel."""
-    return await context.video.issue(call.user, call.session)
+    return await context.node.video.issue(call.user, call.session)
 
 
 async def send_notice(context: Context, call: Call) -> Noticed:
