@@ -7,7 +7,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from persistence.log import Record, records
+from persistence.log import Record, record_of
 from persistence.postgres import Postgres
 
 
@@ -91,4 +91,4 @@ class Changes:
 def changed(row: Any) -> Changed:
     """Read a row of outcome, epoch, and an event."""
     outcome, epoch, *event = row
-    return Changed(Outcome(outcome), epoch or "", None if event[0] is None else records([event])[0])
+    return Changed(Outcome(outcome), epoch or "", record_of(event))

@@ -202,6 +202,11 @@ class Log:
         return int(row[0]) if row else 0
 
 
+def record_of(row: Any) -> Record | None:
+    """Read the columns of one event, which are null where there is none."""
+    return None if row[0] is None else records([row])[0]
+
+
 def records(rows: Iterable[Any]) -> list[Record]:
     """Read rows of seq, at, kind, sender, key, body."""
     return [Record(seq, at, kind, sender, str(key) if key else None, body) for seq, at, kind, sender, key, body in rows]

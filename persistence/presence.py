@@ -7,7 +7,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from persistence.errors import StorageError
-from persistence.redis import DRIVER_ERRORS, Redis, in_our_words, translated
+from persistence.redis import Redis, run_each, translated
 
 _SCRIPT: Final = files("persistence").joinpath("lua", "audience.lua").read_text("utf-8")
 # The field of the parts that holds the whole.
@@ -79,14 +79,9 @@ class Presence:
 
         An error stands for a session whose server could not be asked: nobody knows whether its part was written.
         """
-        try:
-            async with self._redis.pipeline(transaction=False) as pipe:
-                for part in parts:
-                    await self._script(keys=_keys(part.session), args=self._arguments(part), client=pipe)
-                replies = await pipe.execute(raise_on_error=False)
-        except DRIVER_ERRORS as exc:
-            replies = [exc] * len(parts)
-        return [in_our_words(reply) if isinstance(reply, Exception) else _whole(reply) for reply in replies]
+        calls = [(_keys(part.session), self._arguments(part)) for part in parts]
+        replies = await run_each(self._redis, self._script, calls)
+        return [reply if isinstance(reply, StorageError) else _whole(reply) for reply in replies]
 
     async def page(self, session: str, after: str, limit: int) -> tuple[Whole, list[Attendee]]:
         """Give the audience, and by name the first users after one.

@@ -15,7 +15,7 @@ the keys of one script have one hash tag, as in `sw:{SESSION}:…`. One pipeline
 it becomes one for each server, all at the same time. With scripts in it redis-py asks first whether they are known.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, Final, TypeAlias
@@ -24,6 +24,7 @@ from redis.asyncio import Connection, ConnectionPool, SSLConnection, UnixDomainS
 from redis.asyncio import Redis as Client
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.commands.core import AsyncScript
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisClusterException, RedisError
 
 from persistence.cluster import Cluster
@@ -113,6 +114,22 @@ def in_our_words(error: Exception) -> StorageError:
     if any(isinstance(cause, (AuthenticationError, NoPermissionError, Misconfigured)) for cause in _causes(error)):
         return Misconfigured(str(error))
     return Unavailable(f"{type(error).__name__}: {error}")
+
+
+async def run_each(redis: Redis, script: AsyncScript, calls: Sequence[tuple[list[str], list[str | int]]]) -> list[Any]:
+    """Run a script for each of these keys and arguments, in one pipeline for each server that holds some.
+
+    Gives the replies; a StorageError stands for one that did not come.
+    """
+    replies: list[Any]
+    try:
+        async with redis.pipeline(transaction=False) as pipe:
+            for keys, arguments in calls:
+                await script(keys=keys, args=arguments, client=pipe)
+            replies = await pipe.execute(raise_on_error=False)
+    except DRIVER_ERRORS as exc:
+        replies = [exc] * len(calls)
+    return [in_our_words(reply) if isinstance(reply, Exception) else reply for reply in replies]
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -8,7 +8,7 @@ from uuid import UUID
 from msgspec import Struct, json
 
 from persistence.errors import Rejected
-from persistence.log import Head, Record, records
+from persistence.log import Head, Record, record_of, records
 from persistence.postgres import Postgres
 
 
@@ -240,7 +240,7 @@ class Sessions:
             [move.timer.kind if move.timer else None for move in moves],
             [move.timer.term if move.timer else None for move in moves],
         )
-        return [Moved(Outcome(outcome), epoch or "", _event(event)) for outcome, epoch, *event in rows]
+        return [Moved(Outcome(outcome), epoch or "", record_of(event)) for outcome, epoch, *event in rows]
 
     async def allowed(self, session: str) -> set[str]:
         """Give who may come to a session while it is private, besides those who were named in it."""
@@ -281,7 +281,7 @@ class Sessions:
         if not rows:
             return None
         state, hosting, term, epoch, *event = rows[0]
-        return Hosted(state, hosting, term, epoch, _event(event))
+        return Hosted(state, hosting, term, epoch, record_of(event))
 
     async def lose(self, session: str, connection: str) -> None:
         """Count a connection of a host no more."""
@@ -326,10 +326,6 @@ class Sessions:
         row = await self._postgres.row("SELECT agora_uid($1, $2)", session, user)
         assert row is not None
         return int(row[0])
-
-
-def _event(row: Any) -> Record | None:
-    return None if row[0] is None else records([row])[0]
 
 
 def session_of(row: Any) -> Session:

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from importlib.resources import files
-from typing import Any, Final
+from typing import Final
 
 from msgspec import Struct
 
 from persistence.errors import StorageError
-from persistence.redis import DRIVER_ERRORS, Redis, in_our_words, translated
+from persistence.redis import Redis, run_each, translated
 
 _SCRIPT: Final = files("persistence").joinpath("lua", "slow_mode.lua").read_text("utf-8")
 # What a wish gets that has taken its turn just now, and what one gets whose message had it already.
@@ -36,16 +36,12 @@ class Turns:
 
         Gives for each `TAKEN`, `HELD`, or how many milliseconds must pass; an error where nobody could be asked.
         """
-        replies: list[Any]
-        try:
-            async with self._redis.pipeline(transaction=False) as pipe:
-                for wish in wishes:
-                    arguments: list[str | int] = [wish.user, wish.key, wish.interval_ms]
-                    await self._script(keys=[_key(wish.session)], args=arguments, client=pipe)
-                replies = await pipe.execute(raise_on_error=False)
-        except DRIVER_ERRORS as exc:
-            replies = [exc] * len(wishes)
-        return [in_our_words(reply) if isinstance(reply, Exception) else int(reply) for reply in replies]
+        replies = await run_each(
+            self._redis,
+            self._script,
+            [([_key(wish.session)], [wish.user, wish.key, wish.interval_ms]) for wish in wishes],
+        )
+        return [reply if isinstance(reply, StorageError) else int(reply) for reply in replies]
 
     async def forget(self, session: str) -> None:
         """Forget all turns of a session.

@@ -14,12 +14,13 @@ from realtime.changing import settle
 from realtime.domain import access
 from realtime.domain.access import May, Role
 from realtime.domain.session import State
-from realtime.feed import view_of
+from realtime.feed import role_of, view_of
 from realtime.feeds import Feeds
 from realtime.lifecycle import Lifecycle
 from realtime.mail import Mail, entry
 from realtime.protocol.codes import Code, Refusal
 from realtime.protocol.events import AnswerBody, InboxKind, RequestBody
+from realtime.protocol.refusals import no_such_session, session_ended
 from realtime.settings import Settings
 from tokens.access import Identity
 
@@ -58,7 +59,7 @@ class Admission:
         """
         found = await self._lifecycle.find(session)
         if not await self._admits(found, who):
-            raise Refusal(Code.NOT_FOUND, "no such session")
+            raise no_such_session()
         return found
 
     @asynccontextmanager
@@ -145,13 +146,13 @@ class Admission:
 
     async def _admits(self, found: Session, who: Identity) -> bool:
         private = view_of(found).settings.private
-        role = access.role_in(found.host, who.user, who.role, found.members)
+        role = role_of(found, who)
         return access.admits(private, role, allowed=False) or await self._guests.admits(found.id, who.user)
 
     async def _run(self, who: Identity, session: str) -> Session:
         found = await self._lifecycle.find(session)
         async with self.veiled(who, session):
-            access.check_role(May.SET, access.role_in(found.host, who.user, who.role, found.members))
+            access.check_role(May.SET, role_of(found, who))
         return found
 
     async def _change(self, who: Identity, session: str, allow: Sequence[str], remove: Sequence[str]) -> GuestsChanged:
@@ -164,7 +165,7 @@ class Admission:
 
 def _check_open(found: Session) -> None:
     if found.state == State.ENDED:
-        raise Refusal(Code.CONFLICT, "the session is ended", state=found.state)
+        raise session_ended()
 
 
 def _may_join() -> Refusal:

@@ -1,17 +1,21 @@
 """How a command is answered, and counted. Without an `id` only a refusal is told."""
 
-from typing import Final
+from typing import Final, TypeAlias
 
 import structlog
 
 from persistence.errors import StorageError
+from persistence.log import Record
 from persistence.seldom import Seldom
 from realtime.protocol import replies
 from realtime.protocol.codes import Code, Refusal
-from realtime.protocol.commands import Command, type_of
+from realtime.protocol.commands import Command, SessionRole, SessionTakeover, SessionUpdate, Transition, type_of
 from realtime.telemetry import metrics
 from realtime.transport import Connection
 from realtime.writer import unavailable
+
+# Commands that are events of the log, once for each key.
+Keyed: TypeAlias = Transition | SessionTakeover | SessionUpdate | SessionRole
 
 _INTERNAL: Final = Refusal(Code.INTERNAL, "that went wrong")
 log = structlog.get_logger("answers")
@@ -34,6 +38,14 @@ def answer(connection: Connection, command: Command, reply: replies.Reply) -> No
     metrics.COMMANDS.labels(type_of(command), "ok").inc()
     if command.id is not None:
         connection.send(reply)
+
+
+def ack(command: Keyed, event: Record | None) -> replies.Ack:
+    """Answer what is an event of the log now, or has changed nothing."""
+    key = str(command.key) if command.key else None
+    if event is None:
+        return replies.Ack(re=command.id, key=key)
+    return replies.Ack(re=command.id, key=key, seq=event.seq, at=event.at)
 
 
 def refuse(connection: Connection, command: Command, refusal: Refusal) -> None:

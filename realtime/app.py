@@ -110,7 +110,7 @@ async def running(settings: Settings, sockets: Sockets) -> AsyncIterator[Node]:
         stored = WatchTimeStorage(postgres)
         summaries = Summaries(LogsTotalled(postgres), stored, ReactionTotals(postgres), tasks)
         node.lifecycle.on_end(summaries.ended)
-        context = Context(node, node.video, Search(node.log, settings), channels, Listing(postgres), summaries)
+        context = Context(node, Search(node.log, settings), channels, Listing(postgres), summaries)
         app = site.guarded(site.build(context, health, lambda: sockets.websocket_port), gate)
         http = await stack.enter_async_context(_http(app, sockets.http, settings))
         await stack.enter_async_context(_websocket(server, node, health, sockets.websocket))

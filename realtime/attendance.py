@@ -109,9 +109,8 @@ class Attendance:
     def leave(self, session: str, user: str, connection: str) -> None:
         """Count one connection of a user less."""
         watch = self._watches[session]
-        watched = watch.roster.watches(user)
         watch.roster.leave(user, connection)
-        if watched and not watch.roster.watches(user):
+        if not watch.roster.watches(user):
             self._times.stop(session, user)
         if user not in watch.roster:
             self._times.see(session, user)
@@ -130,10 +129,7 @@ class Attendance:
 
     def stop(self, session: str, connection: str) -> None:
         """Count a connection as one that does not play."""
-        self._stop(session, self._watches[session], connection)
-
-    def _stop(self, session: str, watch: _Watch, connection: str) -> None:
-        user = watch.roster.stop(connection)
+        user = self._watches[session].roster.stop(connection)
         if user is not None:
             self._times.stop(session, user)
             self._dirty.add(session)

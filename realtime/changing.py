@@ -4,6 +4,7 @@ As transitions are, it is decided by pure rules, done by a conditional update, a
 """
 
 from collections.abc import Awaitable, Callable
+from typing import Final
 from uuid import UUID
 
 from msgspec import UNSET, json, structs
@@ -15,19 +16,20 @@ from realtime.domain import access
 from realtime.domain.access import May
 from realtime.domain.session import TIMERS, State
 from realtime.domain.session_settings import Bounds, applied, wanted
-from realtime.feed import view_of
+from realtime.feed import role_of, view_of
 from realtime.feeds import Feeds
 from realtime.lifecycle import ATTEMPTS, Lifecycle
 from realtime.protocol.codes import Code, Refusal
 from realtime.protocol.commands import NamedRole
+from realtime.protocol.refusals import contended, key_used, no_such_session, session_ended
 from realtime.protocol.session_settings import Change
 from realtime.settings import Settings
 from tokens.access import Identity
 
-_REFUSALS = {
-    Outcome.CONFLICT: Refusal(Code.CONFLICT, "this key was used for something else"),
-    Outcome.CLOSED: Refusal(Code.CONFLICT, "the session is ended", state=State.ENDED),
-    Outcome.MISSING: Refusal(Code.NOT_FOUND, "no such session"),
+_REFUSALS: Final = {
+    Outcome.CONFLICT: key_used,
+    Outcome.CLOSED: session_ended,
+    Outcome.MISSING: no_such_session,
 }
 
 
@@ -94,13 +96,13 @@ class Changing:
     ) -> Record | None:
         for _ in range(ATTEMPTS):
             found = await self._lifecycle.find(session)
-            access.check_role(may, access.role_in(found.host, who.user, who.role, found.members))
+            access.check_role(may, role_of(found, who))
             told = await attempt(found)
             if told is None:
                 return None
             if told.outcome is not Outcome.STALE:
                 return settle(self._feeds, session, told)
-        raise Refusal(Code.UNAVAILABLE, "the session is being changed by others", retry_after_ms=100)
+        raise contended()
 
 
 def settle(feeds: Feeds, session: str, told: Changed) -> Record | None:
@@ -109,8 +111,9 @@ def settle(feeds: Feeds, session: str, told: Changed) -> Record | None:
     Raises:
         Refusal: `conflict` or `not_found`.
     """
-    if told.outcome in _REFUSALS:
-        raise _REFUSALS[told.outcome]
+    if make := _REFUSALS.get(told.outcome):
+        refusal = make()
+        raise refusal
     if told.outcome is Outcome.NEW and told.event is not None:
         feeds.changed(session, told.epoch, told.event)
     return told.event

@@ -10,8 +10,9 @@ from msgspec import UNSET, Raw, Struct
 
 from persistence.log import Record
 from persistence.sessions import Session
+from realtime.domain import access, timeline
 from realtime.domain import session as lifecycle
-from realtime.domain import timeline
+from realtime.domain.access import Role
 from realtime.domain.course import Course, Span
 from realtime.domain.replay import Window
 from realtime.domain.session import State
@@ -19,10 +20,11 @@ from realtime.protocol.events import Event, Kind, SessionBody
 from realtime.protocol.replies import MediaClock, SessionView
 from realtime.protocol.session_settings import SessionSettings
 from realtime.protocol.types import Position
+from tokens.access import Identity
 
 _CHANGES: Final = frozenset([Kind.CHAT_EDITED, Kind.CHAT_DELETED])
 # After these, people may have another role, or may not be here at all.
-_STANDINGS: Final = frozenset([Kind.SESSION_UPDATED, Kind.SESSION_ROLE, Kind.SESSION_GUESTS])
+_STANDINGS: Final = frozenset([Kind.SESSION_ROLE, Kind.SESSION_GUESTS])
 _to_json = msgspec.json.Encoder().encode
 _from_json = msgspec.json.Decoder(Event).decode
 
@@ -148,9 +150,12 @@ class Feed:
         if body.version > self.view.version:
             self.course.enter(body.state, record.at)
         media_ms = self.course.media_at(record.at)
+        private = self.view.settings.private
         self.view = lifecycle.apply(self.view, record.kind, record.at, media_ms, body)
         self._turns.append(record)
         self._learn_standing(record.kind, body)
+        # Of what is set, only this decides who may be here.
+        self.standings += self.view.settings.private is not private
 
     def _learn_standing(self, kind: str, body: SessionBody) -> None:
         self.standings += kind in _STANDINGS
@@ -252,6 +257,11 @@ def _without_names(body: str) -> bytes:
 def course_of(session: Session) -> Course:
     """Give a stored session's course."""
     return Course(Span(span.state, span.began, span.media_ms) for span in session.spans)
+
+
+def role_of(session: Session | SessionView, who: Identity) -> Role:
+    """Give a user's role in a session."""
+    return access.role_in(session.host, who.user, who.role, session.members)
 
 
 def view_of(session: Session) -> SessionView:

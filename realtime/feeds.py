@@ -23,7 +23,8 @@ from persistence.seldom import Seldom
 from persistence.sessions import Sessions
 from realtime.feed import Feed
 from realtime.hub import Hub
-from realtime.protocol.codes import Close, Code, Refusal
+from realtime.protocol.codes import Close
+from realtime.protocol.refusals import no_such_session
 from realtime.settings import Settings
 from realtime.tasks import Tasks
 from realtime.telemetry import metrics
@@ -104,6 +105,11 @@ class Feeds:
         """Have `take(feed)` called for every session that this node follows no more."""
         self._on_close.append(take)
 
+    def over(self, session: str) -> bool:
+        """Tell whether a session has ended, or is not followed here."""
+        feed = self._feeds.get(session)
+        return feed is None or feed.over
+
     def get(self, session: str) -> Feed | None:
         """Give the feed of a session, if it is open."""
         return self._feeds.get(session)
@@ -145,7 +151,7 @@ class Feeds:
     async def _read(self, session: str) -> Feed:
         stored = await self._sessions.get(session)
         if stored is None:
-            raise Refusal(Code.NOT_FOUND, "no such session")
+            raise no_such_session()
         # Read after the session: whatever has changed since is in the log above its head, and comes again.
         allowed = await self._sessions.allowed(session)
         feed = Feed(stored, self._settings.ring_events, allowed)

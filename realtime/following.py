@@ -1,9 +1,11 @@
 """Whether a user follows a host: asked of Postgres, and remembered for a while."""
 
+from collections import OrderedDict
 from time import monotonic
 from typing import Final
 
 from persistence.followers import Followers
+from realtime.bounded import keep
 from realtime.settings import Settings
 
 # Whoever has just begun to follow must not wait for long.
@@ -18,7 +20,7 @@ class Following:
         self._seconds = settings.followers_ms / 1000
         self._most = settings.followers_cache
         # The oldest answer first. Times are the monotonic clock's, in seconds.
-        self._known: dict[tuple[str, str], tuple[bool, float]] = {}
+        self._known: OrderedDict[tuple[str, str], tuple[bool, float]] = OrderedDict()
 
     def known(self, host: str, user: str) -> bool | None:
         """Give what is remembered."""
@@ -38,10 +40,8 @@ class Following:
         return known
 
     def _remember(self, pair: tuple[str, str], follows: bool) -> None:
-        self._known.pop(pair, None)
-        if len(self._known) >= self._most:
-            del self._known[next(iter(self._known))]
-        self._known[pair] = follows, monotonic() + (self._seconds if follows else NEGATIVE_SECONDS)
+        until = monotonic() + (self._seconds if follows else NEGATIVE_SECONDS)
+        keep(self._known, pair, (follows, until), self._most)
 
     async def change(self, host: str, add: list[str], remove: list[str]) -> None:
         """Add and remove followers. Other nodes learn of it when they ask again.

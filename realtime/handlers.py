@@ -6,14 +6,12 @@ from time import time_ns
 from typing import Any, Final, TypeAlias
 
 from realtime import chat, direct, playback, quality, refreshing, running, setting, signals
-from realtime.domain import access
 from realtime.domain.access import May
 from realtime.domain.clock import better, from_hello, from_pong
-from realtime.domain.session import State
 from realtime.history import page
 from realtime.joining import join
 from realtime.node import Node
-from realtime.peer import Peer, membership_of
+from realtime.peer import Peer, membership_of, permitted
 from realtime.protocol import commands, replies
 from realtime.protocol.codes import Code, Refusal
 from realtime.transport import Connection
@@ -70,8 +68,7 @@ def _leave(node: Node, connection: Connection, peer: Peer, command: commands.Lea
 
 
 def _history(node: Node, connection: Connection, peer: Peer, command: commands.History) -> Outcome:
-    membership = membership_of(peer, command.session)
-    access.check(May.READ, membership.role, State(membership.feed.view.state))
+    membership = permitted(peer, command.session, May.READ)
     given = page(node, connection.codec, membership.feed, command)
     return _if_still_there(peer, command, given) if isinstance(given, Coroutine) else given
 

@@ -5,7 +5,9 @@ session is lost, or the node that had it, the session's timer for that runs from
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 from uuid import UUID
 
@@ -56,6 +58,8 @@ class Hosting:
         self._held: dict[str, dict[str, _Held]] = {}
         self._losing: set[asyncio.Task[None]] = set()
         self._renewing = asyncio.Lock()
+        # Sessions for which commands of hosts are being carried out, and how many.
+        self._acting: Counter[str] = Counter()
         feeds.on_turn(self._turned)
 
     def __iter__(self) -> Iterator[_Held]:
@@ -232,11 +236,23 @@ class Hosting:
             await asyncio.sleep(self._settings.lease_beat_ms / 1000)
             await self.renew()
 
+    @contextmanager
+    def acting(self, session: str) -> Iterator[None]:
+        """Leave it to a command, while that is carried out, to end an interruption: it would find it ended else."""
+        self._acting[session] += 1
+        try:
+            yield
+        finally:
+            self._acting[session] -= 1
+            if not self._acting[session]:
+                del self._acting[session]
+
     async def renew(self) -> None:
         """Renew the leases of all, and end the interruption of every session that has a host."""
         try:
             for session, user in (await self._renew()).items():
-                await self._lifecycle.come_back(session, user)
+                if session not in self._acting:
+                    await self._lifecycle.come_back(session, user)
         except StorageError as exc:
             seldom_log.warning("hosts not renewed", reason=str(exc))
 
@@ -253,11 +269,13 @@ class Hosting:
 
     def _turned(self, feed: Feed, record: Record) -> None:
         """Send away the device from which a session was run, once it is run from another."""
+        if not feed.over and record.kind != Kind.SESSION_TAKEN_OVER:
+            return
         held = [held for held in self if held.host.session == feed.id]
         if feed.over:
             for each in held:
                 self._forget(each.host.connection, feed.id)
-        elif record.kind == Kind.SESSION_TAKEN_OVER:
+        else:
             term = json.decode(record.body, type=SessionBody).term
             for each in held:
                 if each.term is not None and term is not None and each.term < term:

@@ -2,13 +2,13 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable
 from secrets import randbelow
 from time import time
-from typing import TypeVar
 
 from msgspec import Struct
 
+from realtime.bounded import keep
 from realtime.domain.access import Role
 from realtime.protocol.codes import Code, Refusal
 from realtime.protocol.replies import AgoraToken
@@ -18,8 +18,6 @@ from realtime.telemetry import metrics
 from tokens import agora, grants, legacy
 from tokens.grants import App, Grant
 
-K = TypeVar("K", bound=Hashable)
-V = TypeVar("V")
 # Gives the number by which Agora knows a user in a session.
 UidOf = Callable[[str, str], Awaitable[int]]
 
@@ -78,7 +76,7 @@ class Issuer:
             uid = await self._uid_of(*key)
         finally:
             del self._asking[key]
-        self._keep(self._uids, key, uid)
+        keep(self._uids, key, uid, self._size)
         return uid
 
     def issue(self, session: str, uid: int, role: Role, after: int = 0) -> Issued:
@@ -92,7 +90,7 @@ class Issuer:
             return held
         grant = grants.grant_for(session, uid, grants.Role(role), now, self._lifetime)
         issued = Issued(grant, self._build(self.require(), grant, 1 + randbelow(grants.U32_MAX)))
-        self._keep(self._issued, key, issued)
+        keep(self._issued, key, issued, self._size)
         metrics.TOKENS_GIVEN.labels("built").inc()
         return issued
 
@@ -110,9 +108,3 @@ class Issuer:
             expires_at=grant.privilege_expires_at * 1000,
             renew_at=grants.renew_at(grant) * 1000,
         )
-
-    def _keep(self, known: OrderedDict[K, V], key: K, value: V) -> None:
-        known[key] = value
-        known.move_to_end(key)
-        if len(known) > self._size:
-            known.popitem(last=False)

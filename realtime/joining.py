@@ -13,13 +13,13 @@ from realtime.domain import access
 from realtime.domain.access import May
 from realtime.domain.replay import Replay, Source, ahead, plan
 from realtime.domain.session import State
-from realtime.feed import Feed
+from realtime.feed import Feed, role_of
 from realtime.node import Node
 from realtime.peer import Peer
 from realtime.protocol.commands import Join
 from realtime.protocol.replies import Joined
 from realtime.protocol.types import Position
-from realtime.standing import admitted, role_of
+from realtime.standing import admitted
 from realtime.telemetry import metrics
 from realtime.transport import Connection
 
@@ -76,7 +76,7 @@ def _plan(node: Node, feed: Feed, since: Position | None) -> Replay:
 def _enter(node: Node, connection: Connection, peer: Peer, command: Join, feed: Feed, replay: Replay) -> Joined:
     if not admitted(feed, peer.identity):
         raise access.not_admitted()
-    role = role_of(feed, peer.identity)
+    role = role_of(feed.view, peer.identity)
     access.check(May.JOIN, role, State(feed.view.state))
     if connection.open:
         node.enter(connection, peer, feed, role)

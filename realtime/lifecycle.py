@@ -14,8 +14,10 @@ from realtime.domain.access import May
 from realtime.domain.session import DUE, KINDS, TIMERS, Action, Reason, State, Step, decide
 from realtime.domain.session import Timer as Kind
 from realtime.domain.session_settings import Bounds, merge, wanted
+from realtime.feed import role_of
 from realtime.feeds import Feeds
 from realtime.protocol.codes import Code, Refusal
+from realtime.protocol.refusals import contended, key_used, no_such_session
 from realtime.protocol.session_settings import Change, SessionSettings
 from realtime.protocol.text import clean
 from realtime.settings import Settings
@@ -78,7 +80,7 @@ class Lifecycle:
         try:
             return await self._sessions.create(who.user, asked.title, limits, timers, key, stored)
         except Rejected:
-            raise _used() from None
+            raise key_used() from None
 
     def limits(self, settings: SessionSettings) -> dict[str, int]:
         """Give the limits of a session: its own, and the server's where it has none."""
@@ -93,7 +95,7 @@ class Lifecycle:
         """
         found = await self._sessions.get(session)
         if found is None:
-            raise Refusal(Code.NOT_FOUND, "no such session")
+            raise no_such_session()
         return found
 
     async def move(self, who: Identity, session: str, wish: Wish) -> Record:
@@ -108,7 +110,7 @@ class Lifecycle:
         for _ in range(ATTEMPTS):
             found = await self.find(session)
             may = May.END if wish.action is Action.END else May.RUN
-            access.check(may, access.role_in(found.host, who.user, who.role, found.members), State(found.state))
+            access.check(may, role_of(found, who), State(found.state))
             try:
                 step = decide(State(found.state), wish.action, found.former)
             except Refusal:
@@ -117,7 +119,7 @@ class Lifecycle:
                 raise
             if event := _event(await self._move(found, step, wish)):
                 return event
-        raise Refusal(Code.UNAVAILABLE, "the session is being changed by others", retry_after_ms=100)
+        raise contended()
 
     async def done(self, session: str, wish: Wish) -> Record | None:
         """Give the event of a wish that was carried out before, by its key.
@@ -127,7 +129,7 @@ class Lifecycle:
         """
         event = await self._sessions.done(session, wish.by, wish.key) if wish.key else None
         if event is not None and event.kind != KINDS[wish.action]:
-            raise _used()
+            raise key_used()
         return event
 
     async def settle_all(self, timers: Sequence[Timer]) -> list[Timer]:
@@ -244,13 +246,9 @@ def _event(moved: Moved) -> Record | None:
     """
     match moved.outcome:
         case Outcome.CONFLICT:
-            raise _used()
+            raise key_used()
         case Outcome.DISPLACED:
             raise TakenOver
         case Outcome.MISSING:
-            raise Refusal(Code.NOT_FOUND, "no such session")
+            raise no_such_session()
     return moved.event
-
-
-def _used() -> Refusal:
-    return Refusal(Code.CONFLICT, "this key was used for something else")

@@ -4,10 +4,12 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from realtime.domain.access import Role
+from realtime.domain import access
+from realtime.domain.access import May, Role
 from realtime.domain.clock import Absence, Offset
 from realtime.domain.limits import Bucket
 from realtime.domain.quality import Measured
+from realtime.domain.session import State
 from realtime.feed import Feed
 from realtime.protocol.codes import Code, Refusal
 from realtime.protocol.types import Position
@@ -92,4 +94,24 @@ def membership_of(peer: Peer, session: str) -> Membership:
     membership = peer.joined.get(session)
     if membership is None:
         raise Refusal(Code.FORBIDDEN, "join the session first")
+    return membership
+
+
+def check(may: May, membership: Membership) -> None:
+    """Let pass what a member may do while the session is in its state.
+
+    Raises:
+        Refusal: `forbidden`, or `conflict` with the state.
+    """
+    access.check(may, membership.role, State(membership.feed.view.state))
+
+
+def permitted(peer: Peer, session: str, may: May) -> Membership:
+    """Give the membership of one who may do that now.
+
+    Raises:
+        Refusal: `forbidden`, or `conflict` with the state.
+    """
+    membership = membership_of(peer, session)
+    check(may, membership)
     return membership

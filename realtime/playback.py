@@ -1,18 +1,15 @@
 """Reports of clients whether they play a session's video: who watches is who says so, again and again."""
 
-from realtime.domain import access
 from realtime.domain.access import May
-from realtime.domain.session import State
 from realtime.node import Node
-from realtime.peer import Peer, membership_of
+from realtime.peer import Peer, permitted
 from realtime.protocol import commands, replies
 from realtime.transport import Connection
 
 
 def report(node: Node, connection: Connection, peer: Peer, command: commands.Playback) -> replies.Ack:  # noqa: ARG001 - a handler's form
     """Count the user as watching, or the connection as one that does not play."""
-    membership = membership_of(peer, command.session)
-    access.check(May.READ, membership.role, State(membership.feed.view.state))
+    permitted(peer, command.session, May.READ)
     if not peer.identity.synthetic:
         if command.state == "playing":
             node.attendance.play(command.session, peer.identity.user, peer.connection_id)

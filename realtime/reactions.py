@@ -47,7 +47,7 @@ class Reactions:
 
     def hear(self, session: str, counts: dict[str, int]) -> None:
         """Add what another node has counted."""
-        if self._hub.size(session) and not self._over(session):
+        if self._hub.size(session) and not self._feeds.over(session):
             self._at(session).hear(counts, _now())
             self._tell(session)
 
@@ -96,17 +96,13 @@ class Reactions:
             tally = self._tallies[session] = Tally(self._settings.reactions_ms, self._settings.reaction_kinds)
         return tally
 
-    def _over(self, session: str) -> bool:
-        feed = self._feeds.get(session)
-        return feed is None or feed.over
-
     def _tell(self, session: str) -> None:
         tally, now = self._tallies[session], _now()
         if burst := tally.burst(now):
             self._hub.signal(session, ReactionsSignal(session=session, counts=burst.counts))
             if burst.own:
                 self._feeds.announce_reactions(session, burst.own)
-        elif self._over(session) or tally.idle(now):
+        elif self._feeds.over(session) or tally.idle(now):
             del self._tallies[session]
 
 

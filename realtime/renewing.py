@@ -7,13 +7,11 @@ from typing import Final
 from msgspec import Struct
 
 from persistence.log import Record
-from realtime.domain import access
 from realtime.domain.access import May, Role
 from realtime.domain.renewals import Wheel
-from realtime.domain.session import State
 from realtime.feed import Feed
 from realtime.issuing import Issued, Issuer
-from realtime.peer import Membership, Peer
+from realtime.peer import Membership, Peer, check
 from realtime.protocol.codes import Refusal
 from realtime.telemetry import metrics
 from realtime.transport import Connection
@@ -95,7 +93,7 @@ class Renewals:
 
     def _renew(self, held: _Held, membership: Membership, why: str) -> None:
         try:
-            access.check(May.VIDEO, membership.role, State(membership.feed.view.state))
+            check(May.VIDEO, membership)
         except Refusal:
             self.drop(held.connection, held.session)
             return

@@ -3,16 +3,17 @@
 from typing import Final
 
 from persistence.errors import Rejected
-from realtime.answers import refuse
+from realtime.answers import ack, refuse
 from realtime.audit import act_of
 from realtime.domain import access
-from realtime.domain.session import Action, State
+from realtime.domain.session import Action
 from realtime.feed import view_of
 from realtime.lifecycle import TakenOver, Wish
 from realtime.node import Node
 from realtime.peer import Peer
 from realtime.protocol import commands
 from realtime.protocol.codes import Close, Code, Refusal
+from realtime.protocol.refusals import session_ended
 from realtime.protocol.replies import Ack
 from realtime.transport import Connection
 
@@ -28,6 +29,11 @@ _OUT_OF_INTERRUPTION: Final = frozenset([Action.RESUME, Action.END])
 
 async def move(node: Node, connection: Connection, peer: Peer, command: commands.Transition) -> Ack | None:
     """Carry out a transition, from the device that runs the session."""
+    with node.hosting.acting(command.session):
+        return await _move(node, connection, peer, command)
+
+
+async def _move(node: Node, connection: Connection, peer: Peer, command: commands.Transition) -> Ack | None:
     action, user = _ACTIONS[type(command)], peer.identity.user
     view = view_of(await node.lifecycle.find(command.session))
     try:
@@ -37,13 +43,13 @@ async def move(node: Node, connection: Connection, peer: Peer, command: commands
             event = await node.lifecycle.move(peer.identity, command.session, wish)
     except TakenOver as exc:
         if done := await node.lifecycle.done(command.session, Wish(action, user, command.key)):
-            return Ack(re=command.id, key=_text(command), seq=done.seq, at=done.at)
+            return ack(command, done)
         refuse(connection, command, exc)
         if node.hosting.runs(peer, command.session):
             connection.close(Close.TAKEN_OVER, "another device hosts the session")
         return None
     await node.audit.intervened(peer.identity, connection.address, act_of(action), command.session, event)
-    return Ack(re=command.id, key=_text(command), seq=event.seq, at=event.at)
+    return ack(command, event)
 
 
 async def take_over(node: Node, connection: Connection, peer: Peer, command: commands.SessionTakeover) -> Ack:
@@ -56,10 +62,5 @@ async def take_over(node: Node, connection: Connection, peer: Peer, command: com
     except Rejected:
         raise Refusal(Code.CONFLICT, "this key was used before") from None
     if hosted is None:
-        raise Refusal(Code.CONFLICT, "the session is ended", state=State.ENDED)
-    event = hosted.event
-    return Ack(re=command.id, key=_text(command), seq=event.seq if event else None, at=event.at if event else None)
-
-
-def _text(command: commands.Transition | commands.SessionTakeover) -> str | None:
-    return str(command.key) if command.key else None
+        raise session_ended()
+    return ack(command, hosted.event)

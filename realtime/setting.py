@@ -1,5 +1,6 @@
 """The commands that set what a session is: its settings, its staff, and who may come to a private one."""
 
+from realtime.answers import ack
 from realtime.audit import Act
 from realtime.feed import view_of
 from realtime.node import Node
@@ -20,7 +21,7 @@ async def update(node: Node, connection: Connection, peer: Peer, command: comman
     async with node.admission.veiled(peer.identity, command.session):
         record = await node.changing.update(peer.identity, command.session, change_of(command), command.key)
     await node.audit.intervened(peer.identity, connection.address, Act.UPDATE, command.session, record)
-    return _ack(command, record.seq if record else None, record.at if record else None)
+    return ack(command, record)
 
 
 async def role(node: Node, connection: Connection, peer: Peer, command: commands.SessionRole) -> replies.Ack:
@@ -28,7 +29,7 @@ async def role(node: Node, connection: Connection, peer: Peer, command: commands
     async with node.admission.veiled(peer.identity, command.session):
         record = await node.changing.name(peer.identity, command.session, command.user, command.role, command.key)
     node.audit.named(peer.identity, connection.address, command.session, command.user, command.role, record)
-    return _ack(command, record.seq if record else None, record.at if record else None)
+    return ack(command, record)
 
 
 async def ask(node: Node, connection: Connection, peer: Peer, command: commands.SessionAsk) -> replies.Ack:  # noqa: ARG001 - likewise
@@ -41,7 +42,3 @@ async def answer(node: Node, connection: Connection, peer: Peer, command: comman
     """Let one who has asked in, or don't."""
     await node.admission.answer(peer.identity, command.session, command.user, accept=command.accept)
     return replies.Ack(re=command.id)
-
-
-def _ack(command: commands.SessionUpdate | commands.SessionRole, seq: int | None, at: int | None) -> replies.Ack:
-    return replies.Ack(re=command.id, key=str(command.key) if command.key else None, seq=seq, at=at)

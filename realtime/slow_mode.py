@@ -4,7 +4,7 @@ All that comes while Redis is being asked is asked next, in one go. While Redis 
 """
 
 import asyncio
-from collections import deque
+from collections import OrderedDict, deque
 from time import monotonic
 from typing import Final, TypeAlias
 
@@ -13,6 +13,7 @@ import structlog
 from persistence.errors import StorageError, Unavailable
 from persistence.seldom import Seldom
 from persistence.turns import HELD, TAKEN, Turns, Wish
+from realtime.bounded import keep
 from realtime.domain.chat_rules import wait_ms
 from realtime.settings import Settings
 from realtime.tasks import Tasks
@@ -37,7 +38,7 @@ class SlowMode:
         self._working = False
         self._alone_until = 0.0
         # Without Redis: when the last turn was taken, on the monotonic clock in ms, and by which message.
-        self._own: dict[tuple[str, str], tuple[int, str]] = {}
+        self._own: OrderedDict[tuple[str, str], tuple[int, str]] = OrderedDict()
 
     async def take(self, session: str, user: str, key: str, interval_ms: int) -> int:
         """Take a turn; give `TAKEN`, `HELD` where the message has it already, or how many milliseconds must pass."""
@@ -61,7 +62,7 @@ class SlowMode:
         Raises:
             StorageError
         """
-        self._own = {who: turn for who, turn in self._own.items() if who[0] != session}
+        self._own = OrderedDict((who, turn) for who, turn in self._own.items() if who[0] != session)
         await self._turns.forget(session)
 
     def _take_own(self, wish: Wish, now: int) -> int:
@@ -71,10 +72,7 @@ class SlowMode:
             return HELD
         if wait := wait_ms(at, wish.interval_ms, now):
             return wait
-        self._own.pop(who, None)
-        if len(self._own) >= self._most:
-            del self._own[next(iter(self._own))]
-        self._own[who] = now, wish.key
+        keep(self._own, who, (now, wish.key), self._most)
         return TAKEN
 
     def _ask(self, wish: Wish) -> asyncio.Future[Granted]:

@@ -5,8 +5,7 @@ step, before anything that comes later is written to anyone.
 """
 
 from realtime.domain import access
-from realtime.domain.access import Role
-from realtime.feed import Feed
+from realtime.feed import Feed, role_of
 from realtime.node import Node
 from realtime.peer import Membership, Peer
 from realtime.protocol.events import Removed
@@ -14,16 +13,11 @@ from realtime.transport import Connection
 from tokens.access import Identity
 
 
-def role_of(feed: Feed, who: Identity) -> Role:
-    """Give a user's role in a session, as far as this node has heard."""
-    return access.role_in(feed.view.host, who.user, who.role, feed.view.members)
-
-
 def admitted(feed: Feed, who: Identity) -> bool:
     """Tell whether a session is there for a user, as far as this node has heard."""
     private = feed.view.settings.private
     # Nearly every session is public, and its joins need no role for this.
-    return not private or access.admits(private, role_of(feed, who), who.user in feed.allowed)
+    return not private or access.admits(private, role_of(feed.view, who), who.user in feed.allowed)
 
 
 def review(node: Node, feed: Feed) -> None:
@@ -36,7 +30,7 @@ def review_one(node: Node, connection: Connection, feed: Feed) -> None:
     """Do so for one of them."""
     peer: Peer = connection.peer
     if admitted(feed, peer.identity):
-        membership = peer.joined[feed.id] = Membership(feed, role_of(feed, peer.identity))
+        membership = peer.joined[feed.id] = Membership(feed, role_of(feed.view, peer.identity))
         node.hosting.review(connection, peer, feed.view)
         node.video.renewals.review(connection, membership)
     else:

@@ -41,7 +41,7 @@ class Typists:
 
     def hear(self, session: str, node: str, left: dict[str, int]) -> None:
         """Take note of who types on another node."""
-        if self._hub.size(session) and not self._over(session):
+        if self._hub.size(session) and not self._feeds.over(session):
             self._at(session).hear(node, left, _now())
             self._tell(session)
 
@@ -64,12 +64,8 @@ class Typists:
     def _quiet(self, session: str) -> bool:
         return self._attendance.audience(session).users > self._limit
 
-    def _over(self, session: str) -> bool:
-        feed = self._feeds.get(session)
-        return feed is None or feed.over
-
     def _tell(self, session: str) -> None:
-        typing, now, over = self._sessions[session], _now(), self._over(session)
+        typing, now, over = self._sessions[session], _now(), self._feeds.over(session)
         if view := typing.signal(now, quiet=over or self._quiet(session)):
             self._hub.signal(session, TypingSignal(session=session, users=view.users, count=view.count))
         if (left := typing.hint(now)) is not None:

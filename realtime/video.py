@@ -8,9 +8,10 @@ from realtime.admission import Admission
 from realtime.domain import access
 from realtime.domain.access import May
 from realtime.domain.session import State
+from realtime.feed import role_of
 from realtime.hub import Hub
 from realtime.issuing import Issuer
-from realtime.peer import Peer, membership_of
+from realtime.peer import Peer, membership_of, permitted
 from realtime.protocol.replies import AgoraToken
 from realtime.renewing import Renewals
 from realtime.settings import Settings
@@ -46,7 +47,7 @@ class Video:
         self._issuer.require()
         began = perf_counter()
         found = await self._admission.find(who, session)
-        role = access.role_in(found.host, who.user, who.role, found.members)
+        role = role_of(found, who)
         access.check(May.VIDEO, role, State(found.state))
         uid = await self._issuer.uid(session, who.user)
         told = self._issuer.told(session, self._issuer.issue(session, uid, role))
@@ -64,8 +65,7 @@ class Video:
         began = perf_counter()
         uid = await self._issuer.uid(session, peer.identity.user)
         # Only now: whoever was taken out, or given another role, while Postgres was asked gets what is right since.
-        membership = membership_of(peer, session)
-        access.check(May.VIDEO, membership.role, State(membership.feed.view.state))
+        membership = permitted(peer, session, May.VIDEO)
         issued = self._issuer.issue(session, uid, membership.role)
         self.renewals.hold(connection, peer, session, issued)
         metrics.TOKENS.observe(perf_counter() - began)

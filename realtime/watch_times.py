@@ -1,7 +1,9 @@
 """Who was in a session and for how long each has watched: gathered on this node, and added in Postgres on a beat."""
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Callable
+from itertools import islice
 from math import inf
 from time import monotonic
 from typing import Final
@@ -36,7 +38,7 @@ class WatchTimes:
         self._clock = clock
         self._limit = settings.watch_notes
         self._time = WatchTime(settings.watch_notes)
-        self._peaks: dict[str, _Peak] = {}
+        self._peaks: OrderedDict[str, _Peak] = OrderedDict()
         self._lost = 0
         # One write at a time, so that who waits for it knows that nothing else is on its way.
         self._writing = asyncio.Lock()
@@ -68,7 +70,7 @@ class WatchTimes:
             if known is None or peak.users > known.users:
                 self._peaks[session] = peak
         while len(self._peaks) > self._limit:
-            del self._peaks[next(iter(self._peaks))]
+            self._peaks.popitem(last=False)
 
     async def run(self) -> None:
         """Write what was gathered, for ever."""
@@ -80,14 +82,14 @@ class WatchTimes:
         """Write what was gathered."""
         async with self._writing:
             await self._write_notes(self._time.take(self._clock()))
-            peaks, self._peaks = self._peaks, {}
+            peaks, self._peaks = self._peaks, OrderedDict()
             await self._write_peaks(peaks)
             metrics.WATCH_LOST.inc(self._time.lost - self._lost)
             self._lost = self._time.lost
 
     async def _write_notes(self, notes: dict[Key, Note]) -> None:
         while notes:
-            chunk = [_watched(key, note, self._clock()) for key, note in list(notes.items())[:CHUNK]]
+            chunk = [_watched(key, note, self._clock()) for key, note in islice(notes.items(), CHUNK)]
             try:
                 await self._storage.add(chunk)
             except Rejected as exc:

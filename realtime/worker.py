@@ -33,7 +33,6 @@ class Process:
 
     def __init__(self, sockets: Sockets, environ: dict[str, str], now: float) -> None:
         self.began = now
-        self.ready = False
         self._news, told = os.pipe()
         os.set_blocking(self._news, False)
         inherited = (sockets.websocket.fileno(), sockets.http.fileno(), told)
@@ -60,10 +59,10 @@ class Process:
         return self._process.poll()
 
     def look(self) -> bool:
-        """Tell whether it has said that it serves."""
+        """Tell whether it has just said that it serves."""
         with suppress(BlockingIOError):
-            self.ready = self.ready or bool(os.read(self._news, 1))
-        return self.ready
+            return bool(os.read(self._news, 1))
+        return False
 
     def leave(self) -> None:
         """Ask it to say goodbye to its clients, and to end."""

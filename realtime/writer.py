@@ -23,6 +23,7 @@ from persistence.errors import Rejected, StorageError, Unavailable
 from persistence.log import Appended, Entry, Outcome, Record
 from persistence.seldom import Seldom
 from realtime.protocol.codes import Code, Refusal
+from realtime.protocol.refusals import no_such_session, session_ended
 from realtime.settings import Settings
 from realtime.telemetry import metrics
 
@@ -45,10 +46,10 @@ _PROBE_MS: Final = 100
 log = structlog.get_logger("writer")
 seldom_log = Seldom(log)
 
-_REFUSALS = {
-    Outcome.CONFLICT: Refusal(Code.CONFLICT, "this key was used for another message"),
-    Outcome.CLOSED: Refusal(Code.CONFLICT, "the session is ended", state="ended"),
-    Outcome.MISSING: Refusal(Code.NOT_FOUND, "no such session"),
+_REFUSALS: Final = {
+    Outcome.CONFLICT: lambda: Refusal(Code.CONFLICT, "this key was used for another message"),
+    Outcome.CLOSED: session_ended,
+    Outcome.MISSING: no_such_session,
 }
 
 
@@ -194,7 +195,8 @@ class _Lane:
         for pending, result in zip(batch, results, strict=True):
             if result.outcome is Outcome.NEW:
                 new.setdefault((pending.entry.session, result.epoch), []).append(_record(pending.entry, result))
-            _answer(pending, _REFUSALS.get(result.outcome, result))
+            refusal = _REFUSALS.get(result.outcome)
+            _answer(pending, refusal() if refusal else result)
         for (session, epoch), records in new.items():
             _safely(self._publish, session, epoch, records)
 

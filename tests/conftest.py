@@ -6,6 +6,8 @@ import redis
 import uvloop
 
 from persistence.embedded import Servers, embedded
+from realtime.migrating import bring_up
+from realtime.settings import Settings
 from tests.support.clusters import Cluster, Deployment, Sentinels, Single, clustered, sentinelled
 from tests.support.databases import fresh_database, scratch
 
@@ -30,6 +32,13 @@ def database_url(servers: Servers) -> Iterator[str]:
     """Give an empty database to each module; `fresh_database` makes more."""
     with fresh_database(servers.database_url) as url:
         yield url
+
+
+@pytest.fixture(scope="module")
+def migrated(database_url: str) -> str:
+    """Give a migrated database to each module."""
+    bring_up(Settings(database_url=database_url))
+    return database_url
 
 
 @pytest.fixture

@@ -17,7 +17,6 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from realtime import reference
 from realtime.http.site import ENDPOINTS
-from realtime.migrating import bring_up
 from realtime.protocol import commands
 from realtime.protocol.codes import HTTP_STATUS, Close
 from realtime.protocol.events import Kind, Push
@@ -193,13 +192,6 @@ async def node(migrated: str, redis_url: str) -> AsyncIterator[RunningNode]:
     """Run a node as `make dev` does, but for the ports."""
     async with serving(migrated, redis_url) as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def migrated(database_url: str) -> str:
-    """Give a migrated database."""
-    bring_up(Settings(database_url=database_url))
-    return database_url
 
 
 async def test_the_first_conversation_of_the_readme_runs(node: RunningNode) -> None:

@@ -162,8 +162,8 @@ class Roster:
         if user in self._players:
             for connection in [connection for connection, (player, _) in self._playing.items() if player == user]:
                 self.stop(connection)
-        self._stop_watching(user)
-        return watched and user not in self._watching
+        self._watching.discard(user)
+        return watched
 
     def _stop_watching(self, user: str) -> str | None:
         if user in self._players or user in self._channel:

@@ -4,6 +4,7 @@ A node writes of each user when it was there and how long it watched. What two n
 time is taken apart where it is stored.
 """
 
+from collections import OrderedDict
 from math import inf
 
 from msgspec import Struct
@@ -30,7 +31,8 @@ class WatchTime:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._notes: dict[Key, Note] = {}
+        # The oldest first. A plain dict is slow at forgetting them one by one.
+        self._notes: OrderedDict[Key, Note] = OrderedDict()
         # Who watches: from when on, and until when that is believed.
         self._watching: dict[Key, tuple[float, float]] = {}
         self.lost = 0
@@ -61,12 +63,12 @@ class WatchTime:
             ended = min(now, until)
             self._watched(key, began, ended)
             self._watching[key] = ended, until
-        notes, self._notes = self._notes, {}
+        notes, self._notes = self._notes, OrderedDict()
         return notes
 
     def keep(self, notes: dict[Key, Note]) -> None:
         """Take back what could not be written. It is older than all that was gathered since."""
-        newer, self._notes = self._notes, notes
+        newer, self._notes = self._notes, OrderedDict(notes)
         for key, note in newer.items():
             self._merge(key, note)
         self._bound()
@@ -91,5 +93,5 @@ class WatchTime:
 
     def _bound(self) -> None:
         while len(self._notes) > self._limit:
-            del self._notes[next(iter(self._notes))]
+            self._notes.popitem(last=False)
             self.lost += 1

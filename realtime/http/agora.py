@@ -15,7 +15,7 @@ from realtime.protocol.types import UUID_TEXT
 from realtime.telemetry import metrics
 from tokens import agora_notices
 from tokens.agora_notices import Event, Notice
-from tokens.errors import NoticeForged, NoticeMalformed
+from tokens.errors import NoticeError, NoticeForged
 
 IGNORED: Final = "ignored"
 _SESSION: Final = re.compile(UUID_TEXT.removesuffix("$") + r"\Z")
@@ -36,7 +36,7 @@ async def take_notice(context: Context, call: Call) -> NoticeTaken:
     try:
         agora_notices.check(secret, call.body.content, call.body.signature)
         seen = seen_in(call.body.content)
-    except (NoticeForged, NoticeMalformed) as exc:
+    except NoticeError as exc:
         metrics.NOTICES.labels("refused").inc()
         seldom_log.warning("notice refused", reason=str(exc))
         code = Code.UNAUTHENTICATED if isinstance(exc, NoticeForged) else Code.BAD_REQUEST

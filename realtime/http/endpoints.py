@@ -17,7 +17,7 @@ from realtime.domain.limits import Action as LimitedAction
 from realtime.domain.replay import span
 from realtime.domain.session import COMMANDS, Action, State
 from realtime.domain.timeline import Step
-from realtime.feed import course_of, view_of
+from realtime.feed import course_of, role_of, view_of
 from realtime.history import edits, read
 from realtime.lifecycle import Wish
 from realtime.node import Node
@@ -29,7 +29,6 @@ from realtime.protocol.session_settings import Change, change_of
 from realtime.protocol.types import MAX_INTEGER, Millis, Seq, SessionId, UserId
 from realtime.search import Search
 from realtime.summaries import Summaries
-from realtime.video import Video
 from tokens.access import AccessDenied, AccessRole, Identity, SharedSecret, mint
 
 # A day's work in dev mode.
@@ -69,7 +68,6 @@ class Context(Struct, frozen=True):
     """What endpoints work with."""
 
     node: Node
-    video: Video
     search: Search
     channels: Channels
     listing: Listing
@@ -210,8 +208,7 @@ async def get_events(context: Context, call: Call) -> EventPage:
 async def get_edits(context: Context, call: Call) -> Edits:
     """Give how a message became what it is, to those who moderate."""
     session = await readable(context, call)
-    role = access.role_in(session.host, call.user.user, call.user.role, session.members)
-    access.check(May.MODERATE, role, State(session.state))
+    access.check(May.MODERATE, role_of(session, call.user), State(session.state))
     return Edits(await edits(context.node.log, session.id, course_of(session), call.path.seq))
 
 
@@ -224,7 +221,7 @@ async def search(context: Context, call: Call) -> Found:
 
 async def issue_agora_token(context: Context, call: Call) -> AgoraToken:
     """Issue an Agora token for the session's channel."""
-    return await context.video.issue(call.user, call.session)
+    return await context.node.video.issue(call.user, call.session)
 
 
 async def send_notice(context: Context, call: Call) -> Noticed:
@@ -267,8 +264,7 @@ async def readable(context: Context, call: Call) -> Session:
         Refusal: `not_found`, `forbidden`.
     """
     session = await context.node.admission.see(call.user, call.session)
-    role = access.role_in(session.host, call.user.user, call.user.role, session.members)
-    access.check(May.READ, role, State(session.state))
+    access.check(May.READ, role_of(session, call.user), State(session.state))
     return session
 
 

@@ -12,8 +12,6 @@ from pathlib import Path
 import pytest
 
 from persistence.embedded import Servers
-from realtime.migrating import bring_up
-from realtime.settings import Settings
 from tests.faults.node import set_clock
 from tests.faults.ways import Way
 from tests.support.nodes import Client, Message, Target, token
@@ -54,12 +52,6 @@ asyncio.run(main(*sys.argv[1:]))
 
 
 @pytest.fixture(scope="module")
-def migrated(database_url: str) -> str:
-    bring_up(Settings(database_url=database_url))
-    return database_url
-
-
-@pytest.fixture(scope="module")
 def pair(migrated: str, servers: Servers) -> Iterator[tuple[ServedNode, ServedNode]]:
     """Run two nodes that live through the tests which kill none."""
     with served(migrated, servers.redis_url, **SHORT) as one, served(migrated, servers.redis_url, **SHORT) as two:
@@ -95,8 +87,7 @@ async def turn(viewer: Client, kind: str, within: float) -> tuple[Message, float
             found = [event for event in viewer.events() if event["kind"] == kind]
             if found:
                 return found[0], time.monotonic() - began
-            if (await viewer.receive(within))["type"] == "ping":
-                await viewer.send("pong")
+            await viewer.hear(within)
 
 
 async def stay(viewer: Client, seconds: float) -> None:
@@ -104,8 +95,7 @@ async def stay(viewer: Client, seconds: float) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             while True:
-                if (await viewer.receive(seconds))["type"] == "ping":
-                    await viewer.send("pong")
+                await viewer.hear(seconds)
 
 
 async def test_a_host_is_killed(pair: tuple[ServedNode, ServedNode]) -> None:

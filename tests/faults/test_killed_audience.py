@@ -4,10 +4,6 @@ import asyncio
 import time
 from contextlib import AsyncExitStack
 
-import pytest
-
-from realtime.migrating import bring_up
-from realtime.settings import Settings
 from tests.support.nodes import Client, Target, audience, serving
 from tests.support.served import served
 
@@ -15,12 +11,6 @@ VIEWERS = 1000
 # How many connect at the same time.
 ABREAST = 50
 WITHIN = 16.0
-
-
-@pytest.fixture(scope="module")
-def migrated(database_url: str) -> str:
-    bring_up(Settings(database_url=database_url))
-    return database_url
 
 
 async def _watch(stack: AsyncExitStack, node: Target, user: str, session: str) -> Client:

@@ -102,11 +102,9 @@ class Bystander:
 
     async def _listen(self, listener: Client) -> None:
         while self._last is None or self._last not in self.heard[-1:]:
-            message = await listener.receive(PATIENCE)
+            message = await listener.hear(PATIENCE)
             if message.get("kind") == "chat.posted":
                 self.heard.append(message["seq"])
-            elif message["type"] == "ping":
-                await listener.send("pong")
             listener.pushes.clear()
 
     def _rss(self) -> int:

@@ -3,8 +3,6 @@ from collections.abc import Iterator
 import pytest
 
 from persistence.embedded import Servers
-from realtime.migrating import bring_up
-from realtime.settings import Settings
 from tests.properties.world import World
 
 # Short beats, so that what heals by itself does so many times in one example; and a memory that is soon too small.
@@ -21,8 +19,7 @@ QUICK = {
 
 
 @pytest.fixture(scope="module")
-def world(servers: Servers, database_url: str) -> Iterator[World]:
-    """Run two nodes for a module."""
-    bring_up(Settings(database_url=database_url))
-    with World(database_url, servers.redis_url, **QUICK) as running:
+def world(servers: Servers, migrated: str, request: pytest.FixtureRequest) -> Iterator[World]:
+    """Run two nodes for a module, by its own `SETTINGS` where it has any."""
+    with World(migrated, servers.redis_url, **getattr(request.module, "SETTINGS", QUICK)) as running:
         yield running

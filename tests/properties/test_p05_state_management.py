@@ -1,7 +1,6 @@
 """P5: any sequence of commands, from any number of nodes, leaves every client with the stored state."""
 
 import asyncio
-from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -11,13 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from websockets.exceptions import ConnectionClosed
 
-from persistence.embedded import Servers
 from realtime.domain import session as lifecycle
-from realtime.migrating import bring_up
 from realtime.protocol.codes import Close
 from realtime.protocol.events import SessionBody
 from realtime.protocol.replies import SessionView
-from realtime.settings import Settings
 from tests.properties.conftest import QUICK
 from tests.properties.effort import tried
 from tests.properties.world import PATIENCE, Reader, World
@@ -27,7 +23,7 @@ from tokens.access import AccessRole
 pytestmark = pytest.mark.timeout(300)
 
 # A host who vanishes interrupts the session within the example; and memory holds all of it, so that no view has a gap.
-VANISHING = {
+SETTINGS = {
     **QUICK,
     "ring_events": 100,
     "replay_limit": 100,
@@ -37,14 +33,6 @@ VANISHING = {
     "lease_beat_ms": 100,
 }
 HOSTS = ["phone", "laptop"]
-
-
-@pytest.fixture(scope="module")
-def stage(servers: Servers, database_url: str) -> Iterator[World]:
-    """Run two nodes for a module."""
-    bring_up(Settings(database_url=database_url))
-    with World(database_url, servers.redis_url, **VANISHING) as running:
-        yield running
 
 
 NODES = st.integers(0, 1)
@@ -65,8 +53,8 @@ Step = tuple[str, Any, Any]
 
 @tried(25)
 @given(steps=st.lists(STEPS, max_size=14), together=st.booleans())
-def test_every_client_ends_up_with_the_stored_state(stage: World, steps: list[Step], together: bool) -> None:
-    stage.run(_play(stage, steps, together))
+def test_every_client_ends_up_with_the_stored_state(world: World, steps: list[Step], together: bool) -> None:
+    world.run(_play(world, steps, together))
 
 
 async def _play(world: World, steps: list[Step], together: bool) -> None:

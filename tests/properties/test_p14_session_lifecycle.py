@@ -1,7 +1,7 @@
 """P14: every session ends up ended, and then nothing of it remains but what Postgres keeps."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Self
 from uuid import uuid4
@@ -12,9 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from websockets.exceptions import ConnectionClosed
 
-from persistence.embedded import Servers
-from realtime.migrating import bring_up
-from realtime.settings import Settings
 from tests.properties.conftest import QUICK
 from tests.properties.effort import tried
 from tests.properties.world import PATIENCE, World
@@ -25,7 +22,7 @@ from tokens.access import AccessRole
 pytestmark = pytest.mark.timeout(300)
 
 # Every limit is over soon, so that whatever a session is left in, its end comes by itself.
-SHORT = {
+SETTINGS = {
     **QUICK,
     "host_grace": 0.1,
     "host_window": 0.3,
@@ -44,14 +41,6 @@ TABLES = ("timers", "hosts")
 Still = Callable[[World, list[str]], Awaitable[list[str]]]
 
 
-@pytest.fixture(scope="module")
-def brief(servers: Servers, database_url: str) -> Iterator[World]:
-    """Run two nodes on which nothing lasts."""
-    bring_up(Settings(database_url=database_url))
-    with World(database_url, servers.redis_url, **SHORT) as running:
-        yield running
-
-
 NODES = st.integers(0, 1)
 USERS = st.sampled_from(["ann", "ann", "bob", "eve"])
 STEPS = st.one_of(
@@ -67,8 +56,8 @@ Step = tuple[str, int, str]
 
 @tried(6)
 @given(shows=SHOWS, kill=st.none() | NODES)
-def test_every_session_ends_and_leaves_nothing(brief: World, shows: list[list[Step]], kill: int | None) -> None:
-    brief.run(_shows(brief, shows, kill))
+def test_every_session_ends_and_leaves_nothing(world: World, shows: list[list[Step]], kill: int | None) -> None:
+    world.run(_shows(world, shows, kill))
 
 
 async def _shows(world: World, shows: list[list[Step]], kill: int | None) -> None:

@@ -217,9 +217,7 @@ class Reader:
     async def hear(self) -> None:
         """Take the next message, and answer it if it is a ping."""
         assert self.client is not None
-        message = await self.client.receive(PATIENCE)
-        if message["type"] == "ping":
-            await self.client.send("pong")
+        await self.client.hear(PATIENCE)
 
     async def closed(self) -> int | None:
         """Read to the end, and give the close code."""

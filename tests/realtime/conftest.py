@@ -2,16 +2,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from realtime.migrating import bring_up
-from realtime.settings import Settings
 from tests.support.nodes import RunningNode, serving
-
-
-@pytest.fixture(scope="module")
-def migrated(database_url: str) -> str:
-    """Give a migrated database to each module."""
-    bring_up(Settings(database_url=database_url))
-    return database_url
 
 
 @pytest.fixture

@@ -124,7 +124,8 @@ async def test_a_host_who_is_gone_before_having_joined_is_missed(
 
 @pytest.mark.parametrize("action", ["resume", "end"])
 async def test_a_host_may_come_back_with_a_command(migrated: str, redis_url: str, action: str) -> None:
-    async with two_nodes(migrated, redis_url) as (one, two):
+    # So often, that the beat would nearly always be faster than the command.
+    async with two_nodes(migrated, redis_url, lease_beat_ms=1) as (one, two):
         session = await one.session("ann")
         async with two.client("bob") as bob:
             await bob.join(session)

@@ -125,6 +125,13 @@ class Client:
             self.pushes.append(message)
         return message
 
+    async def hear(self, within: float = 5.0) -> Message:
+        """Give the next message, and answer it if it is a ping."""
+        message = await self.receive(within)
+        if message["type"] == "ping":
+            await self.send("pong")
+        return message
+
     async def ask(self, kind: str, /, **fields: Any) -> Message:
         """Send a command and give its reply; pushes that come before are kept."""
         wanted = next(self._ids)

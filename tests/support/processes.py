@@ -20,6 +20,12 @@ def free_port(below: int = 65_536) -> int:
             return port
 
 
+def bare_environment() -> dict[str, str]:
+    """Give this process's environment without anything that a server would read as a setting."""
+    ours = {"DATABASE_URL", "REDIS_URL"}
+    return {name: value for name, value in os.environ.items() if name not in ours and not name.startswith("STAGEWIRE_")}
+
+
 def wait_until(done: Callable[[], bool], *, within: float = 10.0) -> None:
     """Wait for something that comes soon, for `within` seconds at most."""
     deadline = time.monotonic() + within

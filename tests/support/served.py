@@ -1,6 +1,5 @@
 """`stagewire serve` in a process of its own, on stores that the test has."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -11,7 +10,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 
 from tests.support.nodes import SECRET, Target
-from tests.support.processes import free_port, wait_until
+from tests.support.processes import bare_environment, free_port, wait_until
 
 READY_WITHIN = 20.0
 
@@ -63,12 +62,11 @@ def served(
         "STAGEWIRE_HTTP_PORT": str(http_port),
         "STAGEWIRE_LOG_LEVEL": "warning",
     }
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("STAGEWIRE_")}
     with (
         Path(log).open("wb") if log else nullcontext() as written,
         subprocess.Popen(
             [sys.executable, "-m", *program, "serve"],
-            env={**inherited, **ours, **settings},
+            env={**bare_environment(), **ours, **settings},
             stdin=subprocess.DEVNULL,
             stderr=written,
             process_group=0,

@@ -1,6 +1,5 @@
 """A whole Stagewire in a process of its own, the way a person starts one."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -11,7 +10,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 
 from tests.support.databases import scratch
-from tests.support.processes import free_port, wait_until
+from tests.support.processes import bare_environment, free_port, wait_until
 
 READY_WITHIN = 30.0
 STOP_WITHIN = 20.0
@@ -96,10 +95,8 @@ class DevServer:
             return False
 
     def _environment(self) -> dict[str, str]:
-        ours = {"DATABASE_URL", "REDIS_URL"}
-        inherited = {k: v for k, v in os.environ.items() if k not in ours and not k.startswith("STAGEWIRE_")}
         ports = {"STAGEWIRE_PORT": str(self.port), "STAGEWIRE_HTTP_PORT": str(self.http_port)}
-        return {**inherited, **ports, **self._settings}
+        return {**bare_environment(), **ports, **self._settings}
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """`stagewire serve --workers N` in a process of its own, and what it says."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -13,7 +12,7 @@ from typing import Any
 import psutil
 
 from tests.support.nodes import SECRET, Target
-from tests.support.processes import alive, free_port, wait_until
+from tests.support.processes import alive, bare_environment, free_port, wait_until
 
 
 class Supervised(Target):
@@ -49,7 +48,7 @@ def supervised(folder: Path, settings: dict[str, str], count: int = 2) -> Iterat
     ports = free_port(), free_port()
     log = folder / "workers.log"
     environ = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("STAGEWIRE_")},
+        **bare_environment(),
         "STAGEWIRE_PORT": str(ports[0]),
         "STAGEWIRE_HTTP_PORT": str(ports[1]),
         "STAGEWIRE_JWT_SECRET": SECRET,

@@ -32,7 +32,6 @@ export class Session extends EventTarget {
   audience = audienceFrom({ audience: {} });
   reactions = {};
   hosting = undefined;
-  displaced = false;
   fault = "";
   joined = false;
   fetching = false;
@@ -54,6 +53,11 @@ export class Session extends EventTarget {
     this.#timeline = new Timeline(user);
     connection.addEventListener("state", this.#onState);
     connection.addEventListener("push", this.#onPush);
+  }
+
+  /** Whether another device of the host has taken the session over from here. */
+  get displaced() {
+    return this.#connection.state.code === TAKEN_OVER;
   }
 
   get timeline() {
@@ -165,9 +169,13 @@ export class Session extends EventTarget {
   /** Waits until the session is joined again; throws Lost where that is not soon. */
   #back() {
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Lost()), BACK_MS);
-      this.#timers.add(timer);
-      this.addEventListener("joined", () => resolve(clearTimeout(timer)), { once: true });
+      const timer = this.#after(BACK_MS, () => reject(new Lost()));
+      const joined = () => {
+        clearTimeout(timer);
+        this.#timers.delete(timer);
+        resolve();
+      };
+      this.addEventListener("joined", joined, { once: true });
     });
   }
 
@@ -187,7 +195,6 @@ export class Session extends EventTarget {
   }
 
   #onState = () => {
-    this.displaced = this.#connection.state.code === TAKEN_OVER;
     if (this.#connection.online) {
       this.#join();
     } else if (this.joined) {
@@ -329,12 +336,17 @@ export class Session extends EventTarget {
 
   /** Tries again when the server says, and later with every refusal that follows. */
   #later(refused, again) {
-    const delay = Math.max(refused.retryAfter ?? 0, delayOf(this.#refusals++, Math.random()));
+    this.#after(Math.max(refused.retryAfter ?? 0, delayOf(this.#refusals++, Math.random())), again);
+  }
+
+  /** Does something after a while, unless the session is closed before. */
+  #after(delay, act) {
     const timer = setTimeout(() => {
       this.#timers.delete(timer);
-      again();
+      act();
     }, delay);
     this.#timers.add(timer);
+    return timer;
   }
 
   /** A lost connection is told by its state, and what was asked is asked again; a refusal changes nothing. */
