@@ -12,17 +12,27 @@ from io import BytesIO
 from typing import Any, Final, cast
 from urllib.parse import SplitResult, urlsplit
 
-# Of an answer, its status line and headers included.
-MAX_ANSWER: Final = 1 << 20
+# Of an answer's body, and of its status line and headers.
+MAX_BODY: Final = 1 << 20
+_MAX_HEAD: Final = 16_384
 _CHUNK: Final = 16_384
+NO_HEADERS: Final[Mapping[str, str]] = {}
 
 
 class CallError(Exception):
     """There was no answer that could be read. The message says why, for the operator."""
 
 
-async def call(method: str, url: str, headers: Mapping[str, str], body: bytes, seconds: float) -> tuple[int, bytes]:
-    """Send a request to an `http` or `https` URL; give the status and the body of the answer, of 1 MiB at most.
+async def call(
+    method: str,
+    url: str,
+    headers: Mapping[str, str] = NO_HEADERS,
+    body: bytes | None = None,
+    *,
+    seconds: float,
+    most: int = MAX_BODY,
+) -> tuple[int, bytes]:
+    """Send a request to an `http` or `https` URL; give the status and the body of the answer, of `most` bytes.
 
     Raises:
         CallError
@@ -30,15 +40,15 @@ async def call(method: str, url: str, headers: Mapping[str, str], body: bytes, s
     place = urlsplit(url)
     try:
         async with asyncio.timeout(seconds):
-            answer = await _ask(place, _request(method, place, headers, body))
-        return _read(method, answer)
+            answer = await _ask(place, _request(method, place, headers, body), most + _MAX_HEAD)
+        return _read(method, answer, most)
     except TimeoutError:
         raise CallError(f"no answer within {seconds:g} s") from None
     except (OSError, HTTPException, ValueError) as exc:
         raise CallError(f"{type(exc).__name__}: {exc}"[:200]) from None
 
 
-async def _ask(place: SplitResult, request: bytes) -> bytes:
+async def _ask(place: SplitResult, request: bytes, most: int) -> bytes:
     assert place.hostname is not None
     secure = place.scheme == "https"
     # To read the certificates of the world takes long, for a loop.
@@ -46,7 +56,7 @@ async def _ask(place: SplitResult, request: bytes) -> bytes:
     reader, writer = await asyncio.open_connection(place.hostname, place.port or (443 if secure else 80), ssl=context)
     try:
         writer.write(request)
-        return await _all(reader)
+        return await _all(reader, most)
     finally:
         # Nothing more is said: there is no need to wait for the other side's goodbye.
         writer.transport.abort()
@@ -57,26 +67,26 @@ def _trusted() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
-def _request(method: str, place: SplitResult, headers: Mapping[str, str], body: bytes) -> bytes:
+def _request(method: str, place: SplitResult, headers: Mapping[str, str], body: bytes | None) -> bytes:
     path = (place.path or "/") + (f"?{place.query}" if place.query else "")
-    fixed = {
+    sent = {
         "Host": place.netloc,
         "Accept": "application/json",
         "Accept-Encoding": "identity",
-        "Content-Type": "application/json",
-        "Content-Length": str(len(body)),
         "User-Agent": "stagewire",
         "Connection": "close",
+        **({} if body is None else {"Content-Type": "application/json", "Content-Length": str(len(body))}),
+        **headers,
     }
-    lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in {**fixed, **headers}.items())]
-    return "".join(f"{line}\r\n" for line in (*lines, "")).encode("ascii") + body
+    lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in sent.items())]
+    return "".join(f"{line}\r\n" for line in (*lines, "")).encode("ascii") + (body or b"")
 
 
-async def _all(reader: asyncio.StreamReader) -> bytes:
+async def _all(reader: asyncio.StreamReader, most: int) -> bytes:
     answer = bytearray()
     while chunk := await reader.read(_CHUNK):
         answer += chunk
-        if len(answer) > MAX_ANSWER:
+        if len(answer) > most:
             raise ValueError("the answer is too large")
     return bytes(answer)
 
@@ -92,7 +102,10 @@ class _Received:
         return BytesIO(self._answer)
 
 
-def _read(method: str, answer: bytes) -> tuple[int, bytes]:
+def _read(method: str, answer: bytes, most: int) -> tuple[int, bytes]:
     response = HTTPResponse(cast("Any", _Received(answer)), method=method)
     response.begin()
-    return response.status, response.read()
+    body = response.read()
+    if len(body) > most:
+        raise ValueError("the body is too large")
+    return response.status, body

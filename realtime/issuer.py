@@ -5,12 +5,13 @@ made-up names of keys cost the issuer nothing. While it is away, the keys that a
 """
 
 import asyncio
+from http import HTTPStatus
 from typing import Final
 
 import structlog
 
 from persistence.seldom import Seldom
-from realtime.fetching import FetchError, fetch
+from realtime.calling import CallError, call
 from realtime.protocol.codes import Barred, Close, Code
 from realtime.settings import Settings
 from realtime.tasks import Tasks
@@ -71,14 +72,19 @@ class Issuer:
             self._fetching = None
 
     async def _try(self) -> bool:
-        settings = self._settings
         try:
-            document = await fetch(settings.jwt_jwks_url, timeout=settings.jwks_timeout, limit=settings.jwks_bytes)
-            keys = read_keys(document)
-        except (FetchError, KeysMalformed) as exc:
+            keys = read_keys(await self._document())
+        except (CallError, KeysMalformed) as exc:
             seldom_log.warning("keys not fetched", reason=str(exc), known=len(self._ring))
             metrics.KEY_FETCHES.labels("failed").inc()
             return False
         self._ring.replace(keys)
         metrics.KEY_FETCHES.labels("done").inc()
         return True
+
+    async def _document(self) -> bytes:
+        url, settings = self._settings.jwt_jwks_url, self._settings
+        status, document = await call("GET", url, seconds=settings.jwks_timeout, most=settings.jwks_bytes)
+        if status != HTTPStatus.OK:
+            raise CallError(f"status {status}")
+        return document

@@ -149,7 +149,9 @@ class Kicks:
         assert self._account is not None
         await asyncio.sleep(PACE_SECONDS)
         url, headers = self._settings.agora_api + request.path, {"Authorization": self._account.authorization}
-        return kicking.read(*await call(request.method, url, headers, request.body, self._settings.agora_api_timeout))
+        return kicking.read(
+            *await call(request.method, url, headers, request.body, seconds=self._settings.agora_api_timeout)
+        )
 
 
 def _fail(exc: Exception) -> None:

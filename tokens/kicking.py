@@ -116,7 +116,7 @@ def read(status: int, body: bytes) -> Answer:
         raise KickRefused(f"status {status}", again=status == _TOO_MANY or status >= _ITS_FAULT)
     try:
         said = msgspec.json.decode(body, type=Answer)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         raise KickRefused("the answer is not understood", again=False) from None
     if said.status != "success":
         raise KickRefused("no success", again=False)

@@ -1,122 +1,110 @@
-"""What comes back when another server is asked, whatever it says, or doesn't."""
+"""What comes back when another server is asked: one that answers well, badly, too much, slowly, or not at all."""
 
 import asyncio
-import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
+import time
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from realtime import calling
-from realtime.calling import MAX_ANSWER, CallError, call
+from realtime.calling import CallError, call
+from tests.support.certificates import self_signed
+from tests.support.issuers import publishing
 
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
-
-
-@asynccontextmanager
-async def saying(
-    answer: bytes, *, then_silence: bool = False, tls: ssl.SSLContext | None = None
-) -> AsyncIterator[tuple[str, list[bytes]]]:
-    """Run a server that gives this answer, and keeps what it was asked."""
-    asked: list[bytes] = []
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        asked.append(await reader.read(65_536))
-        writer.write(answer)
-        if then_silence:
-            await reader.read()
-        writer.close()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
-    async with server:
-        yield f"http{'s' if tls else ''}://127.0.0.1:{server.sockets[0].getsockname()[1]}", asked
+MOST = 1000
 
 
 async def test_a_request_is_sent_as_it_was_given() -> None:
-    async with saying(OK) as (url, asked):
-        assert await call("DELETE", f"{url}/a/b?c=d", {"Authorization": "Basic x"}, b"body", 5) == (200, b"{}")
-    head, _, body = asked[0].partition(b"\r\n\r\n")
+    async with publishing() as server:
+        server.say(b"{}")
+        asked = await call("DELETE", server.url, {"Authorization": "Basic x"}, b"body", seconds=5)
+        assert asked == (200, b"{}")
+    head, _, body = server.asked[0].partition(b"\r\n\r\n")
     lines = head.decode().split("\r\n")
-    assert (lines[0], body) == ("DELETE /a/b?c=d HTTP/1.1", b"body")
-    assert {"Authorization: Basic x", "Content-Length: 4", f"Host: {url.removeprefix('http://')}"} <= set(lines)
+    assert (lines[0], body) == ("DELETE /keys?v=1 HTTP/1.1", b"body")
+    assert {"Authorization: Basic x", "Content-Length: 4", f"Host: 127.0.0.1:{server.port}"} <= set(lines)
+
+
+async def test_who_only_asks_sends_no_body() -> None:
+    async with publishing() as server:
+        await call("GET", server.url, seconds=5)
+    assert b"Content-" not in server.asked[0]
 
 
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
         (b"HTTP/1.1 503 Busy\r\n\r\nlater", (503, b"later")),
+        (b"HTTP/1.1 204 No Content\r\n\r\n", (204, b"")),
         (b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n", (302, b"")),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n1\r\n}\r\n0\r\n\r\n", (200, b"{}")),
+        (b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * MOST, (200, b"x" * MOST)),
     ],
-    ids=["an error", "another place", "in chunks"],
+    ids=["an error", "nothing to say", "another place", "in chunks", "as much as may be"],
 )
 async def test_any_answer_is_given(answer: bytes, expected: tuple[int, bytes]) -> None:
-    async with saying(answer) as (url, _):
-        assert await call("GET", url, {}, b"", 5) == expected
+    async with publishing() as server:
+        server.answer = answer
+        assert await call("GET", server.url, seconds=5, most=MOST) == expected
 
 
 @pytest.mark.parametrize(
-    "answer",
+    ("answer", "reason"),
     [
-        b"",
-        b"SSH-2.0-x\r\n",
-        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n{}",
-        b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * MAX_ANSWER,
-        b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 1000 + b"\r\n",
+        (b"", "RemoteDisconnected"),
+        (b"SSH-2.0-OpenSSH\r\n", "BadStatusLine"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nit", "IncompleteRead"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nit", "IncompleteRead"),
+        (b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * (MOST + 1), "the body is too large"),
+        (b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 1_000_000, "the answer is too large"),
+        (b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 1000 + b"\r\n", "HTTPException"),
     ],
-    ids=["nothing", "no HTTP", "cut", "too much", "too many headers"],
+    ids=["nothing", "no HTTP", "cut", "no chunks", "a bit too much", "far too much", "too many headers"],
 )
-async def test_what_is_no_answer(answer: bytes) -> None:
-    async with saying(answer) as (url, _):
-        with pytest.raises(CallError):
-            await call("GET", url, {}, b"", 5)
+async def test_what_is_no_answer(answer: bytes, reason: str) -> None:
+    async with publishing() as server:
+        server.answer = answer
+        with pytest.raises(CallError, match=reason):
+            await call("GET", server.url, seconds=5, most=MOST)
 
 
-async def test_silence_is_waited_for_so_long() -> None:
-    async with saying(OK[:-1], then_silence=True) as (url, _):
+async def test_whoever_does_not_answer_is_not_waited_for() -> None:
+    async with publishing() as server:
+        server.gate.clear()
+        began = time.monotonic()
         with pytest.raises(CallError, match=r"no answer within 0\.2 s"):
-            await call("GET", url, {}, b"", 0.2)
+            await call("GET", server.url, seconds=0.2)
+        assert time.monotonic() - began < 2
 
 
 async def test_nobody_is_there() -> None:
+    async with publishing() as server:
+        url = server.url
     with pytest.raises(CallError, match="Refused"):
-        await call("GET", "http://127.0.0.1:1", {}, b"", 5)
+        await call("GET", url, seconds=5)
 
 
-@pytest.fixture
-def certificate(tmp_path: Path) -> Path:
-    """Make a certificate of this machine that nobody has signed, with its key."""
-    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "x")])
-    now = datetime.now(UTC)
-    names = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
-    made = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(hours=1))
-        .add_extension(names, critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    path = tmp_path / "both.pem"
-    pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
-    secret = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain)
-    path.write_bytes(secret + made.public_bytes(pem))
-    return path
+async def test_a_call_can_be_cancelled() -> None:
+    async with publishing() as server:
+        server.gate.clear()
+        task = asyncio.create_task(call("GET", server.url, seconds=5))
+        await server.until_asked()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
 
 
-async def test_nothing_is_said_to_whom_nobody_vouches_for(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    tls.load_cert_chain(certificate)
-    async with saying(OK, tls=tls) as (url, asked):
+async def test_nothing_is_said_to_whom_nobody_vouches_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    certificate, context = self_signed(tmp_path)
+    async with publishing(context=context) as server:
+        server.say(b"{}")
         with pytest.raises(CallError, match="CERTIFICATE_VERIFY_FAILED"):
-            await call("GET", url, {"Authorization": "Basic x"}, b"", 5)
-        assert asked == []
-        trusting = ssl.create_default_context(cafile=str(certificate))
-        monkeypatch.setattr(calling, "_trusted", lambda: trusting)
-        assert await call("GET", url, {}, b"", 5) == (200, b"{}")
+            await call("GET", server.url, {"Authorization": "Basic x"}, seconds=5)
+        assert server.asked == []
+        # The certificates of the world are read once; here they are others.
+        calling._trusted.cache_clear()
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        try:
+            assert await call("GET", server.url, seconds=5) == (200, b"{}")
+        finally:
+            calling._trusted.cache_clear()

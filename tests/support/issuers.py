@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import ssl
 import time
 from base64 import urlsafe_b64encode
@@ -98,7 +99,9 @@ class Publisher:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer one request."""
-        self.asked.append(await reader.readuntil(b"\r\n\r\n"))
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = re.search(rb"Content-Length: (\d+)", head)
+        self.asked.append(head + await reader.readexactly(int(length[1]) if length else 0))
         async with self._heard:
             self._heard.notify_all()
         await self.gate.wait()

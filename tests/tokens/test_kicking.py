@@ -73,6 +73,7 @@ def test_an_answer_is_read() -> None:
         (201, b'{"status":"success"}', "status 201", False),
         (200, b"", "not understood", False),
         (200, b"[]", "not understood", False),
+        (200, b'{"status":"\xff"}', "not understood", False),
         (200, b'{"status":"success","rules":[{}]}', "not understood", False),
         (200, b'{"status":"failure"}', "no success", False),
     ],
