@@ -193,7 +193,7 @@ def test_what_is_no_set_of_keys_is_refused(document: bytes) -> None:
         {"kid": None}, {"kid": 7}, {"kty": "oct", "k": "AAAA"}, {"kty": "OKP"}, {"kty": None}, {"kty": ["EC"]},
         {"crv": "P-384"}, {"crv": None}, {"alg": "RS256"}, {"alg": "none"}, {"alg": "ES384"}, {"use": "enc"},
         {"key_ops": ["sign"]}, {"key_ops": "verify"}, {"x": ""}, {"x": 7}, {"x": None}, {"x": "%%%"}, {"y": "AA"},
-        {"x": "A" * 43}, OTHER_CURVE,
+        {"x": "A" * 43}, pytest.param(OTHER_CURVE, id="another curve"),
     ],
     ids=str,
 )  # fmt: skip
