@@ -24,7 +24,7 @@ format: $(INSTALLED)
 
 # The fuzzing of `make test`, so many times as long, with other examples each time.
 fuzz: $(INSTALLED)
-	@PROPERTY_EFFORT=$${PROPERTY_EFFORT:-50} $(BIN)/python -m pytest -n 0 --timeout 7200 tests/hostile/test_fuzz.py
+	@PROPERTY_EFFORT=$${PROPERTY_EFFORT:-50} $(BIN)/python -m pytest -n 0 --timeout 7200 tests/hostile/test_fuzz.py tests/hostile/test_openapi.py
 
 # Autobahn's fuzzing client against our transport, where it is installed.
 conformance: $(INSTALLED)

@@ -13,7 +13,7 @@ from realtime.protocol.commands import PageSize
 from realtime.protocol.types import MAX_INTEGER, UserId
 
 
-class Why(Struct, frozen=True, forbid_unknown_fields=True):
+class FreezeReason(Struct, frozen=True, forbid_unknown_fields=True):
     """The body that freezes a user, or ends that."""
 
     reason: Annotated[str, Meta(min_length=1, max_length=200)]
@@ -65,7 +65,7 @@ ENDPOINTS: Final = [
         handle=freeze,
         summary="Keep a user out (admins)",
         parameters=UserPath,
-        body=Why,
+        body=FreezeReason,
         reply=Freeze,
     ),
     Endpoint(
@@ -74,7 +74,7 @@ ENDPOINTS: Final = [
         handle=unfreeze,
         summary="Let a user in again (admins)",
         parameters=UserPath,
-        body=Why,
+        body=FreezeReason,
         reply=Freeze,
     ),
     Endpoint(

@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
+from msgspec.structs import FieldInfo
 
 from realtime.http.endpoints import Endpoint
 from realtime.http.serving import FailureBody
@@ -12,9 +13,17 @@ from realtime.http.serving import FailureBody
 _REF = "#/components/schemas/{name}"
 
 
+class Parameter(NamedTuple):
+    """A parameter, and whether it is in the path or the query."""
+
+    place: str
+    field: FieldInfo
+
+
 def document(endpoints: Sequence[Endpoint], version: str) -> dict[str, Any]:
     """Give the document."""
-    types = [t for e in endpoints for t in (e.body, e.reply) if t] + [FailureBody]
+    types = [t for e in endpoints for t in (e.body, e.reply, *(p.field.type for p in _parameters(e))) if t]
+    types.append(FailureBody)
     schemas, components = msgspec.json.schema_components(types, ref_template=_REF)
     refs = dict(zip(types, schemas, strict=True))
     paths: dict[str, dict[str, Any]] = {}
@@ -44,7 +53,10 @@ def _operation(endpoint: Endpoint, refs: dict[type, Any]) -> dict[str, Any]:
         },
     }
     if parameters := _parameters(endpoint):
-        operation["parameters"] = parameters
+        operation["parameters"] = [
+            {"name": field.encode_name, "in": place, "required": field.required, "schema": refs[field.type]}
+            for place, field in parameters
+        ]
     if endpoint.body:
         operation["requestBody"] = {"required": not endpoint.body_optional, **_content("", refs[endpoint.body])}
         del operation["requestBody"]["description"]
@@ -59,15 +71,10 @@ def _content(description: str, schema: Any) -> dict[str, Any]:
     return {"description": description, "content": {"application/json": {"schema": schema}}}
 
 
-def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
+def _parameters(endpoint: Endpoint) -> list[Parameter]:
     path = endpoint.parameters if "{" in endpoint.path else None
     return [
-        {
-            "name": field.encode_name,
-            "in": place,
-            "required": place == "path",
-            "schema": msgspec.json.schema(field.type),
-        }
+        Parameter(place, field)
         for place, shape in (("path", path), ("query", endpoint.query))
         for field in (msgspec.structs.fields(shape) if shape else ())
     ]

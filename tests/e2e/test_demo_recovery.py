@@ -197,7 +197,7 @@ def test_an_expired_token_is_exchanged(show: Show) -> None:
 def test_a_final_no_is_final_until_asked_again(show: Show) -> None:
     show.line.cut(4403)
     show.viewer.connection_is("Disconnected")
-    expect(show.viewer.page.get_by_text("You have been banned.")).to_be_visible()
+    expect(show.viewer.page.get_by_text("You have been kept out.")).to_be_visible()
     expect(show.viewer.page.get_by_text("Trying again")).to_be_hidden()
     show.viewer.say("two")
     expect(show.viewer.pending).to_have_text("Waiting for the connection")

@@ -36,9 +36,11 @@ def urls(servers: Servers) -> Iterator[dict[str, str]]:
 
 async def ready(workers: Supervised, count: int = 2) -> None:
     """Wait until all workers serve, whichever is asked."""
+    # One alone would answer for all.
+    await asyncio.to_thread(wait_until, lambda: len(workers.listening()) == count, within=30)
     in_a_row = 0
     async with asyncio.timeout(30):
-        while in_a_row < 5 * count:
+        while in_a_row < 10 * count:
             try:
                 good = (await workers.request("GET", "/readyz")).is_success
             except httpx.TransportError:

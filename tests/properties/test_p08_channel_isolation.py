@@ -163,12 +163,14 @@ async def _open_or_close(world: World, host: Client, doors: Doors, what: str, se
     if what == "secret":
         assert (await host.say(session, f"of {list(doors.private).index(session)}. {doors.whisper(session)}"))["seq"]
     elif what == "remove":
-        await world.nodes[1].request("POST", f"{path}/guests", HOST, json={"remove": [user]})
+        removed = await world.nodes[1].request("POST", f"{path}/guests", HOST, json={"remove": [user]})
+        assert removed.is_success
         doors.allowed[session].discard(user)
     elif what == "allow":
         doors.allowed[session].add(user)
         doors.open(session)
-        await world.nodes[1].request("POST", f"{path}/guests", HOST, json={"allow": [user]})
+        let_in = await world.nodes[1].request("POST", f"{path}/guests", HOST, json={"allow": [user]})
+        assert let_in.is_success
     else:
         await host.ask("session.update", session=session, private=what == "private")
         doors.private[session] = what == "private"

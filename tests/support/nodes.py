@@ -24,8 +24,8 @@ SECRET = "a secret that only the tests know, and that is long enough"
 Message = dict[str, Any]
 
 
-def token(user: str, role: AccessRole = AccessRole.VIEWER, *, lifetime: int = 600, synthetic: bool = False) -> str:
-    """Mint an access token that the nodes of the tests accept."""
+def token(user: str, role: AccessRole = AccessRole.VIEWER, *, lifetime: int = 3600, synthetic: bool = False) -> str:
+    """Mint an access token that the nodes of the tests accept, for longer than all of the tests take."""
     return mint(user, role, SharedSecret(SECRET), int(time.time()), lifetime, synthetic=synthetic)
 
 

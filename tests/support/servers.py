@@ -103,7 +103,8 @@ class DevServer:
 def dev_server(**settings: str) -> Iterator[DevServer]:
     """Run `stagewire dev` on a folder and ports of its own, and see to it that it stops as it should."""
     with scratch() as folder:
-        server = DevServer(folder, settings)
+        # Tests talk faster than people.
+        server = DevServer(folder, {"STAGEWIRE_RATE_LIMITS": "false", **settings})
         try:
             server.start()
             yield server

@@ -21,17 +21,26 @@ class Supervised(Target):
     def __init__(self, process: "subprocess.Popen[bytes]", log: Path, ports: tuple[int, int]) -> None:
         super().__init__(*ports)
         self.process = process
+        self._ports = set(ports)
         self._log = log
 
     def workers(self) -> list[int]:
         """Give the processes that run now."""
         return [child.pid for child in psutil.Process(self.process.pid).children() if alive(child)]
 
+    def listening(self) -> list[int]:
+        """Give the processes that take connections now."""
+        return [pid for pid in self.workers() if self._listens(psutil.Process(pid))]
+
     def said(self, event: str) -> list[dict[str, Any]]:
         """Give what was logged with these words by now."""
         # What no worker has a log for yet (a setting is wrong) is no JSON.
         lines = [json.loads(line) for line in self._log.read_text().splitlines() if line.startswith("{")]
         return [line for line in lines if line["event"] == event]
+
+    def _listens(self, worker: psutil.Process) -> bool:
+        sockets = worker.net_connections("tcp")
+        return {c.laddr.port for c in sockets if c.status == psutil.CONN_LISTEN} >= self._ports
 
     def roll(self) -> None:
         """Have the workers replaced."""
