@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from typing import Any, Final
+from uuid import uuid4
 
 import pytest
 from websockets.exceptions import InvalidStatus
@@ -140,16 +141,14 @@ async def test_a_user_asks_over_http_only_so_often(migrated: str, redis_url: str
     async with serving(migrated, redis_url, unlimited_addresses="127.0.0.1", **ON) as node:
         session = await node.session()
         bob, ada = token("bob"), token("ada", AccessRole.ADMIN)
-        asked = [
-            (await node.request("POST", f"/v1/sessions/{session}/agora-token", bob)).json()["error"] for _ in range(40)
-        ]
-        assert asked[0]["code"] == "not_configured"
+        notices, body = "/v1/users/eve/notices", {"text": "Hi.", "key": str(uuid4())}
+        asked = [(await node.request("POST", notices, bob, json=body)).json()["error"] for _ in range(40)]
+        assert asked[0]["code"] == "forbidden"
         assert asked[-1]["code"] == "rate_limited"
         assert asked[-1]["retry_after_ms"] > 0
-        # That was his tokens; to read is something else, and so is somebody else.
+        # That was his notices; to read is something else, and so is somebody else.
         assert (await node.request("GET", f"/v1/sessions/{session}", bob)).status_code == 200
-        other = await node.request("POST", f"/v1/sessions/{session}/agora-token", ada)
-        assert other.json()["error"]["code"] == "not_configured"
+        assert (await node.request("POST", notices, ada, json=body)).is_success
 
 
 @pytest.mark.parametrize("name", ["trusted_proxies", "unlimited_addresses"])
