@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from websockets.exceptions import ConnectionClosed
 
+from realtime import issuer
 from tests.support.issuers import Key, Publisher, elliptic, publishing, rsa_key, says
 from tests.support.nodes import Client, Message, RunningNode, serving, token
 
@@ -165,6 +166,20 @@ async def test_who_hangs_up_while_a_key_is_fetched_is_forgotten(
             for _ in range(2):
                 await stack.enter_async_context(node.stranger())
             assert len(node.node.expiry) == 0
+
+
+async def test_a_defect_while_a_key_is_fetched_keeps_nobody_waiting(
+    migrated: str, redis_url: str, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with issued(migrated, redis_url, publisher) as node:
+        assert (await answered(node, ONE.sign(says())))["type"] == "welcome"
+
+        def fail(_document: bytes) -> None:
+            raise ArithmeticError
+
+        monkeypatch.setattr(issuer, "read_keys", fail)
+        error, close = await barred(node, TWO.sign(says()))
+        assert (error["code"], close) == ("internal", 4003)
 
 
 async def test_a_fresh_token_may_be_by_a_new_key(migrated: str, redis_url: str, publisher: Publisher) -> None:
