@@ -43,13 +43,23 @@ class Identities:
         except UnknownKey:
             raise _barred(Reason.FORGED) from None
 
+    def recheck(self, identity: Identity) -> None:
+        """Let pass who was identified a while ago, and would be now.
+
+        Raises:
+            Barred
+        """
+        if time() >= identity.expires_at / 1000 + self._access.leeway_s:
+            raise _barred(Reason.EXPIRED)
+        if self._is_frozen(identity.user):
+            raise Barred(Code.FORBIDDEN, FROZEN, Close.FROZEN)
+
     def _check(self, token: str) -> Identity:
         try:
             identity = verify(token, self._access, time())
         except AccessDenied as exc:
             raise _barred(exc.reason) from None
-        if self._is_frozen(identity.user):
-            raise Barred(Code.FORBIDDEN, FROZEN, Close.FROZEN)
+        self.recheck(identity)
         return identity
 
 
