@@ -41,17 +41,6 @@ class Admission:
         self._most_requests = settings.requests
 
     async def find(self, who: Identity, session: str) -> Session:
-        """Find a session that is there for a user.
-
-        Raises:
-            Refusal: `not_found`, or `forbidden`.
-        """
-        found = await self._lifecycle.find(session)
-        if not await self._admits(found, who):
-            raise access.not_admitted()
-        return found
-
-    async def see(self, who: Identity, session: str) -> Session:
         """Find a session that is there for a user; any other is as if it did not exist.
 
         Raises:
@@ -73,7 +62,7 @@ class Admission:
             yield
         except Refusal as exc:
             if exc.code is Code.FORBIDDEN:
-                await self.see(who, session)
+                await self.find(who, session)
             raise
 
     async def change(self, who: Identity, session: str, allow: Sequence[str], remove: Sequence[str]) -> GuestsChanged:
