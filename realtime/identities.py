@@ -1,6 +1,7 @@
 """Who is who: what every token passes, of a `hello`, a `token.refresh`, or a request over HTTP."""
 
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from time import time
 from typing import Any, Final, TypeAlias
 
@@ -37,11 +38,12 @@ class Identities:
             return self._identify_later(token, self._issuer)
 
     async def _identify_later(self, token: str, issuer: Issuer) -> Identity:
-        await issuer.renew()
-        try:
-            return self._check(token)
-        except UnknownKey:
-            raise _barred(Reason.FORGED) from None
+        fresh = False
+        while not fresh:
+            fresh = await issuer.renew()
+            with suppress(UnknownKey):
+                return self._check(token)
+        raise _barred(Reason.FORGED)
 
     def recheck(self, identity: Identity) -> None:
         """Let pass who was identified a while ago, and would be now.

@@ -82,6 +82,28 @@ async def test_a_new_key_is_fetched_when_a_token_names_it_once_for_all_who_wait(
         assert len(publisher.asked) == 2
 
 
+async def test_a_key_that_is_published_while_others_are_fetched_is_fetched_next(
+    migrated: str, redis_url: str, publisher: Publisher
+) -> None:
+    async with issued(migrated, redis_url, publisher) as node:
+        assert (await answered(node, ONE.sign(says())))["type"] == "welcome"
+        publisher.gate.clear()
+        made_up = asyncio.create_task(barred(node, OWN.sign(says())))
+        await publisher.until_asked()
+        publisher.publish(ONE, TWO)
+        async with node.stranger() as client:
+            await client.send("hello", id=1, token=TWO.sign(says()))
+            request = asyncio.create_task(node.request("GET", "/v1/sessions", TWO.sign(says())))
+            # Both wait by the time that others are answered who came after them.
+            assert (await node.request("GET", "/healthz")).status_code == 200
+            assert (await answered(node, ONE.sign(says())))["type"] == "welcome"
+            publisher.gate.set()
+            assert (await client.receive())["type"] == "welcome"
+        assert (await request).status_code == 200
+        assert (await made_up)[1] == 4401
+        assert len(publisher.asked) == 3
+
+
 async def test_made_up_names_of_keys_cost_the_issuer_no_more_than_the_cooldown_allows(
     migrated: str, redis_url: str, publisher: Publisher
 ) -> None:
