@@ -15,7 +15,7 @@ from tokens.access import AccessRole, SharedSecret, mint
 TESTER = "whether a connection is a load tester's is said by its hello"
 LEEWAY = 5
 WARNING = 60
-LIFETIME = 600
+LIFETIME = 3600
 REST = LIFETIME + LEEWAY
 
 
