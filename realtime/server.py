@@ -131,6 +131,9 @@ class Server:
                 self._welcome(connection, command, identity, heard_ms)
         except Barred as exc:
             self._bar(connection, command, exc)
+        except Exception as exc:  # noqa: BLE001 - whatever it is: nothing else ends a connection that has said hello
+            refuse(connection, command, refusal_for(exc, type_of(command)))
+            connection.close(Close.UNAVAILABLE, "that went wrong")
         finally:
             connection.release()
 

@@ -41,8 +41,7 @@ class Video:
         """Issue a token for the session's channel, by what Postgres knows of it.
 
         Raises:
-            Refusal: `not_configured`, `not_found`, `forbidden` where the session is private, or `conflict` while it
-                shows nothing.
+            Refusal: `not_configured`, `not_found`, or `conflict` while it shows nothing.
         """
         self._issuer.require()
         began = perf_counter()
