@@ -55,17 +55,23 @@ class Issuer:
             raise Refusal(Code.NOT_CONFIGURED, "no Agora app id is configured")
         return self._configured
 
+    def known(self, session: str, user: str) -> int | None:
+        """Give the number of a user in a session, if it is remembered."""
+        uid = self._uids.get((session, user))
+        if uid is not None:
+            self._uids.move_to_end((session, user))
+        return uid
+
     async def uid(self, session: str, user: str) -> int:
         """Give the number of a user in a session; asked for once for however many ask at a time.
 
         Raises:
             StorageError
         """
-        key = session, user
-        known = self._uids.get(key)
+        known = self.known(session, user)
         if known is not None:
-            self._uids.move_to_end(key)
             return known
+        key = session, user
         task = self._asking.get(key)
         if task is None:
             task = self._asking[key] = self._tasks.start(self._ask(key))

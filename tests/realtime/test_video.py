@@ -209,6 +209,40 @@ async def test_a_role_that_changes_while_the_number_is_asked_for(
         assert held(video) == 1
 
 
+@pytest.mark.parametrize("what", ["end", "role", "private", "freeze"])
+async def test_what_changes_while_the_number_is_asked_for_counts_over_http_too(
+    video: RunningNode, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    session = await video.session("ann")
+    issuer = video.node.video._issuer
+    uid_of, asked, go_on = issuer._uid_of, asyncio.Event(), asyncio.Event()
+
+    async def slowly(*of: str) -> int:
+        asked.set()
+        await go_on.wait()
+        return await uid_of(*of)
+
+    monkeypatch.setattr(issuer, "_uid_of", slowly)
+    # Whoever is frozen stays so, in the tests to come too.
+    path, user = f"/v1/sessions/{session}", f"asks-{what}"
+    changes: dict[str, tuple[str, str, str, dict[str, Any]]] = {
+        "end": ("POST", f"{path}/end", ANN, {}),
+        "role": ("PUT", f"{path}/members/{user}", ANN, {"json": {"role": "cohost"}}),
+        "private": ("PATCH", path, ANN, {"json": {"private": True}}),
+        "freeze": ("POST", f"/v1/users/{user}/freeze", token("root", AccessRole.ADMIN), {"json": {"reason": "spam"}}),
+    }
+    asking = asyncio.create_task(video.request("POST", f"{path}/agora-token", token(user)))
+    await asked.wait()
+    method, where, who, body = changes[what]
+    assert (await video.request(method, where, who, **body)).status_code == 200
+    go_on.set()
+    given = await asking
+    if what == "role":
+        assert (given.json()["role"], set(said(given.json()).privileges)) == ("cohost", {1, 2, 3, 4})
+    else:
+        assert given.status_code == (409 if what == "end" else 403), given.text
+
+
 async def test_they_are_counted(video: RunningNode) -> None:
     def counted() -> dict[str, Any]:
         given = metrics.TOKENS_GIVEN
