@@ -9,6 +9,7 @@ import pytest
 
 from realtime.telemetry import metrics
 from tests.support.nodes import Client, Message, RunningNode, serving, token
+from tests.support.relay import relayed
 from tokens import agora
 from tokens.access import AccessRole
 from tokens.grants import App
@@ -241,6 +242,50 @@ async def test_what_changes_while_the_number_is_asked_for_counts_over_http_too(
         assert (given.json()["role"], set(said(given.json()).privileges)) == ("cohost", {1, 2, 3, 4})
     else:
         assert given.status_code == (409 if what == "end" else 403), given.text
+
+
+@pytest.mark.parametrize("how", ["cut", "frozen"])
+async def test_renewals_come_in_time_while_both_stores_are_away(migrated: str, redis_url: str, how: str) -> None:
+    async with relayed(migrated) as postgres, relayed(redis_url) as redis:
+        stores: dict[str, Any] = {"database_timeout": 1.0, "redis_timeout": 0.5}
+        async with (
+            serving(postgres.url, redis.url, agora_lifetime=SHORT, **stores, **KEYS) as node,
+            node.client("bob") as bob,
+            node.client("eve") as eve,
+        ):
+            session = await node.session("ann")
+            for client in (bob, eve):
+                await client.join(session)
+            given = await ask(bob, session)
+            for relay in (postgres, redis):
+                if how == "cut":
+                    await relay.cut()
+                else:
+                    relay.freeze()
+            # Who never had a number can't have one now; nor does HTTP know who may.
+            refused = await eve.ask("agora.token", session=session)
+            assert refused["code"] == "unavailable"
+            assert refused["retry_after_ms"] > 0
+            path = f"/v1/sessions/{session}/agora-token"
+            assert (await node.request("POST", path, token("bob"))).status_code == 503
+            for _ in range(2):
+                pushed = await bob.until(type="agora.token")
+                assert said(pushed).uid == given["uid"]
+                assert time.time() * 1000 <= given["expires_at"] - 90_000
+                given = pushed
+                bob.pushes.clear()
+            # Whoever asks again is known, too.
+            assert (await ask(bob, session))["uid"] == given["uid"]
+            for relay in (postgres, redis):
+                if how == "cut":
+                    await relay.listen()
+                else:
+                    relay.thaw()
+            async with asyncio.timeout(5):
+                while (again := await eve.ask("agora.token", session=session))["type"] == "error":
+                    assert again["code"] == "unavailable"
+                    await asyncio.sleep(again["retry_after_ms"] / 1000)
+            assert said(again).uid != given["uid"]
 
 
 async def test_they_are_counted(video: RunningNode) -> None:
