@@ -3,7 +3,7 @@
 import zlib
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tests.tokens.strategies import (
@@ -91,6 +91,7 @@ def test_no_altered_text_verifies(app: App, grant: Grant, salt: int, data: st.Da
             agora.verify(changed, app, grant.issued_at)
 
 
+@settings(max_examples=30)
 @given(APPS, grants(), SALTS)
 def test_no_byte_can_be_another_one(app: App, grant: Grant, salt: int) -> None:
     packed = unarmour(agora.build(app, grant, salt)[3:])

@@ -16,6 +16,7 @@ from tokens.grants import App
 
 APP = App("970CA35de60c44645bbae8a215061b33", "5CFd2fd1755d40ecb72977518be15d3b")
 SESSION = "0192f0c8-1111-7abc-8def-0123456789ab"
+OTHER = "0192f0c8-2222-7abc-8def-0123456789ab"
 NOW = 1_732_147_200
 
 
@@ -92,12 +93,13 @@ async def test_whoever_has_one_gets_a_later_one() -> None:
     assert world.issuer.issue(SESSION, 5, Role.VIEWER, after=first.grant.issued_at) is second
 
 
-async def test_another_role_or_user_shares_nothing() -> None:
+async def test_another_session_role_or_user_shares_nothing() -> None:
     world = World()
-    given = [world.issuer.issue(SESSION, uid, role) for uid in (5, 6) for role in Role]
+    asked = [(session, uid, role) for session in (SESSION, OTHER) for uid in (5, 6) for role in Role]
+    given = [world.issuer.issue(*each) for each in asked]
     assert len({issued.token for issued in given}) == len(given)
-    pairs = [(issued.grant.uid, issued.grant.role.value) for issued in given]
-    assert pairs == [(uid, role.value) for uid in (5, 6) for role in Role]
+    grants = [issued.grant for issued in given]
+    assert [(grant.channel, grant.uid, grant.role.value) for grant in grants] == asked
 
 
 async def test_no_more_are_remembered_than_is_set() -> None:
