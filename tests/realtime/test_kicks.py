@@ -183,6 +183,7 @@ async def test_what_is_taken_back_is_only_what_may_be_done_now(node: RunningNode
         return agora.of(session, uid)
 
     await name(node, session, "hal", "cohost")
+    assert await stands() == []
     await change(node, "hal", "freeze")
     assert await stands() == [OUT]
     # The host doesn't know of that, and can't let in whom an admin keeps out.
@@ -191,6 +192,7 @@ async def test_what_is_taken_back_is_only_what_may_be_done_now(node: RunningNode
     await name(node, session, "hal", "cohost")
     assert OUT in await stands()
     await name(node, session, "hal", "viewer")
+    assert OUT in await stands()
     await change(node, "hal", "unfreeze")
     assert await stands() == []
     # An admin who lets in a co-host that was does not let them publish.
