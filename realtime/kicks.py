@@ -119,10 +119,11 @@ class Kicks:
 
     async def _see_to(self, job: _Job, session: str, uid: int) -> None:
         forbidden = _forbidden(await self._look(session, uid))
-        if forbidden in job.forbids:
-            await self._make(session, uid, forbidden)
-        # Another node may have looked for rules to lift while this one was made.
-        if job.lifts or (forbidden in job.forbids and _forbidden(await self._look(session, uid)) != forbidden):
+        made = [bans for bans in job.forbids if bans in forbidden]
+        for bans in made:
+            await self._make(session, uid, bans)
+        # Another node may have looked for rules to lift while these were made.
+        if job.lifts or (made and _forbidden(await self._look(session, uid)) != forbidden):
             await self._lift(session, uid)
 
     async def _look(self, session: str, uid: int) -> Holder | None:
@@ -180,11 +181,11 @@ def _told() -> Iterator[None]:
         seldom_log.warning("kick not made", reason=str(exc))
 
 
-def _forbidden(holder: Holder | None) -> Sequence[Ban]:
-    """Give what a user may not do in a channel, as a rule forbids it; of an ended session, nothing in particular."""
+def _forbidden(holder: Holder | None) -> Sequence[Sequence[Ban]]:
+    """Give what a user may not do in a channel, by rules of their own: either may end without the other one."""
     if holder is None or holder.publishes:
         return ()
-    return SILENT if holder.joins else OUT
+    return (SILENT,) if holder.joins else (OUT, SILENT)
 
 
 def _allowed(holder: Holder | None) -> Sequence[Ban]:
