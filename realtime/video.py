@@ -38,7 +38,7 @@ class Video:
     ) -> None:
         self._admission = admission
         self._is_frozen = is_frozen
-        self._issuer = Issuer(sessions.agora_uid, tasks, settings, clock)
+        self._issuer = Issuer(sessions.agora_uids, tasks, settings, clock)
         self.renewals = Renewals(self._issuer, hub.group)
 
     async def issue(self, who: Identity, session: str) -> AgoraToken:

@@ -186,15 +186,15 @@ async def test_a_role_that_changes_while_the_number_is_asked_for(
     video: RunningNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session = await video.session("ann")
-    issuer = video.node.video._issuer
-    uid_of, asked, go_on = issuer._uid_of, asyncio.Event(), asyncio.Event()
+    numbers = video.node.video._issuer._numbers
+    numbers_of, asked, go_on = numbers._numbers_of, asyncio.Event(), asyncio.Event()
 
-    async def slowly(*of: str) -> int:
+    async def slowly(of: Any) -> Any:
         asked.set()
         await go_on.wait()
-        return await uid_of(*of)
+        return await numbers_of(of)
 
-    monkeypatch.setattr(issuer, "_uid_of", slowly)
+    monkeypatch.setattr(numbers, "_numbers_of", slowly)
     async with video.client("ann", AccessRole.SELLER) as ann, video.client("bob") as bob, video.client("eve") as eve:
         for client in (ann, bob, eve):
             await client.join(session)
@@ -215,15 +215,15 @@ async def test_what_changes_while_the_number_is_asked_for_counts_over_http_too(
     video: RunningNode, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     session = await video.session("ann")
-    issuer = video.node.video._issuer
-    uid_of, asked, go_on = issuer._uid_of, asyncio.Event(), asyncio.Event()
+    numbers = video.node.video._issuer._numbers
+    numbers_of, asked, go_on = numbers._numbers_of, asyncio.Event(), asyncio.Event()
 
-    async def slowly(*of: str) -> int:
+    async def slowly(of: Any) -> Any:
         asked.set()
         await go_on.wait()
-        return await uid_of(*of)
+        return await numbers_of(of)
 
-    monkeypatch.setattr(issuer, "_uid_of", slowly)
+    monkeypatch.setattr(numbers, "_numbers_of", slowly)
     # Whoever is frozen stays so, in the tests to come too.
     path, user = f"/v1/sessions/{session}", f"asks-{what}"
     changes: dict[str, tuple[str, str, str, dict[str, Any]]] = {
