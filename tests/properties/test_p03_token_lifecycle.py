@@ -160,10 +160,12 @@ async def _stay(lifetime: int, roles: list[Role], steps: Any) -> None:
     # The end: nothing comes any more, whatever was due.
     ended = Record(3, 5, "session.ended", "ann", None, '{"state":"ended","version":3}')
     room.feed.offer([ended])
-    room.renewals.turned(room.feed, ended)
     received = [screen.received for screen in room.screens]
-    for screen in room.screens:
-        room.turn(screen, Role.HOST)
+    # Roles that changed in the same breath are looked at before the end is.
+    for role in (Role.HOST, Role.VIEWER):
+        for screen in room.screens:
+            room.turn(screen, role)
+    room.renewals.turned(room.feed, ended)
     for _ in range(lifetime):
         room.now += 1
         await room.renewals.beat()
