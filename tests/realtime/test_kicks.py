@@ -231,12 +231,12 @@ async def test_whom_a_private_session_is_not_there_for_any_more_is_out(node: Run
 
 async def test_a_rule_that_is_gone_holds_up_no_other(node: RunningNode, agora: AgoraApi) -> None:
     session = await node.session("ann")
-    uid, works = await uid_of(node, session, "bob"), node.node.kicks
+    uid, works = await uid_of(node, session, "ida"), node.node.kicks
     for rule in (901, 902):
         agora.rules[rule] = {"cname": session, "uid": uid, "privileges": OUT}
     agora.spoilt[:] = [http(200, {"status": "success", "rules": [{"id": n, **r} for n, r in agora.rules.items()]})]
     agora.spoilt.append(http(404, {}))
-    works.froze("bob", frozen=False)
+    works.froze("ida", frozen=False)
     await works.drain()
     assert [*agora.rules] == [901]
 
