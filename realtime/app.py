@@ -167,8 +167,7 @@ def _assemble(settings: Settings, postgres: Postgres, client: Redis, tasks: Task
     watch_times = WatchTimes(WatchTimeStorage(postgres), settings)
     attendance = Attendance(presence, feeds, hub, watch_times, settings)
     mentions = Mentions(Sources(storage, attendance, presence), mail, settings)
-    guests = Guests(postgres)
-    admission = Admission(guests, lifecycle, feeds, mail, settings)
+    admission = Admission(Guests(postgres), lifecycle, feeds, mail, settings)
     parts = Parts(
         settings=settings,
         identities=identities_for(settings, tasks, freezing.is_frozen),
@@ -190,8 +189,8 @@ def _assemble(settings: Settings, postgres: Postgres, client: Redis, tasks: Task
         admission=admission,
         following=Following(Followers(postgres), settings),
         slow_mode=slow_mode,
-        kicks=Kicks(AgoraUids(postgres), guests, settings),
-        video=Video(sessions, admission, hub, tasks, settings),
+        kicks=Kicks(AgoraUids(postgres), settings),
+        video=Video(sessions, admission, hub, tasks, settings, freezing.is_frozen),
         freezing=freezing,
         audit=Audit(AuditLog(postgres), lifecycle, settings),
         limits=limits,
@@ -328,3 +327,4 @@ async def _wind_down(server: Server, node: Node) -> None:
             await node.mailroom.drain()
             await node.places.write_all()
             await server.empty()
+            await node.kicks.drain()

@@ -164,6 +164,15 @@ async def test_agora_knows_each_user_by_one_number(migrated: str, session: str) 
             assert {await Sessions(two).agora_uid(session, user)} == uids[user]
 
 
+async def test_two_nodes_draw_numbers_for_a_crowd_at_once(migrated: str, session: str) -> None:
+    crowd = sorted((session, f"fan{n}") for n in range(400))
+    async with opened(migrated) as one, opened(migrated) as two:
+        first, second = await asyncio.gather(*(Sessions(pool).agora_uids(crowd) for pool in (one, two)))
+        assert first == second
+        assert len(set(first)) == 400
+        assert await Sessions(one).agora_uids(crowd[::-1]) == first[::-1]
+
+
 async def test_a_number_that_is_taken_is_drawn_again(postgres: Postgres, session: str) -> None:
     async with postgres.connection() as connection:
         given = []
