@@ -14,7 +14,7 @@ from rich.console import Console
 from bench import machine, report
 from bench.errors import BenchError
 from bench.run import Place
-from bench.scenarios import fanout, idle, tokens
+from bench.scenarios import crowd, fanout, idle, tokens
 
 FAILED: Final = 1
 # Beyond these a run would say more about the machine than about the server.
@@ -98,6 +98,11 @@ def _parser() -> argparse.ArgumentParser:
     _add_count(scenario, "users", tokens.Options, "who ask in turn, one token each")
     _add_count(scenario, "rate", tokens.Options, "requests per second")
     _add_count(scenario, "seconds", tokens.Options, "length of the measurement")
+    _add_place(scenario)
+
+    scenario = scenarios.add_parser("crowd", help="Agora tokens: asked for by all viewers at the same moment")
+    scenario.set_defaults(scenario=crowd)
+    _add_count(scenario, "viewers", crowd.Options, "connections that have joined the session")
     _add_place(scenario)
     return parser
 
