@@ -67,6 +67,7 @@ def stacks(text: str) -> Iterator[int]:
         ),
         pytest.param("\u200b\u200c\u200d\u2060", Code.BAD_REQUEST, id="only zero-width"),
         pytest.param("\u3164\u2800\u115f", Code.BAD_REQUEST, id="only blank letters"),
+        pytest.param("\U0001d159\U00013441\U00013442", Code.BAD_REQUEST, id="only blank symbols"),
         pytest.param(ACUTE * 3, Code.BAD_REQUEST, id="only marks"),
         pytest.param(" \u3000\xa0 ", Code.BAD_REQUEST, id="only spaces"),
         pytest.param("\ue000", Code.BAD_REQUEST, id="only private"),
