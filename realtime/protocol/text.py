@@ -46,6 +46,11 @@ def clean(text: str, *, max_characters: int, max_bytes: int) -> str:
     return text
 
 
+def legible(text: str) -> str:
+    """Give a text for those who read logs: what cannot be seen, or turns the rest around, by its number."""
+    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
+
+
 def is_storable(text: str) -> bool:
     """Tell whether Postgres takes a text as it is: a NUL or a lone surrogate it refuses."""
     return "\0" not in text and not _SURROGATE.search(text)

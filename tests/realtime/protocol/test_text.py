@@ -6,7 +6,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from realtime.protocol.codes import Code, Refusal
-from realtime.protocol.text import MAX_MARKS, STREAM_SAFE_MARKS, clean
+from realtime.protocol.text import MAX_MARKS, STREAM_SAFE_MARKS, clean, legible
 
 FAMILY = "👨\u200d👩\u200d👧\u200d👦"
 ACUTE, GRAVE_BELOW = "\u0301", "\u0316"
@@ -164,3 +164,8 @@ def test_of_endless_marks_only_the_first_are_sorted() -> None:
     # Below sorts before above, so the one below would come first, were it looked at.
     assert cleaned("x" + ACUTE * (STREAM_SAFE_MARKS - 1) + GRAVE_BELOW) == "x" + GRAVE_BELOW + ACUTE * 3
     assert cleaned("x" + ACUTE * STREAM_SAFE_MARKS + GRAVE_BELOW) == "x" + ACUTE * 4
+
+
+def test_what_is_logged_can_be_read_and_turns_nothing_around() -> None:
+    assert legible("web/1.0 für 日本 👍") == "web/1.0 für 日本 👍"
+    assert legible("a\u202eb\x1b[31m\u2028\n\ud800\U000e0041") == "a\\u202eb\\u001b[31m\\u2028\\u000a\\ud800\\ue0041"
