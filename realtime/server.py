@@ -18,6 +18,7 @@ from realtime.peer import Peer
 from realtime.protocol.codec import Rejected
 from realtime.protocol.codes import Barred, Close, Code, Refusal
 from realtime.protocol.commands import Command, Hello, type_of
+from realtime.protocol.text import legible
 from realtime.tasks import Tasks
 from realtime.telemetry import metrics
 from realtime.transport import Connection
@@ -191,7 +192,7 @@ class Server:
             "connection",
             connection=peer.connection_id if peer else None,
             user=peer.identity.user if peer else None,
-            client=peer.client if peer else None,
+            client=legible(peer.client) if peer and peer.client else None,
             address=connection.address,
             code=connection.close_code,
             seconds=round(asyncio.get_running_loop().time() - connection.opened_at, 3),

@@ -152,7 +152,16 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     flood_refusals: Annotated[
         Count, about("Refusals for being too fast within `STAGEWIRE_FLOOD_SECONDS` after which a connection is closed.")
     ] = 50
-    flood_seconds: Annotated[Seconds, about("Seconds in which so many refusals are forgotten.")] = 10.0
+    flood_seconds: Annotated[Seconds, about("Seconds in which so many refusals, or small frames, are forgotten.")] = (
+        10.0
+    )
+    small_frames: Annotated[
+        Count,
+        about(
+            "Pings, pongs and pieces of messages that a connection may send within `STAGEWIRE_FLOOD_SECONDS`; beyond, "
+            "it is closed."
+        ),
+    ] = 200
     trusted_proxies: Annotated[
         str, about("Addresses and CIDR blocks of the proxies whose `X-Forwarded-For` is believed, separated by commas.")
     ] = ""

@@ -195,3 +195,12 @@ def test_the_log_was_looked_at(stage: Stage) -> None:
     with identified(stage.node.websocket_port, "a-user-to-find"):
         pass
     wait_until(lambda: "a-user-to-find" in stage.log.read_text())
+
+
+def test_a_client_cannot_turn_the_log_around(stage: Stage) -> None:
+    with Attacker(stage.node.websocket_port) as attacker:
+        attacker.shake_hands()
+        attacker.say(type="hello", id=0, token=token("eve"), client="web\u202e\u2028\x1b[31m/1.0")
+        next(attacker.messages())
+    wait_until(lambda: "u001b[31m/1.0" in stage.log.read_text())
+    assert not {"\u202e", "\u2028", "\x1b"} & set(stage.log.read_text())
