@@ -183,6 +183,13 @@ async def test_a_number_that_is_taken_is_drawn_again(postgres: Postgres, session
     assert len(set(given)) == 3
 
 
+@pytest.mark.parametrize("uid", [0, -1, 2**32])
+async def test_no_other_number_is_kept(postgres: Postgres, session: str, uid: int) -> None:
+    # To Agora, 0 is anyone.
+    with pytest.raises(Rejected, match="agora_uids_uid_check"):
+        await postgres.rows("INSERT INTO agora_uids VALUES ($1, 'alice', $2)", session, uid)
+
+
 async def test_another_session_may_use_the_same_number(postgres: Postgres, session: str) -> None:
     other = (await Sessions(postgres).create("alice", "Another")).id
     async with postgres.connection() as connection:

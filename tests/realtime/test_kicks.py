@@ -229,6 +229,31 @@ async def test_whom_a_private_session_is_not_there_for_any_more_is_out(node: Run
     assert set(map(tuple, agora.of(session, uid))) == {tuple(SILENT)}
 
 
+async def test_rules_end_up_as_things_stand_whatever_two_nodes_do_at_once(
+    migrated: str, redis_url: str, agora: AgoraApi, node: RunningNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kicks, "PACE_SECONDS", 0.001)
+    async with serving(migrated, redis_url, agora_api=agora.url, **KEYS, **CREDENTIALS) as other:
+        session = await node.session("ann")
+        uid = await uid_of(node, session, "joe")
+        for one, two in [(node, other), (other, node)] * 4:
+            await asyncio.gather(
+                change(one, "joe", "freeze"),
+                change(two, "joe", "unfreeze"),
+                name(one, session, "joe", "cohost"),
+                name(two, session, "joe", "viewer"),
+            )
+            for each in (one, two):
+                await each.node.kicks.drain()
+            holder = await node.node.kicks._uids.holder(session, uid)
+            assert holder is not None
+            forbidden = {ban for rule in agora.of(session, uid) for ban in rule}
+            assert holder.joins is (OUT[0] not in forbidden)
+            assert holder.publishes <= (not forbidden)
+            # A viewer may be silent or not: who was a co-host meanwhile has to be.
+            assert forbidden.isdisjoint(SILENT) or forbidden.issuperset(SILENT)
+
+
 async def test_a_rule_that_is_gone_holds_up_no_other(node: RunningNode, agora: AgoraApi) -> None:
     session = await node.session("ann")
     uid, works = await uid_of(node, session, "ida"), node.node.kicks
