@@ -41,6 +41,7 @@ from realtime.audit import Audit
 from realtime.backlog import Backlog
 from realtime.changing import Changing
 from realtime.channels import Channels, Effects
+from realtime.core import parse_origins
 from realtime.draining import drain
 from realtime.feeds import Feeds
 from realtime.following import Following
@@ -77,7 +78,7 @@ from realtime.summaries import Summaries
 from realtime.tasks import Tasks
 from realtime.telemetry.pool import Meter
 from realtime.timers import Timers
-from realtime.transport import Connection, parse_origins
+from realtime.transport import Connection
 from realtime.typists import Typists
 from realtime.video import Video
 from realtime.watch_times import WatchTimes

@@ -37,3 +37,10 @@ class Core(ServerProtocol):
         if isinstance(self.handshake_exc, InvalidMessage) and not self.reader.eof:
             self.writes.append(self.reject(HTTPStatus.BAD_REQUEST, "That is no handshake.\n").serialize())
         super().send_eof()
+
+
+def parse_origins(setting: str) -> list[Origin | None] | None:
+    """Read the allow-list: the origins named, and clients that are no browsers. `*` allows all."""
+    if setting.strip() == "*":
+        return None
+    return [None, *(Origin(origin.strip()) for origin in setting.split(",") if origin.strip())]

@@ -259,15 +259,15 @@ class Connection(asyncio.Protocol):
         # Never more than can be served: small frames take many times their bytes once they are parsed.
         left = SLICE
         while self._unparsed and not self._events:
-            if left <= 0:
+            if self._core.eof_sent:
+                # Nobody looks at what still comes.
+                self._unparsed = b""
+            if left <= 0 or not self._unparsed:
                 self._yield()
                 return
             data = self._unparsed
             # The core must not see what follows a request before the request is answered.
             end = min(data.find(b"\n") + 1 or SLICE, SLICE) if self._handshaking else SLICE
-            if self._core.eof_sent:
-                # It is only thrown away.
-                end = len(data)
             self._unparsed = data[end:]
             left -= end
             self._take(data[:end])
@@ -289,6 +289,9 @@ class Connection(asyncio.Protocol):
 
     def _serve(self) -> None:
         if self._lost:
+            if any(self._is_flood() for _ in self._events):
+                # It was told goodbye, and goes on: there is no answer to the close to be waited for.
+                self._core.fail(Close.FLOOD)
             self._events.clear()
         while self._events:
             if self._full:
@@ -373,7 +376,7 @@ class Connection(asyncio.Protocol):
                 self._on_message(message)
 
     def _is_flood(self) -> bool:
-        """Count what costs the most for its bytes, and which no limit of a user's commands counts."""
+        """Count frames that cost the most for their bytes, and that no limit of a user's commands counts."""
         most = self._settings.small_frames
         limit = Limit(most / self._settings.flood_seconds, most)
         if self._small is None:
@@ -390,10 +393,3 @@ class Connection(asyncio.Protocol):
             self.close(Close.INVALID_DATA, "not UTF-8")
         except Malformed:
             self.close(Close.BAD_FRAME, "not a command")
-
-
-def parse_origins(setting: str) -> list[Origin | None] | None:
-    """Read the allow-list: the origins named, and clients that are no browsers. `*` allows all."""
-    if setting.strip() == "*":
-        return None
-    return [None, *(Origin(origin.strip()) for origin in setting.split(",") if origin.strip())]

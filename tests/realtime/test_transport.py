@@ -124,6 +124,15 @@ async def test_frames_of_strangers(node: RunningNode, frames: list[bytes], code:
         assert await read_close(reader) == code
 
 
+async def test_who_goes_on_after_our_goodbye_is_not_listened_to(migrated: str, redis_url: str) -> None:
+    async with serving(migrated, redis_url, close_timeout=10) as node, raw(node) as (reader, writer):
+        writer.write(request() + frame(0x1, b"null") + frame(0x9, b"") * 1000)
+        assert await read_close(reader) == 4400
+        # Long before the time in which it may answer is up.
+        async with asyncio.timeout(5):
+            await reader.read()
+
+
 async def test_an_expired_token_asks_for_a_fresh_one(node: RunningNode) -> None:
     async with connect(node.websocket) as stranger:
         await stranger.send(
