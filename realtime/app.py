@@ -225,6 +225,8 @@ def _published(feeds: Feeds, mentions: Mentions) -> Publish:
 def _start(stack: AsyncExitStack, node: Node, server: Server, tasks: Tasks, settings: Settings, storage: Log) -> None:
     node.feeds.hints.start()
     stack.push_async_callback(node.feeds.hints.stop)
+    # Once nobody can ask for anything any more.
+    stack.push_async_callback(node.audit.close)
     for work in (
         node.feeds.check_heads,
         node.attendance.run,
