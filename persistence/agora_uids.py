@@ -7,7 +7,7 @@ from msgspec import Struct
 from persistence.postgres import Postgres
 
 _HOLDERS: Final = """
-    SELECT u.session::text, u.member, u.uid, c.joins, c.joins AND is_host(u.session, u.member)
+    SELECT u.session::text, u.uid, c.joins, c.joins AND is_host(u.session, u.member)
       FROM agora_uids u JOIN sessions s ON s.id = u.session,
            LATERAL (SELECT admits(u.session, u.member)
                            AND NOT EXISTS (SELECT FROM freezes f WHERE f.member = u.member AND f.frozen) AS joins) c
@@ -15,10 +15,9 @@ _HOLDERS: Final = """
 
 
 class Holder(Struct, frozen=True):
-    """Who has which number in a session, and what that user may do now in its channel: be there, and publish."""
+    """A number in a session, and what its user may do now in the channel: be there, and publish."""
 
     session: str
-    user: str
     uid: int
     joins: bool
     publishes: bool

@@ -17,7 +17,7 @@ async def test_numbers_are_found_where_they_were_given_out(postgres: Postgres) -
     given = {session: await sessions.agora_uid(session, user) for session in (two, one)}
     await sessions.agora_uid(one, "bob")
     assert [await uids.any(session) for session in (one, two, empty, str(uuid4()))] == [True, True, False, False]
-    held = {session: Holder(session, user, uid, joins=True, publishes=False) for session, uid in given.items()}
+    held = {session: Holder(session, uid, joins=True, publishes=False) for session, uid in given.items()}
     assert await uids.holders(user) == [held[one], held[two]]
     assert [await uids.holders(user, session) for session in (two, empty)] == [[held[two]], []]
     assert await uids.holder(one, given[one]) == held[one]
