@@ -191,7 +191,7 @@ def _assemble(settings: Settings, postgres: Postgres, client: Redis, tasks: Task
         following=Following(Followers(postgres), settings),
         slow_mode=slow_mode,
         kicks=Kicks(AgoraUids(postgres), settings),
-        video=Video(sessions, admission, hub, tasks, settings, freezing.is_frozen),
+        video=Video(AgoraUids(postgres), admission, hub, tasks, settings, freezing.is_frozen),
         freezing=freezing,
         audit=Audit(AuditLog(postgres), lifecycle, settings),
         limits=limits,
