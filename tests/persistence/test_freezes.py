@@ -79,9 +79,5 @@ async def test_changes_at_once_are_all_told(migrated: str) -> None:
         async with asyncio.timeout(20), asyncio.TaskGroup() as group:
             group.create_task(watch())
             for n in range(60):
-                group.create_task(_freeze(FrozenUsers((one, two)[n % 2]), f"u{n}"))
+                group.create_task(freeze(FrozenUsers((one, two)[n % 2]), f"u{n}"))
     assert seen == {f"u{n}": True for n in range(60)}
-
-
-async def _freeze(users: FrozenUsers, user: str) -> None:
-    await freeze(users, user)
