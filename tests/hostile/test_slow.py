@@ -165,8 +165,14 @@ def test_who_asks_and_never_reads(stage: Stage) -> None:
         attacker.socket.settimeout(1)
         # It is not read any more, as it does not read.
         with pytest.raises(TimeoutError):
-            attacker.send(attacker.wrap(b'{"type":"pong","id":1}') * 500_000)
+            ask_on(attacker, stage.session)
         wait_until(lambda: closed_as_slow(stage) > before, within=20)
+
+
+def ask_on(attacker: Attacker, session: str) -> None:
+    """Ask for answers that are longer than the questions, more than all buffers on the way could hold."""
+    for _ in range(1000):
+        attacker.send(attacker.wrap(b'{"type":"join","id":1,"session":"%b"}' % session.encode()) * 100)
 
 
 def closed_as_slow(stage: Stage) -> float:
