@@ -13,20 +13,16 @@ from rich.console import Console
 
 from bench import machine, report
 from bench.errors import BenchError
+from bench.options import add_options
 from bench.run import Place
 from bench.scenarios import fanout, idle, tokens
 
 FAILED: Final = 1
-# Beyond these a run would say more about the machine than about the server.
-_MOST: Final = {
-    "viewers": 100_000,
-    "users": 100_000,
-    "rate": 100_000,
-    "seconds": 600,
-    "warmup": 60,
-    "settle": 60,
-    "processes": 64,
-}
+SCENARIOS: Final = (
+    fanout,
+    idle,
+    tokens,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -50,7 +46,7 @@ def _run(scenario: Any, given: dict[str, Any]) -> report.Report:
     shape = machine.machine()
     options = scenario.Options(**_only(given, scenario.Options))
     results = scenario.run(options, Place(**_only(given, Place)))
-    name = scenario.__name__.rpartition(".")[2]
+    name = name_of(scenario)
     return report.Report(
         scenario=name,
         command=report.command(name, given),
@@ -64,6 +60,11 @@ def _run(scenario: Any, given: dict[str, Any]) -> report.Report:
     )
 
 
+def name_of(scenario: Any) -> str:
+    """Give the name of a scenario: its module's."""
+    return str(scenario.__name__.rpartition(".")[2])
+
+
 def _only(given: dict[str, Any], kind: Any) -> dict[str, Any]:
     return {name: given[name] for name in kind.__struct_fields__ if name in given}
 
@@ -71,49 +72,12 @@ def _only(given: dict[str, Any], kind: Any) -> dict[str, Any]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measures a Stagewire on this machine.")
     scenarios = parser.add_subparsers(required=True, metavar="SCENARIO")
-
-    scenario = scenarios.add_parser("fanout", help="one session, many viewers, a steady rate of messages")
-    scenario.set_defaults(scenario=fanout)
-    _add_count(scenario, "viewers", fanout.Options, "connections that join the session, senders included")
-    _add_count(scenario, "rate", fanout.Options, "messages per second, in all")
-    _add_count(scenario, "seconds", fanout.Options, "length of the measurement")
-    _add_count(scenario, "warmup", fanout.Options, "seconds of load before it")
-    _add_count(scenario, "processes", fanout.Options, "load processes for the viewers")
-    _add_count(scenario, "senders", fanout.Options, "viewers that send; 0 is one per 10 messages/s")
-    _add_count(scenario, "samples", fanout.Options, "viewers that check and time everything; 0 is up to 20")
-    _add_count(scenario, "size", fanout.Options, "characters of a message")
-    _add_place(scenario)
-
-    scenario = scenarios.add_parser("idle", help="connections that only stay: memory and CPU")
-    scenario.set_defaults(scenario=idle)
-    _add_count(scenario, "viewers", idle.Options, "connections")
-    _add_count(scenario, "seconds", idle.Options, "length of each of both measurements")
-    _add_count(scenario, "settle", idle.Options, "seconds of rest before each")
-    _add_count(scenario, "processes", idle.Options, "load processes")
-    scenario.add_argument("--hello-only", action="store_true", help="say hello, but join no session")
-    _add_place(scenario)
-
-    scenario = scenarios.add_parser("tokens", help="Agora tokens: built, and asked for over HTTP")
-    scenario.set_defaults(scenario=tokens)
-    _add_count(scenario, "users", tokens.Options, "who ask in turn, one token each")
-    _add_count(scenario, "rate", tokens.Options, "requests per second")
-    _add_count(scenario, "seconds", tokens.Options, "length of the measurement")
-    _add_place(scenario)
+    for scenario in SCENARIOS:
+        told = scenarios.add_parser(name_of(scenario), help=(scenario.__doc__ or "").splitlines()[0])
+        told.set_defaults(scenario=scenario)
+        add_options(told, scenario.Options)
+        _add_place(told)
     return parser
-
-
-def _add_count(scenario: argparse.ArgumentParser, name: str, options: Any, text: str) -> None:
-    default = next(field.default for field in structs.fields(options) if field.name == name)
-    most = _MOST.get(name, 1000)
-    least = 0 if default == 0 or name in ("warmup", "settle") else 1
-
-    def count(given: str) -> int:
-        number = int(given)
-        if not least <= number <= most:
-            raise argparse.ArgumentTypeError(f"{number} is not from {least} to {most}")
-        return number
-
-    scenario.add_argument(f"--{name}", type=count, default=default, metavar="N", help=f"{text} (default: {default})")
 
 
 def _add_place(scenario: argparse.ArgumentParser) -> None:

@@ -2,8 +2,9 @@
 
 import time
 from collections.abc import Sequence
+from typing import Annotated
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from bench.crew import Crew, crew
 from bench.machine import Reading, Ticks, busy_share, cpu_share, read
@@ -25,14 +26,18 @@ _RATE_OF_ONE = 10
 class Options(Struct, frozen=True, kw_only=True):
     """The load: `rate` messages/s in all by `senders` of the `viewers`, measured for `seconds` after `warmup`."""
 
-    viewers: int = 1000
-    rate: int = 50
-    seconds: int = 10
-    warmup: int = 2
-    processes: int = 1
-    senders: int = 0
-    samples: int = 0
-    size: int = 100
+    viewers: Annotated[
+        int, Meta(ge=1, le=100_000, description="connections that join the session, senders included")
+    ] = 1000
+    rate: Annotated[int, Meta(ge=1, le=100_000, description="messages per second, in all")] = 50
+    seconds: Annotated[int, Meta(ge=1, le=600, description="length of the measurement")] = 10
+    warmup: Annotated[int, Meta(ge=0, le=60, description="seconds of load before it")] = 2
+    processes: Annotated[int, Meta(ge=1, le=64, description="load processes for the viewers")] = 1
+    senders: Annotated[int, Meta(ge=0, le=1_000, description="viewers that send; 0 is one per 10 messages/s")] = 0
+    samples: Annotated[
+        int, Meta(ge=0, le=1_000, description="viewers that check and time everything; 0 is up to 20")
+    ] = 0
+    size: Annotated[int, Meta(ge=1, le=1_000, description="characters of a message")] = 100
 
     @property
     def talkers(self) -> int:
