@@ -15,12 +15,13 @@ from bench import machine, report
 from bench.errors import BenchError
 from bench.options import add_options
 from bench.run import Place
-from bench.scenarios import fanout, idle, tokens
+from bench.scenarios import fanout, idle, rooms, tokens
 
 FAILED: Final = 1
 SCENARIOS: Final = (
     fanout,
     idle,
+    rooms,
     tokens,
 )
 

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from bench.errors import BenchError
-from bench.worker import Failed, Plan, Ready, work
+from bench.orders import Failed, Plan, Ready
+from bench.worker import work
 
 
 class Crew:

@@ -1,7 +1,7 @@
 """What all scenarios share: the options of a run, the server it goes to, and how its load is divided."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -9,9 +9,9 @@ from msgspec import Struct
 
 from bench.errors import BenchError
 from bench.machine import divide, raise_file_limit, require_files
+from bench.orders import Plan
 from bench.server import under_test
 from bench.target import Target, address
-from bench.worker import Plan
 
 # Handshakes per second that a slow machine still manages, and what starting takes besides.
 SLOWEST_HANDSHAKES = 200
@@ -45,8 +45,8 @@ def target(place: Place, connections: int) -> Iterator[Target]:
         yield Target(address(place.url, ("ws",)), address(place.http, ("http",)), place.secret, place.pid, None)
 
 
-def plans(target: Target, session: str | None, parts: list[dict[str, Any]]) -> list[Plan]:
-    """Number the users of all processes, and make sure that each process can hold its own.
+def plans(target: Target, sessions: Sequence[str], parts: list[dict[str, Any]]) -> list[Plan]:
+    """Number the users of all processes, deal them to the sessions, and make sure that each process can hold its own.
 
     Raises:
         BenchError: one cannot.
@@ -54,7 +54,7 @@ def plans(target: Target, session: str | None, parts: list[dict[str, Any]]) -> l
     limit, first, made = raise_file_limit(), 0, []
     for part in parts:
         host, port = target.websocket.host, target.websocket.port
-        plan = Plan(host=host, port=port, secret=target.secret, session=session, first=first, **part)
+        plan = Plan(host=host, port=port, secret=target.secret, sessions=list(sessions), first=first, **part)
         require_files(limit, plan.connections, "a load process")
         first += plan.connections
         made.append(plan)

@@ -46,12 +46,12 @@ def run(options: Options, place: Place) -> Results:
         BenchError: it cannot be run.
     """
     with target(place, options.viewers) as server:
-        session = None if options.hello_only else server.live_session()
-        with crew(plans(server, session, [{"viewers": _FIRST}]), within=connect_seconds(_FIRST)):
+        sessions = [] if options.hello_only else [server.live_session()]
+        with crew(plans(server, sessions, [{"viewers": _FIRST}]), within=connect_seconds(_FIRST)):
             pass
         before, share_before = _rest(options, server)
         parts = [{"viewers": share} for share in shares(options.viewers, options.processes) if share]
-        with crew(plans(server, session, parts), within=connect_seconds(options.viewers)):
+        with crew(plans(server, sessions, parts), within=connect_seconds(options.viewers)):
             after, share = _rest(options, server)
     return summarise(options.viewers, (before, share_before), (after, share))
 

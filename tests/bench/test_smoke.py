@@ -45,6 +45,14 @@ def test_fanout(server: list[str], tmp_path: Path, capsys: pytest.CaptureFixture
     assert "server cpu per delivery" in capsys.readouterr().out
 
 
+def test_rooms(server: list[str], tmp_path: Path) -> None:
+    made = run(tmp_path, "rooms", *server, "--sessions=5", "--each=4", "--rate=50", "--seconds=1", "--warmup=0")
+    results = made["results"]
+    assert (results["connections"], results["sessions"], results["messages"]) == (20, 5, 50)
+    assert 180 <= results["deliveries"] <= 200
+    assert (results["missing"], results["duplicated"], results["not_acked"]) == (0, 0, 0)
+
+
 def test_idle(server: list[str], tmp_path: Path) -> None:
     made = run(tmp_path, "idle", *server, "--viewers=20", "--seconds=1", "--settle=0")
     assert made["results"]["connections"] == 20

@@ -1,0 +1,95 @@
+"""What clients do besides reading, each act by the name under which its answers are counted."""
+
+from collections.abc import Callable
+from time import monotonic_ns
+from typing import Any, Final
+from uuid import UUID
+
+from bench import wire
+from bench.asks import Asked
+from bench.cast import Cast
+from bench.target import HOST_USER
+
+# Messages that come at the same moment, when something happens in a show.
+BURST: Final = 20
+PAGE: Final = 50
+# How long a host is away who vanishes: longer than the grace that a show's session gives.
+AWAY_SECONDS: Final = 2.0
+GRACE_MS: Final = 1000
+_REACTIONS: Final = ("heart", "fire", "clap", "laugh")
+
+
+def chat(cast: Cast, number: int, due: int, asked: Asked) -> None:
+    """One message."""
+    cast.senders[number % len(cast.senders)].say(asked, due, cast.plan.size)
+
+
+def burst(cast: Cast, number: int, due: int, asked: Asked) -> None:
+    """Many messages at once, by different senders where there are so many."""
+    for each in range(number * BURST, (number + 1) * BURST):
+        chat(cast, each, due, asked)
+
+
+def react(cast: Cast, number: int, due: int, asked: Asked) -> None:
+    """One reaction."""
+    kind = _REACTIONS[number % len(_REACTIONS)]
+    cast.senders[number % len(cast.senders)].react(asked, due, kind)
+
+
+def page(cast: Cast, number: int, due: int, asked: Asked) -> None:
+    """A page of history: by turns the newest one, and one from the beginning."""
+    sample = cast.samples[number % len(cast.samples)]
+    command: dict[str, Any] = {"type": "history", "session": sample.session, "limit": PAGE}
+    sample.ask(asked, due, command if number % 2 else {**command, "after": 0})
+
+
+def letter(cast: Cast, number: int, due: int, asked: Asked) -> None:
+    """A direct message to the host."""
+    sample = cast.samples[number % len(cast.samples)]
+    # Each due time is another one, and so is each key.
+    key = str(UUID(int=(due << 64) | (4 << 76) | (2 << 62) | number))
+    sample.ask(asked, due, {"type": "direct.send", "user": HOST_USER, "key": key, "text": wire.stamp(due, 0)})
+
+
+def churn(cast: Cast, number: int, due: int, asked: Asked) -> None:
+    """A viewer hangs up, and comes back."""
+    place = number % len(cast.viewers)
+    viewer = cast.viewers[place]
+    if not viewer.here:
+        return
+    asked.begin(due)
+    viewer.leave()
+    task = cast.bring_back(cast.viewers, place, 0)
+    task.add_done_callback(lambda done: asked.end(due, acked=not done.cancelled(), now=monotonic_ns()))
+
+
+def scene(cast: Cast, number: int, due: int, asked: Asked) -> None:
+    """The host pauses, resumes, vanishes and returns, one thing after the other."""
+    host = cast.hosts[0]
+    step = ("pause", "resume", "vanish")[number % 3]
+    if step == "vanish":
+        asked.begin(due)
+        host.leave()
+        task = cast.bring_back(cast.hosts, 0, AWAY_SECONDS)
+        task.add_done_callback(lambda done: asked.end(due, acked=not done.cancelled(), now=monotonic_ns()))
+    else:
+        host.ask(asked, due, {"type": f"session.{step}", "session": host.session})
+
+
+Act = Callable[[Cast, int, int, Asked], None]
+# Whom an act takes.
+_ACTS: Final[dict[str, tuple[str, Act]]] = {
+    "chat": ("senders", chat),
+    "burst": ("senders", burst),
+    "react": ("senders", react),
+    "page": ("samples", page),
+    "letter": ("samples", letter),
+    "churn": ("viewers", churn),
+    "scene": ("hosts", scene),
+}
+
+
+def act_of(cast: Cast, name: str) -> Act | None:
+    """Give an act, where there is somebody for it."""
+    whom, act = _ACTS[name]
+    return act if getattr(cast, whom) else None

@@ -1,0 +1,121 @@
+"""What the conductor and the load processes say to each other, over a pipe.
+
+`Plan` → `Ready`, then `Go` → `Done` and `Finish` → `Result`, as often as one likes. A `Failed` may take the place of
+any answer, and the end of the pipe ends the process.
+"""
+
+from msgspec import Struct
+
+from bench.asks import Sent
+from bench.pace import Flight, Schedule, Window
+from bench.sample import Findings
+
+# After the head is known, how long a straggler may take.
+GRACE_SECONDS = 10.0
+
+
+class Plan(Struct, frozen=True, kw_only=True):
+    """Who connects to where. Users are numbered from `first` on, and dealt to the sessions in turn.
+
+    No session means hello alone. `hosts` is one at most: the user who has created the sessions.
+    """
+
+    host: str
+    port: int
+    secret: str
+    sessions: list[str]
+    first: int
+    viewers: int = 0
+    samples: int = 0
+    senders: int = 0
+    hosts: int = 0
+    stalled: int = 0
+    size: int = 100
+    synthetic: bool = True
+
+    @property
+    def connections(self) -> int:
+        """Count the connections."""
+        return self.viewers + self.samples + self.senders + self.hosts + self.stalled
+
+
+class Ready(Struct, frozen=True):
+    """Everyone is let in."""
+
+
+class Storm(Struct, frozen=True):
+    """Everybody loses the server at the moment `at`, and comes back after up to `spread` ns, `until` a moment.
+
+    With `cut`, viewers and samples are who hangs up; else the server is gone for all, which somebody else sees to.
+    """
+
+    at: int
+    until: int
+    cut: bool
+    spread: int
+
+
+class Back(Struct, frozen=True):
+    """How long it took, from the loss on, until they were back; how many were not, and who tried how often in vain."""
+
+    took: bytes
+    away: int
+    in_vain: int
+
+
+class Go(Struct, frozen=True):
+    """Do by these schedules what there is somebody for, by the name of the act; count what arrives in the window.
+
+    With `stall`, those who are there for it read nothing meanwhile. `storm` is a loss of the server meanwhile.
+    """
+
+    acts: dict[str, Schedule | Flight]
+    window: Window
+    stall: bool = False
+    storm: Storm | None = None
+
+
+class Stalled(Struct, frozen=True):
+    """What became of those who read nothing: how often each was closed, and how long that took."""
+
+    closed: int
+    after: bytes
+
+
+class Done(Struct, frozen=True):
+    """All is said and done, and answered or overdue."""
+
+    sent: dict[str, Sent]
+    stalled: Stalled | None = None
+    back: Back | None = None
+
+
+class Finish(Struct, frozen=True):
+    """The logs go up to these heads: wait for the stragglers, and report."""
+
+    heads: dict[str, int]
+
+
+class Result(Struct, frozen=True, kw_only=True):
+    """What a worker saw. `deliveries` arrived within `window`, as it was really kept.
+
+    `letters` are the host's, `states` what the samples were told of theirs, and `resets` is how often somebody had to
+    begin anew.
+    """
+
+    lost: int
+    deliveries: int
+    window: Window
+    missing: int
+    surplus: int
+    resets: int
+    samples: list[Findings]
+    states: list[str]
+    latencies: bytes
+    letters: bytes
+
+
+class Failed(Struct, frozen=True):
+    """Why a worker could not go on, in one line."""
+
+    reason: str
