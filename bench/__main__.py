@@ -11,13 +11,15 @@ from typing import Any, Final
 from msgspec import structs
 from rich.console import Console
 
-from bench import machine, report
+from bench import machine, progress, report
 from bench.errors import BenchError
 from bench.options import add_options
 from bench.run import Place
 from bench.scenarios import fanout, idle, rooms, tokens
+from bench.tables import middle_of
 
 FAILED: Final = 1
+MOST_RUNS: Final = 100
 SCENARIOS: Final = (
     fanout,
     idle,
@@ -31,23 +33,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = vars(_parser().parse_args(arguments))
     scenario = given.pop("scenario")
     try:
-        made = _run(scenario, given)
+        with progress.shown(Console(stderr=True)):
+            made = _run(scenario, given)
     except BenchError as exc:
         print(f"bench: {exc}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
         return FAILED
+    tables = report.tables_of(made, scenario)
+    report.show(made, tables, Console())
     if given["json"]:
         report.save(made, given["json"])
-    report.show(made, Console())
+    if given["report"]:
+        report.write(made, tables, report.plots_of(made, scenario), given["report"])
     return FAILED if made.broken else 0
 
 
 def _run(scenario: Any, given: dict[str, Any]) -> report.Report:
     shape = machine.machine()
     options = scenario.Options(**_only(given, scenario.Options))
-    results = scenario.run(options, Place(**_only(given, Place)))
+    runs = [_run_once(scenario, options, given, number) for number in range(given["runs"])]
     name = name_of(scenario)
+    results = middle_of(runs)
     return report.Report(
         scenario=name,
         command=report.command(name, given),
@@ -57,8 +64,15 @@ def _run(scenario: Any, given: dict[str, Any]) -> report.Report:
         settings=report.harmless(os.environ),
         machine=shape,
         results=results,
-        broken=scenario.broken(results),
+        runs=runs,
+        notes=getattr(scenario, "notes", lambda _: [])(results),
+        broken=list(dict.fromkeys(broken for each in runs for broken in scenario.broken(each))),
     )
+
+
+def _run_once(scenario: Any, options: Any, given: dict[str, Any], number: int) -> Any:
+    with progress.step(f"run {number + 1} of {given['runs']}"):
+        return scenario.run(options, Place(**_only(given, Place)))
 
 
 def name_of(scenario: Any) -> str:
@@ -87,7 +101,18 @@ def _add_place(scenario: argparse.ArgumentParser) -> None:
     place.add_argument("--http", metavar="http://127.0.0.1:PORT", help="its side API")
     place.add_argument("--secret", help="its JWT secret")
     place.add_argument("--pid", type=int, help="its process, to measure what it takes")
-    scenario.add_argument("--json", type=Path, metavar="FILE", help="also write everything there")
+    output = scenario.add_argument_group("what becomes of it")
+    output.add_argument(
+        "--runs", type=_runs, default=1, metavar="N", help="run it so often, and give medians and spread"
+    )
+    output.add_argument("--json", type=Path, metavar="FILE", help="also write everything there")
+    output.add_argument("--report", type=Path, metavar="DIR", help="also write tables and plots there")
+
+
+def _runs(given: str) -> int:
+    if not 1 <= int(given) <= MOST_RUNS:
+        raise argparse.ArgumentTypeError(f"{given} is not from 1 to {MOST_RUNS}")
+    return int(given)
 
 
 if __name__ == "__main__":
