@@ -15,7 +15,7 @@ from bench import machine, progress, report
 from bench.errors import BenchError
 from bench.options import add_options
 from bench.run import Place
-from bench.scenarios import fanout, idle, rooms, tokens
+from bench.scenarios import fanout, idle, rooms, slow, tokens
 from bench.tables import middle_of
 
 FAILED: Final = 1
@@ -24,6 +24,7 @@ SCENARIOS: Final = (
     fanout,
     idle,
     rooms,
+    slow,
     tokens,
 )
 

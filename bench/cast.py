@@ -8,11 +8,10 @@ from time import monotonic_ns, time
 from typing import Any
 
 from bench.asks import Asks
-from bench.load import AnyClient, Client, Route, Sender, Viewer, come_back, connect, source
+from bench.load import AnyClient, Client, Route, Sender, Staller, Viewer, come_back, connect, source
 from bench.orders import Plan
 from bench.pace import SECOND
 from bench.sample import Host, Sample
-from bench.stall import Staller
 from bench.target import HOST_USER
 from bench.wire import Admission
 from tokens.access import AccessRole, SharedSecret, mint
@@ -102,6 +101,16 @@ class Cast:
     async def _bring_back(self, members: list[AnyClient], place: int, after: float) -> int:
         await asyncio.sleep(after)
         return await come_back(members, place)
+
+    async def stall(self, begin: int, end: int) -> None:
+        """Have those read nothing who are there for it, from one moment to another; they come back afterwards."""
+        await sleep_until(begin)
+        for client in self.stalled:
+            client.stall()
+        await sleep_until(end)
+        for client in self.stalled:
+            client.leave()
+        await asyncio.gather(*(self.bring_back(self.stalled, place, 0) for place in range(len(self.stalled))))
 
     async def complete(self, seconds: float) -> None:
         """Wait until everybody is back, but not for ever."""

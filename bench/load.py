@@ -6,6 +6,7 @@ What reads everything, and checks it for all others, is a `Sample` (`bench.sampl
 
 import asyncio
 from random import uniform
+from socket import SO_RCVBUF, SOL_SOCKET
 from time import monotonic_ns
 from typing import Any, Final, Self, TypeVar, cast
 from uuid import uuid4
@@ -21,6 +22,8 @@ PONG: Final = wire.frame({"type": "pong"})
 PER_ADDRESS: Final = 20_000
 # How soon somebody tries again whom the server did not tell when.
 AGAIN_SECONDS: Final = 0.1
+# What the kernel may keep for one who stalls: as little as can be read from at full speed over the loopback.
+STALLED_BYTES: Final = 65_536
 _BUFFER: Final = bytearray(1 << 18)
 _BUFFER_VIEW: Final = memoryview(_BUFFER)
 
@@ -220,6 +223,19 @@ class Sender(Viewer):
         for acked, number in self._answers.feed(bytes(_BUFFER_VIEW[:size])):
             if self.unanswered.pop(number, None) is not None:
                 self.asks.settle(number, acked, now)
+
+
+class Staller(Viewer):
+    """A viewer that can stop reading, without a word."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin, with little room in the kernel for what is not read."""
+        transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_RCVBUF, STALLED_BYTES)
+        super().connection_made(transport)
+
+    def stall(self) -> None:
+        """Read nothing from now on. Nor will it notice that it is closed: that would come behind all the rest."""
+        self._transport.pause_reading()
 
 
 AnyClient = TypeVar("AnyClient", bound=Client)

@@ -66,7 +66,7 @@ class Back(Struct, frozen=True):
 class Go(Struct, frozen=True):
     """Do by these schedules what there is somebody for, by the name of the act; count what arrives in the window.
 
-    With `stall`, those who are there for it read nothing meanwhile. `storm` is a loss of the server meanwhile.
+    With `stall`, those who are there for it read nothing in the window. `storm` is a loss of the server meanwhile.
     """
 
     acts: dict[str, Schedule | Flight]
@@ -75,18 +75,10 @@ class Go(Struct, frozen=True):
     storm: Storm | None = None
 
 
-class Stalled(Struct, frozen=True):
-    """What became of those who read nothing: how often each was closed, and how long that took."""
-
-    closed: int
-    after: bytes
-
-
 class Done(Struct, frozen=True):
     """All is said and done, and answered or overdue."""
 
     sent: dict[str, Sent]
-    stalled: Stalled | None = None
     back: Back | None = None
 
 

@@ -51,6 +51,12 @@ def _loopback(host: str) -> bool:
         return False
 
 
+def samples(exposition: str) -> dict[str, float]:
+    """Read Prometheus' text format: a name, with its labels, and a value on each line that is no comment."""
+    lines = (line.rpartition(" ") for line in exposition.splitlines() if line and not line.startswith("#"))
+    return {name: float(value) for name, _, value in lines}
+
+
 class Target(Struct, frozen=True):
     """A server. Without `pid`, what it takes is not measured; `cores` says how the machine was divided."""
 
@@ -70,6 +76,10 @@ class Target(Struct, frozen=True):
         """Give the newest seq of a session's log."""
         return int(self._call("GET", f"/v1/sessions/{session}/events?limit=1")["events"][-1]["seq"])
 
+    def counters(self) -> dict[str, float]:
+        """Give the server's metrics, by their names with the labels, as Prometheus would read them."""
+        return samples(self._request("GET", "/metrics").decode())
+
     def ready(self) -> bool:
         """Tell whether the server is ready for traffic."""
         try:
@@ -79,6 +89,9 @@ class Target(Struct, frozen=True):
         return True
 
     def _call(self, method: str, path: str, body: Any = None) -> Any:
+        return msgspec.json.decode(self._request(method, path, body))
+
+    def _request(self, method: str, path: str, body: Any = None) -> bytes:
         connection = http.client.HTTPConnection(self.http.host, self.http.port, timeout=_TIMEOUT_SECONDS)
         headers = {"Authorization": f"Bearer {self._token()}", "Content-Type": "application/json"}
         try:
@@ -91,7 +104,7 @@ class Target(Struct, frozen=True):
             connection.close()
         if response.status not in _OK:
             raise BenchError(f"{method} {path}: {response.status} {answer[:200].decode(errors='replace')}")
-        return msgspec.json.decode(answer)
+        return answer
 
     def request(self, path: str, user: str) -> bytes:
         """Give a POST without a body by a viewer, as it goes over a connection that is kept open."""

@@ -16,7 +16,6 @@ from bench.asks import Asked
 from bench.cast import Cast, sleep_until, until
 from bench.orders import GRACE_SECONDS, Back, Done, Failed, Finish, Go, Plan, Ready, Result, Storm
 from bench.pace import SECOND, Flight, Schedule, Window
-from bench.stall import stall_all
 from bench.tally import Latencies
 from bench.wire import Unexpected
 from persistence.embedded.child import tie_to
@@ -85,10 +84,11 @@ class Worker:
                 for name, plan in go.acts.items()
                 if (act := act_of(self._cast, name))
             }
-            stalling = tasks.create_task(stall_all(self._cast.stalled, go.window.end)) if go.stall else None
+            if go.stall:
+                tasks.create_task(self._cast.stall(go.window.start, go.window.end))
             storming = tasks.create_task(_storm(self._cast, go.storm)) if go.storm else None
         sent = {name: task.result().sent() for name, task in playing.items()}
-        return Done(sent, stalling.result() if stalling else None, storming.result() if storming else None)
+        return Done(sent, storming.result() if storming else None)
 
     async def _play(self, act: Act, plan: Schedule | Flight, window: Window) -> Asked:
         """Do one thing as it is planned, and wait for its answers."""

@@ -147,8 +147,8 @@ def _percent(before: Ticks | None, after: Ticks | None) -> float | None:
     return 100 * busy_share(before, after) if before and after else None
 
 
-def broken(results: Results) -> list[str]:
-    """Name the promises that were not kept."""
+def broken(results: Any) -> list[str]:
+    """Name the promises that were not kept, by the counts that the results of a fan-out have."""
     counts = {
         "deliveries missing": results.missing,
         "deliveries twice": results.duplicated,
