@@ -8,6 +8,7 @@ from time import monotonic_ns, time
 from typing import Any
 
 from bench.asks import Asks
+from bench.guests import guest
 from bench.load import AnyClient, Client, Route, Sender, Staller, Viewer, come_back, connect, source
 from bench.orders import Plan
 from bench.pace import SECOND
@@ -75,10 +76,13 @@ class Cast:
 
     def _client(self, kind: type[Client], index: int) -> Client:
         plan = self.plan
+        route = Route(source(index), plan.host, plan.port)
+        if plan.dialect:
+            return guest(kind, route, plan.dialect, f"bench-{index}")
         user, role = (HOST_USER, AccessRole.SELLER) if kind is Host else (f"bench-{index}", AccessRole.VIEWER)
         token = mint(user, role, self._secret, int(time()), TOKEN_SECONDS, synthetic=plan.synthetic)
         session = plan.sessions[index % len(plan.sessions)] if plan.sessions else None
-        return kind(Route(source(index), plan.host, plan.port), Admission(token, session))
+        return kind(route, Admission(token, session))
 
     async def beat(self) -> None:
         """Keep everyone alive, a few at a time."""

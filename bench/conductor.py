@@ -9,8 +9,9 @@ from bench.crew import Crew
 from bench.machine import Reading, read
 from bench.orders import GRACE_SECONDS, Done, Finish, Go, Result
 from bench.pace import SECOND, Schedule, Window
+from bench.progress import sleep_until, step
 from bench.tally import Latencies
-from bench.target import Target
+from bench.target import Measurable
 
 # From the decision to begin until every process has heard of it.
 LEAD_NS = SECOND // 2
@@ -48,7 +49,7 @@ class Measured(Struct, frozen=True):
 
 
 def measure(
-    server: Target,
+    server: Measurable,
     sessions: Sequence[str],
     workers: Crew,
     go: Go,
@@ -61,16 +62,17 @@ def measure(
     """
     heads_before = {session: server.head(session) for session in sessions}
     workers.tell(go)
-    before = _read_at(go.window.start, server)
+    before = _read_at(go.window.start, server, "warming up")
     meanwhile()
-    after = _read_at(go.window.end, server)
-    done: list[Done] = workers.answers(LEAD_NS / SECOND + 4 * GRACE_SECONDS)
-    heads = {session: server.head(session) for session in sessions}
-    workers.tell(Finish(heads))
-    results: list[Result] = workers.answers(3 * GRACE_SECONDS)
+    after = _read_at(go.window.end, server, "measuring")
+    with step("waiting for what is late"):
+        done: list[Done] = workers.answers(LEAD_NS / SECOND + 4 * GRACE_SECONDS)
+        heads = {session: server.head(session) for session in sessions}
+        workers.tell(Finish(heads))
+        results: list[Result] = workers.answers(3 * GRACE_SECONDS)
     return Measured(sum(heads.values()) - sum(heads_before.values()), done, results, (before, after))
 
 
-def _read_at(moment: int, server: Target) -> Reading:
-    time.sleep(max(0, moment - time.monotonic_ns()) / SECOND)
+def _read_at(moment: int, server: Measurable, why: str) -> Reading:
+    sleep_until(moment, why)
     return read(server.pid, server.cores)

@@ -18,6 +18,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     """Who connects to where. Users are numbered from `first` on, and dealt to the sessions in turn.
 
     No session means hello alone. `hosts` is one at most: the user who has created the sessions.
+    With a `dialect`, the server is another one than a Stagewire, with the one room that the sessions name.
     """
 
     host: str
@@ -32,6 +33,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     stalled: int = 0
     size: int = 100
     synthetic: bool = True
+    dialect: str = ""
 
     @property
     def connections(self) -> int:

@@ -58,3 +58,10 @@ def free_port() -> int:
         port = _PORTS.start + secrets.randbelow(len(_PORTS))
         with suppress(OSError), closing(socket.create_server((_HOST, port))):
             return port
+
+
+def listening(port: int) -> bool:
+    """Tell whether somebody listens on a port."""
+    with suppress(OSError), closing(socket.create_connection((_HOST, port), 1)):
+        return True
+    return False

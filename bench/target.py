@@ -3,7 +3,7 @@
 import http.client
 from ipaddress import AddressValueError, IPv4Address
 from time import time
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
 import msgspec
@@ -23,6 +23,29 @@ class Address(Struct, frozen=True):
 
     host: str
     port: int
+
+
+class Measurable(Protocol):
+    """What a measurement has to know of a server; see `Target`."""
+
+    @property
+    def websocket(self) -> Address:
+        """Give where load goes."""
+
+    @property
+    def secret(self) -> str:
+        """Give what signs the tokens of its users."""
+
+    @property
+    def pid(self) -> int | None:
+        """Give its process, if that can be measured."""
+
+    @property
+    def cores(self) -> Cores | None:
+        """Give how the machine is divided, if it is."""
+
+    def head(self, session: str) -> int:
+        """Give the newest seq of a session's log."""
 
 
 def address(url: str, schemes: tuple[str, ...]) -> Address:

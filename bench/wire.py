@@ -41,10 +41,10 @@ class Unexpected(Exception):
         self.retry_after = retry_after
 
 
-def upgrade(host: str, port: int) -> bytes:
+def upgrade(host: str, port: int, path: str = PATH) -> bytes:
     """Give the request of the opening handshake."""
     return (
-        f"GET {PATH} HTTP/1.1\r\nHost: {host}:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         "Sec-WebSocket-Key: c3RhZ2V3aXJlIGJlbmNoIQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
     ).encode()
 
@@ -56,7 +56,11 @@ def frame(message: dict[str, Any]) -> bytes:
 
 def chat(number: int, session: str, key: str, text: str) -> bytes:
     """Give the frame of a message, at a tenth of what `frame` takes. The text needs no escapes, and is ASCII."""
-    payload = f'{{"id":{number},"type":"chat.send","session":"{session}","key":"{key}","text":"{text}"}}'.encode()
+    return masked(f'{{"id":{number},"type":"chat.send","session":"{session}","key":"{key}","text":"{text}"}}'.encode())
+
+
+def masked(payload: bytes) -> bytes:
+    """Wrap a message of up to 65,535 bytes in a text frame, masked with zeros."""
     size = len(payload)
     if size < _LENGTH_16:
         return b"%c%c%b%b" % (_TEXT, _MASKED | size, _NO_MASK, payload)
@@ -153,18 +157,20 @@ class Admission:
 class Counter:
     """Counts a marker in a stream that comes in pieces, at the speed of `bytes.count`."""
 
-    __slots__ = ("_tail", "count")
+    __slots__ = ("_marker", "_tail", "count")
 
-    def __init__(self) -> None:
+    def __init__(self, marker: bytes = EVENT) -> None:
         self.count = 0
+        self._marker = marker
         self._tail = b""
 
     def feed(self, buffer: bytes | bytearray, size: int) -> None:
         """Take the first `size` bytes of a buffer."""
-        keep = len(EVENT) - 1
+        marker = self._marker
+        keep = len(marker) - 1
         # Both sides of the seam are shorter than the marker: what is found in it lies across.
         seam = self._tail + buffer[: min(size, keep)]
-        self.count += buffer.count(EVENT, 0, size) + seam.count(EVENT)
+        self.count += buffer.count(marker, 0, size) + seam.count(marker)
         self._tail = bytes(seam[-keep:] if size < keep else buffer[size - keep : size])
 
 

@@ -33,7 +33,7 @@ def work(pipe: "multiprocessing.connection.Connection[Any, Any]", plan: Plan) ->
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
             runner.run(_work(pipe, plan))
-        except (EOFError, KeyboardInterrupt):
+        except (EOFError, BrokenPipeError, KeyboardInterrupt):
             pass
         except (Unexpected, OSError) as exc:
             pipe.send(Failed(str(exc)))
