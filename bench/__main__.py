@@ -15,13 +15,15 @@ from bench import machine, progress, report
 from bench.errors import BenchError
 from bench.options import add_options
 from bench.run import Place
-from bench.scenarios import fanout, idle, rooms, slow, tokens
+from bench.scenarios import compare, fanout, floor, idle, rooms, slow, tokens
 from bench.tables import middle_of
 
 FAILED: Final = 1
 MOST_RUNS: Final = 100
 SCENARIOS: Final = (
+    compare,
     fanout,
+    floor,
     idle,
     rooms,
     slow,

@@ -11,9 +11,10 @@ from tempfile import TemporaryDirectory
 from typing import IO, Any, Final
 
 import msgspec
-from msgspec import Struct, structs
+from msgspec import structs
 
 from bench.conductor import measure
+from bench.contestants import EACH, FLOORS, GATHERING, STAGEWIRE, Contestant, Outcome, alike
 from bench.crew import crew
 from bench.dialects import ROOM
 from bench.errors import BenchError
@@ -29,34 +30,12 @@ from bench.scenarios import fanout
 from bench.scenarios.fanout import Options
 from bench.target import Address, Target
 
-STAGEWIRE: Final = "stagewire"
-# With as many events in each write as Stagewire had, and with a write for each.
-FLOORS: Final = ("floor", "floor, each")
 EVERYBODY: Final = (STAGEWIRE, *FLOORS, *PEERS)
 READY_SECONDS: Final = 20.0
 _POLL_SECONDS: Final = 0.05
 _TAIL_BYTES: Final = 2000
 # Counting is over by the end of the window, and then the load is over, too.
 _SHORTLY_NS: Final = SECOND // 10
-
-
-class Contestant(Struct, frozen=True):
-    """Who takes part, or does not: `left_out` says why."""
-
-    name: str
-    version: str
-    settings: str
-    left_out: str = ""
-
-
-class Outcome(Struct, frozen=True):
-    """What a contestant did under a load. Without figures, `failed` says why."""
-
-    contestant: str
-    rate: int
-    figures: fanout.Results | None
-    events_per_write: float | None = None
-    failed: str = ""
 
 
 class Room:
@@ -110,7 +89,7 @@ class Contest:
                 prepared = self._prepared[name] = peer.prepare(self._cache)
         except LeftOut as exc:
             return Contestant(name, "", peer.settings, str(exc))
-        each = ", a write for each event" if name == FLOORS[1] else ""
+        each = ", a write for each event" if name == EACH else ""
         return Contestant(name, prepared.version, peer.settings + each)
 
     def meet(self, name: str, load: Options) -> Outcome:
@@ -134,7 +113,7 @@ class Contest:
 
     def _peer(self, name: str, load: Options) -> Outcome:
         floor = name in FLOORS
-        gathered = alike(self._gathered, load.rate) if name == FLOORS[0] else 1.0
+        gathered = alike(self._gathered, load.rate) if name == GATHERING else 1.0
         with _serving(self._prepared[name], load.viewers) as room:
             parts = [{**part, "dialect": peer_of(name).dialect} for part in divided(load, talking=not floor)]
             with crew(plans(room, [ROOM], parts), within=connect_seconds(load.viewers)) as workers:
@@ -143,17 +122,9 @@ class Contest:
                 assert isinstance(schedule, Schedule)
                 room.expect(schedule)
                 if floor:
-                    room.pour(Pour(schedule, load.size, joined=name == FLOORS[0], events_per_write=gathered))
+                    room.pour(Pour(schedule, load.size, joined=name == GATHERING, events_per_write=gathered))
                 figures = fanout.summarise(load.viewers, measure(room, [ROOM], workers, go))
         return Outcome(name, load.rate, structs.replace(figures, ack_ms=None), gathered if floor else None)
-
-
-def alike(gathered: dict[int, float], rate: int) -> float:
-    """Give the events in a write at a rate, with as many writes a second as at the nearest one that is known."""
-    if not gathered:
-        return 1.0
-    nearest = min(gathered, key=lambda known: max(known / rate, rate / known))
-    return max(1.0, gathered[nearest] * rate / nearest)
 
 
 def peer_of(name: str) -> Peer:
