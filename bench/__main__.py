@@ -15,7 +15,7 @@ from bench import machine, progress, report
 from bench.errors import BenchError
 from bench.options import add_options
 from bench.run import Place
-from bench.scenarios import compare, fanout, floor, idle, rooms, slow, tokens
+from bench.scenarios import compare, fanout, floor, idle, ingest, rooms, slow, tokens
 from bench.tables import middle_of
 
 FAILED: Final = 1
@@ -25,6 +25,7 @@ SCENARIOS: Final = (
     fanout,
     floor,
     idle,
+    ingest,
     rooms,
     slow,
     tokens,

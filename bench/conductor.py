@@ -52,18 +52,21 @@ def measure(
     server: Measurable,
     sessions: Sequence[str],
     workers: Crew,
-    go: Go,
-    meanwhile: Callable[[], None] = lambda: None,
+    plan: Callable[[], Go],
+    meanwhile: Callable[[Window], None] = lambda _: None,
 ) -> Measured:
-    """Let the load processes go, do something in between, and wait for everybody's findings.
+    """Let the load processes go by a plan that is made at the last moment, and wait for everybody's findings.
+
+    Within the window something may be done meanwhile.
 
     Raises:
         BenchError: somebody does not answer.
     """
     heads_before = {session: server.head(session) for session in sessions}
+    go = plan()
     workers.tell(go)
     before = _read_at(go.window.start, server, "warming up")
-    meanwhile()
+    meanwhile(go.window)
     after = _read_at(go.window.end, server, "measuring")
     with step("waiting for what is late"):
         done: list[Done] = workers.answers(LEAD_NS / SECOND + 4 * GRACE_SECONDS)

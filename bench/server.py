@@ -48,7 +48,7 @@ def under_test(cores: Cores) -> Iterator[Target]:
         command = [sys.executable, "-m", "realtime", "serve"]
         process = stack.enter_context(running(command, cores.server, log, environ))
         _await_ready(target, process, log)
-        yield structs.replace(target, pid=process.pid)
+        yield structs.replace(target, pid=process.pid, database_url=stores.database_url)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """The server that is measured, by its addresses, and the little that is asked of its side API."""
 
 import http.client
+from collections.abc import Callable
 from ipaddress import AddressValueError, IPv4Address
 from time import time
 from typing import Any, Final, Protocol
@@ -81,13 +82,19 @@ def samples(exposition: str) -> dict[str, float]:
 
 
 class Target(Struct, frozen=True):
-    """A server. Without `pid`, what it takes is not measured; `cores` says how the machine was divided."""
+    """A server. Without `pid`, what it takes is not measured; `cores` says how the machine was divided.
+
+    One that was started for the run can be asked for more: its database, and to be killed and started `again`, which
+    gives its next pid.
+    """
 
     websocket: Address
     http: Address
     secret: str
     pid: int | None
     cores: Cores | None
+    database_url: str | None = None
+    again: Callable[[], int] | None = None
 
     def live_session(self) -> str:
         """Create a session, start it, and give its id."""

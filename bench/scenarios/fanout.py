@@ -1,5 +1,6 @@
 """Fan-out: one session, many viewers, a steady rate of messages. How late, how complete, at what cost?"""
 
+from functools import partial
 from typing import Annotated, Any
 
 from msgspec import Meta, Struct
@@ -85,7 +86,7 @@ def run(options: Options, place: Place) -> Results:
     with target(place, options.viewers) as server:
         sessions = [server.live_session()]
         with crew(plans(server, sessions, divide(options)), within=connect_seconds(options.viewers)) as workers:
-            return summarise(options.viewers, measure(server, sessions, workers, load(options)))
+            return summarise(options.viewers, measure(server, sessions, workers, partial(load, options)))
 
 
 def load(options: Options) -> Go:

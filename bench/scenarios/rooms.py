@@ -1,5 +1,6 @@
 """Rooms: many sessions with a few viewers each, all of them busy. How much does a session cost?"""
 
+from functools import partial
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -49,9 +50,13 @@ def run(options: Options, place: Place) -> Results:
     with target(place, options.viewers) as server:
         sessions = [server.live_session() for _ in range(options.sessions)]
         with crew(plans(server, sessions, divide(options)), within=connect_seconds(options.viewers)) as workers:
-            times = Timetable.now(options.warmup, options.seconds)
-            go = Go({"chat": times.often(options.rate)}, times.window)
-            return summarise(options, measure(server, sessions, workers, go))
+            return summarise(options, measure(server, sessions, workers, partial(load, options)))
+
+
+def load(options: Options) -> Go:
+    """Give what the load processes do."""
+    times = Timetable.now(options.warmup, options.seconds)
+    return Go({"chat": times.often(options.rate)}, times.window)
 
 
 def divide(options: Options) -> list[dict[str, int]]:

@@ -1,12 +1,13 @@
 """Slow readers: some read nothing any more. What do the others notice, and what becomes of those?"""
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from time import monotonic_ns, sleep
 from typing import Annotated, Final
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
 
-from bench.conductor import Measured, Timetable, measure
+from bench.conductor import Measured, measure
 from bench.crew import Crew, crew
 from bench.orders import Go
 from bench.pace import SECOND, Window
@@ -109,10 +110,14 @@ def _round(options: Options, server: Target, sessions: list[str], workers: Crew)
 def _measure(
     options: Options, server: Target, sessions: list[str], workers: Crew, *, stall: bool
 ) -> tuple[Measured, _Closes]:
-    times = Timetable.now(options.warmup, options.seconds)
-    go, closes = Go({"chat": times.often(options.rate)}, times.window, stall=stall), _Closes(server)
-    # Both times: to be asked costs the server something.
-    return measure(server, sessions, workers, go, lambda: closes.watch(times.window)), closes
+    closes = _Closes(server)
+    # Watched in both: to be asked costs the server something.
+    return measure(server, sessions, workers, partial(load, options, stall=stall), closes.watch), closes
+
+
+def load(options: Options, *, stall: bool) -> Go:
+    """Give what the load processes do."""
+    return structs.replace(fanout.load(options), stall=stall)
 
 
 def summarise(options: Options, rounds: Sequence[Round]) -> Results:
