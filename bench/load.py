@@ -20,6 +20,7 @@ from bench.wire import Admission, Answers, Counter, Position, Unexpected
 PONG: Final = wire.frame({"type": "pong"})
 # Ephemeral ports that one source address offers at least; beyond, the next of 127.0.0.x is used.
 PER_ADDRESS: Final = 20_000
+FIRST_SOURCE: Final = "127.0.0.1"
 # How soon somebody tries again whom the server did not tell when.
 AGAIN_SECONDS: Final = 0.1
 # What the kernel may keep for one who stalls: as little as can be read from at full speed over the loopback.
@@ -252,7 +253,10 @@ async def connect(client: AnyClient) -> AnyClient:
     factory: Any = lambda: client  # noqa: E731
     route = client.route
     loop = asyncio.get_running_loop()
-    await loop.create_connection(factory, route.host, route.port, local_addr=(route.source, 0))
+    # To bind searches for a port that nobody uses for anything, which takes milliseconds where most are in use; to
+    # connect needs one that nobody uses to connect there.
+    local = None if route.source == FIRST_SOURCE else (route.source, 0)
+    await loop.create_connection(factory, route.host, route.port, local_addr=local)
     await client.ready
     return client
 

@@ -45,10 +45,37 @@ def under_test(cores: Cores) -> Iterator[Target]:
         target = Target(websocket, http, secrets.token_hex(32), None, cores)
         environ = _environ(target, stores)
         _migrate(environ)
+        serving = _Serving(stack, target, cores.server, log, environ)
+        pid = serving.start()
+        yield structs.replace(target, pid=pid, database_url=stores.database_url, again=serving.again)
+
+
+class _Serving:
+    """The server's process, which may be killed and get a successor. All end with the stack."""
+
+    def __init__(
+        self, stack: ExitStack, target: Target, cores: set[int], log: IO[str], environ: Mapping[str, str]
+    ) -> None:
+        self._stack = stack
+        self._target = target
+        self._cores = cores
+        self._log = log
+        self._environ = environ
+        self._process: subprocess.Popen[str] | None = None
+
+    def start(self) -> int:
+        """Start it, wait until it is ready, and give its pid."""
         command = [sys.executable, "-m", "realtime", "serve"]
-        process = stack.enter_context(running(command, cores.server, log, environ))
-        _await_ready(target, process, log)
-        yield structs.replace(target, pid=process.pid, database_url=stores.database_url)
+        self._process = self._stack.enter_context(running(command, self._cores, self._log, self._environ))
+        _await_ready(self._target, self._process, self._log)
+        return self._process.pid
+
+    def again(self) -> int:
+        """Kill it without a word, and start it anew."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+        return self.start()
 
 
 @contextmanager
