@@ -5,6 +5,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from secrets import token_hex
 from tempfile import TemporaryDirectory
@@ -19,8 +20,7 @@ from bench.crew import crew
 from bench.dialects import ROOM
 from bench.errors import BenchError
 from bench.machine import Cores, divide, raise_file_limit, require_files
-from bench.orders import Go
-from bench.pace import SECOND, Schedule
+from bench.pace import SECOND, Schedule, Window
 from bench.peers import FLOOR, PEERS, LeftOut, Peer, Prepared, cache_folder
 from bench.peers.floor import Pour
 from bench.process import free_port, listening, running
@@ -104,9 +104,9 @@ class Contest:
         with target(self._place, load.viewers) as server:
             sessions = [server.live_session()]
             with crew(plans(server, sessions, fanout.divide(load)), within=connect_seconds(load.viewers)) as workers:
-                go = fanout.load(load)
-                writes = _Writes(server, go)
-                figures = fanout.summarise(load.viewers, measure(server, sessions, workers, go, writes.watch))
+                writes = _Writes(server)
+                measured = measure(server, sessions, workers, partial(fanout.load, load), writes.watch)
+        figures = fanout.summarise(load.viewers, measured)
         gathered = writes.events_each(load.viewers)
         self._gathered[load.rate] = gathered
         return Outcome(STAGEWIRE, load.rate, figures, gathered)
@@ -123,7 +123,7 @@ class Contest:
                 room.expect(schedule)
                 if floor:
                     room.pour(Pour(schedule, load.size, joined=name == GATHERING, events_per_write=gathered))
-                figures = fanout.summarise(load.viewers, measure(room, [ROOM], workers, go))
+                figures = fanout.summarise(load.viewers, measure(room, [ROOM], workers, lambda: go))
         return Outcome(name, load.rate, structs.replace(figures, ack_ms=None), gathered if floor else None)
 
 
@@ -143,15 +143,14 @@ def divided(load: Options, *, talking: bool) -> list[dict[str, Any]]:
 class _Writes:
     """Watches how often Stagewire writes, by its own metrics."""
 
-    def __init__(self, server: Target, go: Go) -> None:
+    def __init__(self, server: Target) -> None:
         self._server = server
-        self._end = go.window.end - _SHORTLY_NS
         self._deliveries = self._flushes = 0.0
 
-    def watch(self) -> None:
+    def watch(self, window: Window) -> None:
         """Look at the beginning of the window, and just before its end."""
         before = self._server.counters()
-        sleep_until(self._end, "measuring")
+        sleep_until(window.end - _SHORTLY_NS, "measuring")
         after = self._server.counters()
         grown = {name: after[name] - before.get(name, 0) for name in after}
         self._deliveries = grown["stagewire_deliveries_total"]
