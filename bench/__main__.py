@@ -20,6 +20,8 @@ from bench.tables import middle_of
 
 FAILED: Final = 1
 MOST_RUNS: Final = 100
+# Columns of a file, which needs no terminal's width.
+PAPER: Final = 160
 SCENARIOS: Final = (
     compare,
     fanout,
@@ -45,12 +47,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return FAILED
     except KeyboardInterrupt:
         return FAILED
-    tables = report.tables_of(made, scenario)
-    report.show(made, tables, Console())
+    report.show(made, scenario, Console(width=None if sys.stdout.isatty() else PAPER))
     if given["json"]:
         report.save(made, given["json"])
     if given["report"]:
-        report.write(made, tables, report.plots_of(made, scenario), given["report"])
+        report.write(made, report.tables_of(made, scenario), report.plots_of(made, scenario), given["report"])
     return FAILED if made.broken else 0
 
 

@@ -13,6 +13,8 @@ from bench.machine import Machine
 from bench.plots import Plot, draw, latencies_of
 from bench.tables import Table, across, markdown, table_of
 
+# More columns than these leave no room for the spread on a screen.
+MOST_COLUMNS: Final = 4
 # What tells a run where its output goes, or is a secret.
 _UNTOLD: Final = ("secret", "json", "report", "peers_folder")
 
@@ -55,10 +57,10 @@ def _word(name: str, value: Any) -> str:
     return flag if value is True else f"{flag} {value}"
 
 
-def tables_of(report: Report, scenario: Any) -> list[Table]:
+def tables_of(report: Report, scenario: Any, *, spread: bool = True) -> list[Table]:
     """Give what to show of all runs: a scenario's own tables, if it has any, or one of all its results."""
     tables: Any = getattr(scenario, "tables", lambda results: [table_of(results)])
-    return [across(same) for same in zip(*(tables(results) for results in report.runs), strict=True)]
+    return [across(same, spread=spread) for same in zip(*(tables(results) for results in report.runs), strict=True)]
 
 
 def plots_of(report: Report, scenario: Any) -> list[Plot]:
@@ -67,20 +69,25 @@ def plots_of(report: Report, scenario: Any) -> list[Plot]:
     return list(plots(report.results))
 
 
-def show(report: Report, tables: Sequence[Table], console: Console) -> None:
-    """Print the tables."""
-    for each in tables:
-        title = " · ".join(filter(None, (report.scenario, each.title, report.commit)))
-        table = rich.table.Table(title=title, title_justify="left", show_header=any(each.headings))
-        for number, heading in enumerate(each.headings):
-            table.add_column(heading, justify="right" if number else "left")
-        for row in each.rows:
-            table.add_row(*map(str, row))
-        console.print(table)
+def show(report: Report, scenario: Any, console: Console) -> None:
+    """Print the tables; those with many columns without the spread, for which there is no room."""
+    kinds = (tables_of(report, scenario, spread=spread) for spread in (True, False))
+    for full, bare in zip(*kinds, strict=True):
+        _print(report, full if len(full.headings) <= MOST_COLUMNS else bare, console)
     for line in (*report.notes, report.command, shape(report.machine)):
         console.print(line, soft_wrap=True, highlight=False)
     for line in report.broken:
         console.print(f"BROKEN: {line}", style="bold red")
+
+
+def _print(report: Report, given: Table, console: Console) -> None:
+    title = " · ".join(filter(None, (report.scenario, given.title, report.commit)))
+    table = rich.table.Table(title=title, title_justify="left", show_header=any(given.headings), pad_edge=False)
+    for number, heading in enumerate(given.headings):
+        table.add_column(heading, justify="right" if number else "left", no_wrap=not number)
+    for row in given.rows:
+        table.add_row(*map(str, row))
+    console.print(table)
 
 
 def shape(machine: Machine) -> str:

@@ -15,12 +15,12 @@ FAVOURS: Final = (
     "Only what they write is compared."
 )
 _HEADINGS: Final = (
-    "", "deliveries", "p50", "p99", "p99.9", "CPU per delivery", "to floor", "to floor-each", "server CPU",
-    "events per write", "missing",
+    "", "deliveries/s", "p50, ms", "p99, ms", "p99.9, ms", "CPU per delivery, µs", "to floor", "to floor-each",
+    "server CPU, %", "events per write", "missing",
 )  # fmt: skip
 _HIGHEST: Final = (
-    "", "messages", "deliveries", "p50", "p99", "CPU per delivery", "server CPU", "Stagewire's CPU there", "ratio",
-    "Stagewire's p99 there",
+    "", "messages/s", "deliveries/s", "p50, ms", "p99, ms", "CPU per delivery, µs", "server CPU, %",
+    "Stagewire's CPU there, µs", "ratio", "Stagewire's p99 there, ms",
 )  # fmt: skip
 
 
@@ -32,10 +32,14 @@ class Step(Struct, frozen=True):
 
 
 class Highest(Struct, frozen=True):
-    """The highest load that a contestant sustained, if it sustained any, and Stagewire under the same load."""
+    """The highest load that a contestant sustained, if it sustained any, and Stagewire under the same load.
+
+    `beyond` says what went wrong at the lowest rate above it.
+    """
 
     contestant: str
     outcome: Outcome | None
+    beyond: str
     stagewire: Outcome | None
 
 
@@ -71,11 +75,11 @@ def _row(outcome: Outcome, floors: Sequence[float | None]) -> tuple[Cell, ...]:
     found, ours = outcome.figures, cpu(outcome)
     return (
         outcome.contestant,
-        Quantity(found.deliveries_per_s if found else None, "/s"),
-        *(Quantity(_latency(outcome, which), "ms") for which in ("p50", "p99", "p999")),
-        Quantity(ours, "µs"),
+        Quantity(found.deliveries_per_s if found else None),
+        *(Quantity(_latency(outcome, which)) for which in ("p50", "p99", "p999")),
+        Quantity(ours),
         *(Quantity(ratio(ours, floor)) for floor in floors),
-        Quantity(found.server_cpu_percent if found else None, "%"),
+        Quantity(found.server_cpu_percent if found else None),
         Quantity(outcome.events_per_write),
         Quantity(found.missing if found else None),
     )
@@ -90,15 +94,15 @@ def _row_of_highest(highest: Highest) -> tuple[Cell, ...]:
     found = best.figures if best else None
     return (
         highest.contestant,
-        Quantity(best.rate if best else 0, "/s"),
-        Quantity(found.deliveries_per_s if found else None, "/s"),
-        Quantity(_latency(best, "p50"), "ms"),
-        Quantity(_latency(best, "p99"), "ms"),
-        Quantity(cpu(best), "µs"),
-        Quantity(found.server_cpu_percent if found else None, "%"),
-        Quantity(cpu(stagewire), "µs"),
+        Quantity(best.rate if best else 0),
+        Quantity(found.deliveries_per_s if found else None),
+        Quantity(_latency(best, "p50")),
+        Quantity(_latency(best, "p99")),
+        Quantity(cpu(best)),
+        Quantity(found.server_cpu_percent if found else None),
+        Quantity(cpu(stagewire)),
         Quantity(ratio(cpu(stagewire), cpu(best))),
-        Quantity(_latency(stagewire, "p99"), "ms"),
+        Quantity(_latency(stagewire, "p99")),
     )
 
 
@@ -164,6 +168,7 @@ def notes(results: Results) -> list[str]:
     for each in results.contestants:
         name = f"{each.name} ({each.version})" if each.version else each.name
         told.append(f"{each.name} was left out: {each.left_out}" if each.left_out else f"{name}: {each.settings}")
+    told += [f"{each.contestant} sustained no more because of {each.beyond}" for each in results.highest]
     failed = [outcome for outcome in results.outcomes if outcome.failed]
     return [*told, *(f"{each.contestant} failed at {each.rate:,} messages/s: {each.failed}" for each in failed)]
 

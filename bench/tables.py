@@ -50,8 +50,8 @@ def split_unit(field: str) -> tuple[str, str]:
     return field.removesuffix(ending).replace("_", " "), UNITS.get(ending, "")
 
 
-def across(tables: Sequence[Table]) -> Table:
-    """Put tables of several runs into one: medians, with the least and the most where these differ.
+def across(tables: Sequence[Table], *, spread: bool = True) -> Table:
+    """Put tables of several runs into one: medians, and with `spread` the least and the most where these differ.
 
     Rows belong together by their first cell, which is a text.
     """
@@ -59,11 +59,11 @@ def across(tables: Sequence[Table]) -> Table:
     rows: list[tuple[Cell, ...]] = []
     for row in first.rows:
         alike = [each for table in tables for each in table.rows if each[0] == row[0]]
-        rows.append(tuple(_cell(cells) for cells in zip(*alike, strict=True)))
+        rows.append(tuple(_cell(cells, spread=spread) for cells in zip(*alike, strict=True)))
     return Table(first.headings, rows, first.title)
 
 
-def _cell(cells: Sequence[Cell]) -> str:
+def _cell(cells: Sequence[Cell], *, spread: bool) -> str:
     quantities = [cell for cell in cells if isinstance(cell, Quantity)]
     if len(quantities) < len(cells):
         return next(cell for cell in cells if isinstance(cell, str))
@@ -72,7 +72,7 @@ def _cell(cells: Sequence[Cell]) -> str:
         return "not measured"
     told = f"{number(_middle(values))} {unit}".strip()
     least, most = number(min(values)), number(max(values))
-    return told if least == most else f"{told} ({least} to {most})"
+    return told if least == most or not spread else f"{told} ({least} to {most})"
 
 
 def number(value: float) -> str:

@@ -1,6 +1,7 @@
 """Compare: the same load against Stagewire, the floor and other servers, one after the other."""
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
@@ -14,7 +15,10 @@ from bench.standings import Highest, Results, Step, broken, notes, plots, tables
 
 __all__ = ["Options", "Results", "broken", "notes", "plots", "run", "tables"]
 
-MOST_RATE = 100_000
+MOST_RATE: Final = 100_000
+# What one person might write at most, and how many at least check what all write.
+RATE_OF_ONE: Final = 10
+SAMPLES: Final = 2
 
 
 class Options(Struct, frozen=True, kw_only=True):
@@ -38,6 +42,7 @@ class Options(Struct, frozen=True, kw_only=True):
         return fanout.Options(
             viewers=self.viewers,
             rate=rate,
+            senders=max(1, min(-(-rate // RATE_OF_ONE), self.viewers - SAMPLES)),
             seconds=self.seconds,
             warmup=self.warmup,
             processes=self.processes,
@@ -54,7 +59,7 @@ def run(options: Options, place: Place) -> Results:
     rates = rates_of(options.rates)
     contest = Contest(names_of(options.against), place, options.peers_folder)
     if options.highest:
-        return _climb_all(contest, options, rates[0])
+        return climb_all(contest, options, rates[0])
     outcomes = [contest.meet(name, options.load(rate)) for rate in rates for name in contest.present]
     return Results(contestants=contest.contestants, outcomes=outcomes)
 
@@ -83,14 +88,25 @@ def names_of(text: str) -> list[str]:
     return [name for name in EVERYBODY if name in named]
 
 
-def _climb_all(contest: Contest, options: Options, first: int) -> Results:
+def climb_all(contest: Contest, options: Options, first: int) -> Results:
+    """Find the highest rate of each, and see what Stagewire does there."""
     highest, steps = [], []
     for name in contest.present:
         taken = _climb(contest, options, name, first)
         best = max((s.outcome for s in taken if not s.strain), key=lambda outcome: outcome.rate, default=None)
-        highest.append(Highest(name, best, _stagewire_there(contest, options, best)))
+        highest.append(Highest(name, best, beyond(taken), _stagewire_there(contest, options, best)))
         steps += taken
     return Results(contestants=contest.contestants, highest=highest, steps=steps)
+
+
+def beyond(steps: Sequence[Step]) -> str:
+    """Say what went wrong at the lowest rate that was too much, if any was."""
+    sustained = max((step.outcome.rate for step in steps if not step.strain), default=0)
+    failed = [step for step in steps if step.outcome.rate > sustained]
+    if not failed:
+        return f"the limit of {MOST_RATE:,} messages/s"
+    lowest = min(failed, key=lambda step: step.outcome.rate)
+    return f"{lowest.strain} (at {lowest.outcome.rate:,} messages/s)"
 
 
 def _climb(contest: Contest, options: Options, name: str, first: int) -> list[Step]:

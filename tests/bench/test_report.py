@@ -75,7 +75,7 @@ def test_the_file_holds_everything(tmp_path: Path) -> None:
 
 def test_the_screen_shows_figures_command_machine_and_what_broke() -> None:
     console = Console(record=True, width=60, file=StringIO())
-    report.show(MADE, TABLES, console)
+    report.show(MADE, None, console)
     shown = console.export_text()
     for text in (
         "deliveries",

@@ -88,3 +88,37 @@ def test_counts_are_bounded(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["fanout", "--seconds", "601"])
     assert "601 is not from 1 to 600" in capsys.readouterr().err
+
+
+@pytest.fixture
+def short() -> list[str]:
+    return ["--viewers=10", "--seconds=1", "--warmup=0"]
+
+
+def test_floor(server: list[str], short: list[str], tmp_path: Path) -> None:
+    made = run(tmp_path, "floor", *server, *short, "--rate=50", f"--report={tmp_path / 'report'}")
+    outcomes = {outcome["contestant"]: outcome["figures"] for outcome in made["results"]["outcomes"]}
+    assert list(outcomes) == ["stagewire", "floor", "floor-each"]
+    for figures in outcomes.values():
+        assert (figures["messages"], figures["missing"], figures["out_of_order"]) == (50, 0, 0)
+        assert figures["latency_ms"]["p50"] > 0
+        assert figures["server_cpu_per_delivery_us"] > 0
+    assert "| floor-each | " in (tmp_path / "report/report.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("peer", ["websockets", "python-socketio"])
+def test_compare(short: list[str], peer: str, tmp_path: Path) -> None:
+    made = run(tmp_path, "compare", *short, f"--against={peer}", "--rates=30,60", "--runs=2")
+    assert len(made["runs"]) == 2
+    slow, fast = made["results"]["outcomes"]
+    assert (slow["rate"], slow["figures"]["messages"], slow["figures"]["missing"]) == (30, 30, 0)
+    assert (fast["rate"], fast["figures"]["messages"], fast["figures"]["missing"]) == (60, 60, 0)
+    assert fast["figures"]["deliveries"] > 500
+    assert fast["figures"]["latencies"] > 0
+    assert any(note.startswith(f"{peer} (") for note in made["notes"])
+
+
+@pytest.mark.parametrize("arguments", [["--rates=many"], ["--against=nobody"]])
+def test_what_cannot_be_compared_is_said_in_a_line(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", *arguments]) == 1
+    assert arguments[0].partition("=")[0] in capsys.readouterr().err
