@@ -5,6 +5,7 @@ from typing import Final
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter
 from msgspec import Struct
 
 from bench.tables import split_unit
@@ -12,6 +13,8 @@ from bench.tables import split_unit
 _INCHES: Final = (9, 5)
 _DOTS_PER_INCH: Final = 110
 _GROUP: Final = 0.8
+# Decades of an axis up to which more than its powers of ten, and all between, are labelled.
+_LABELLED: Final = (2.0, 0.5)
 
 
 class Bars(Struct, frozen=True):
@@ -87,6 +90,9 @@ def _draw_lines(axes: Axes, plot: Lines) -> None:
         axes.plot([x for x, _ in points], [y for _, y in points], marker="o", label=name)
     axes.set_xscale("log")
     axes.set_yscale("log")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(LogFormatter())
+        axis.set_minor_formatter(LogFormatter(minor_thresholds=_LABELLED))
     axes.set_xlabel(plot.across)
     axes.set_ylabel(plot.up)
     axes.legend()
