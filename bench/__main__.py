@@ -15,7 +15,7 @@ from bench import machine, progress, report
 from bench.errors import BenchError
 from bench.options import add_options
 from bench.run import Place
-from bench.scenarios import compare, fanout, floor, idle, ingest, rooms, slow, storm, tokens
+from bench.scenarios import compare, fanout, floor, idle, ingest, mixed, rooms, slow, storm, tokens
 from bench.tables import middle_of
 
 FAILED: Final = 1
@@ -28,6 +28,7 @@ SCENARIOS: Final = (
     floor,
     idle,
     ingest,
+    mixed,
     rooms,
     slow,
     storm,

@@ -13,8 +13,8 @@ from bench.target import HOST_USER
 # Messages that come at the same moment, when something happens in a show.
 BURST: Final = 20
 PAGE: Final = 50
-# How long a host is away who vanishes: longer than the grace that a show's session gives.
-AWAY_SECONDS: Final = 2.0
+# How long a host is away who vanishes: by then a session with such a grace is interrupted.
+AWAY_SECONDS: Final = 4.0
 GRACE_MS: Final = 1000
 _REACTIONS: Final = ("heart", "fire", "clap", "laugh")
 
@@ -66,6 +66,8 @@ def churn(cast: Cast, number: int, due: int, asked: Asked) -> None:
 def scene(cast: Cast, number: int, due: int, asked: Asked) -> None:
     """The host pauses, resumes, vanishes and returns, one thing after the other."""
     host = cast.hosts[0]
+    if not host.here:
+        return
     step = ("pause", "resume", "vanish")[number % 3]
     if step == "vanish":
         asked.begin(due)

@@ -71,7 +71,7 @@ def measure(
     with step("waiting for what is late"):
         done: list[Done] = workers.answers(LEAD_NS / SECOND + 4 * GRACE_SECONDS)
         heads = {session: server.head(session) for session in sessions}
-        workers.tell(Finish(heads))
+        workers.tell(Finish(heads, sum(each.sent["letter"].acked for each in done if "letter" in each.sent)))
         results: list[Result] = workers.answers(3 * GRACE_SECONDS)
     return Measured(sum(heads.values()) - sum(heads_before.values()), done, results, (before, after))
 

@@ -85,16 +85,17 @@ class Done(Struct, frozen=True):
 
 
 class Finish(Struct, frozen=True):
-    """The logs go up to these heads: wait for the stragglers, and report."""
+    """The logs go up to these heads, and so many letters were taken: wait for the stragglers, and report."""
 
     heads: dict[str, int]
+    letters: int = 0
 
 
 class Result(Struct, frozen=True, kw_only=True):
     """What a worker saw. `deliveries` arrived within `window`, as it was really kept.
 
-    `letters` are the host's, `states` what the samples were told of theirs, and `resets` is how often somebody had to
-    begin anew.
+    `states` are what the samples were told of their sessions'. `resets` counts who had to begin anew, `torn_pages` the
+    pages of history with holes; `lost_letters` did not come to the host, and `letters` is how late the others were.
     """
 
     lost: int
@@ -103,6 +104,8 @@ class Result(Struct, frozen=True, kw_only=True):
     missing: int
     surplus: int
     resets: int
+    torn_pages: int
+    lost_letters: int
     samples: list[Findings]
     states: list[str]
     latencies: bytes

@@ -36,6 +36,8 @@ class Sample(Client, asyncio.Protocol):
         self._core = ClientProtocol(parse_uri(f"ws://{route.host}:{route.port}{wire.PATH}"), max_size=None)
         # The state of its session, as far as it was told.
         self.state = ""
+        # Pages of history with holes in them.
+        self.torn_pages = 0
         self.order = Order(0)
         self.asks = Asks()
 
@@ -48,7 +50,7 @@ class Sample(Client, asyncio.Protocol):
         """Give a sample that goes on for this one."""
         heir = super().heir()
         heir.window, heir.latencies, heir.state = self.window, self.latencies, self.state
-        heir.order, heir.asks = self.order, self.asks
+        heir.order, heir.asks, heir.torn_pages = self.order, self.asks, self.torn_pages
         return heir
 
     def arm(self, asks: Asks) -> None:
@@ -64,8 +66,8 @@ class Sample(Client, asyncio.Protocol):
         self.tell({"id": self.asks.begin(asked, due), **command})
 
     def tell(self, command: dict[str, Any]) -> None:
-        """Send a command."""
-        if self.here:
+        """Send a command, if there is a connection."""
+        if self._core.state is State.OPEN and not self.lost:
             self._transport.write(wire.frame(command))
 
     def data_received(self, data: bytes) -> None:
@@ -93,7 +95,7 @@ class Sample(Client, asyncio.Protocol):
             self.state = wire.joined(payload).session.state
             return
         for event in wire.joined(payload).events:
-            self._check(event, monotonic_ns())
+            self._check(event, None)
 
     def _on_response(self) -> None:
         assert self._admission is not None
@@ -105,11 +107,13 @@ class Sample(Client, asyncio.Protocol):
     def _on_frame(self, received: Frame, now: int) -> None:
         if received.opcode is not Opcode.TEXT:
             return
-        if self._admission is None:
-            self._on_push(wire.push(bytes(received.data)), now)
+        payload = bytes(received.data)
+        push = wire.push(payload)
+        if self._admission is None or push.re is None:
+            self._on_push(push, now)
             return
         try:
-            self._transport.write(self._admit(bytes(received.data)))
+            self._transport.write(self._admit(payload))
         except Unexpected as exc:
             self._fail(exc)
 
@@ -118,13 +122,16 @@ class Sample(Client, asyncio.Protocol):
             self._check(push, now)
         elif push.re is not None:
             self.asks.settle(push.re, push.type != "error", now)
+            seqs = [event.seq for event in push.events]
+            self.torn_pages += seqs != list(range(seqs[0], seqs[0] + len(seqs))) if seqs else 0
 
-    def _check(self, event: Push, now: int) -> None:
+    def _check(self, event: Push, now: int | None) -> None:
+        """Take an event that came now, or was missed, which says nothing of how late events come."""
         self.events += 1
         self.order.take(event.seq)
         if event.kind == "chat.posted":
             due = wire.due_of(event.body.text)
-            if due in self.window:
+            if now is not None and due in self.window:
                 self.latencies.record(now - due)
         elif event.body.state:
             self.state = event.body.state
@@ -142,11 +149,12 @@ class Host(Sample):
         super().__init__(route, admission)
         self.letters = Latencies()
         self.inbox = Order(0)
+        self.got_letters = 0
 
     def heir(self) -> Self:
         """Give a host that goes on for this one."""
         heir = super().heir()
-        heir.letters, heir.inbox = self.letters, self.inbox
+        heir.letters, heir.inbox, heir.got_letters = self.letters, self.inbox, self.got_letters
         return heir
 
     def _on_push(self, push: Push, now: int) -> None:
@@ -162,5 +170,7 @@ class Host(Sample):
         if entry.id <= self.inbox.last:
             return
         self.inbox.take(entry.id)
-        if entry.kind == "direct" and (due := wire.due_of(entry.body.text)) in self.window:
-            self.letters.record(now - due)
+        if entry.kind == "direct":
+            self.got_letters += 1
+            if (due := wire.due_of(entry.body.text)) in self.window:
+                self.letters.record(now - due)

@@ -96,11 +96,15 @@ class Target(Struct, frozen=True):
     database_url: str | None = None
     again: Callable[[], int] | None = None
 
-    def live_session(self) -> str:
-        """Create a session, start it, and give its id."""
-        session = str(self._call("POST", "/v1/sessions", {"title": "A benchmark"})["id"])
+    def live_session(self, **settings: Any) -> str:
+        """Create a session with these settings, start it, and give its id."""
+        session = str(self._call("POST", "/v1/sessions", {"title": "A benchmark", **settings})["id"])
         self._call("POST", f"/v1/sessions/{session}/start")
         return session
+
+    def state(self, session: str) -> str:
+        """Give the state that a session has."""
+        return str(self._call("GET", f"/v1/sessions/{session}")["state"])
 
     def head(self, session: str) -> int:
         """Give the newest seq of a session's log."""

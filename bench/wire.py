@@ -205,7 +205,7 @@ class Entry(Struct, frozen=True):
 
 
 class Push(Struct, frozen=True):
-    """What a sample reads of a push, or of the answer to the command numbered `re`."""
+    """What a sample reads of a push, or of the answer to the command numbered `re`; a page of history has `events`."""
 
     type: str
     re: int | None = None
@@ -214,6 +214,7 @@ class Push(Struct, frozen=True):
     body: Body = Body()
     upto: int = 0
     entries: list[Entry] = []
+    events: list["Push"] = []
 
 
 class Snapshot(Struct, frozen=True):

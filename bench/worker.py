@@ -107,7 +107,7 @@ class Worker:
     async def _finish(self, finish: Finish) -> Result:
         cast = self._cast
         await cast.complete(GRACE_SECONDS)
-        await until(lambda: not any(self._lacking(finish)), GRACE_SECONDS)
+        await until(lambda: not any(self._lacking(finish)) and not self._lost_letters(finish), GRACE_SECONDS)
         (start, before), (end, after) = self._marks
         clients, readers = cast.clients, [*cast.samples, *cast.hosts]
         return Result(
@@ -117,6 +117,8 @@ class Worker:
             missing=sum(self._lacking(finish)),
             surplus=sum(max(0, client.reached - finish.heads[str(client.session)]) for client in clients),
             resets=sum(client.resets for client in clients),
+            torn_pages=sum(reader.torn_pages for reader in readers),
+            lost_letters=self._lost_letters(finish),
             samples=[reader.findings(finish.heads[str(reader.session)]) for reader in readers],
             states=[reader.state for reader in readers],
             latencies=Latencies.merged(reader.latencies.encode() for reader in readers).encode(),
@@ -125,6 +127,9 @@ class Worker:
 
     def _lacking(self, finish: Finish) -> list[int]:
         return [max(0, finish.heads[str(client.session)] - client.reached) for client in self._cast.clients]
+
+    def _lost_letters(self, finish: Finish) -> int:
+        return sum(max(0, finish.letters - host.got_letters) for host in self._cast.hosts)
 
 
 async def _storm(cast: Cast, storm: Storm) -> Back:

@@ -26,6 +26,8 @@ def result(*, deliveries: int = 0, missing: int = 0, surplus: int = 0, samples: 
         missing=missing,
         surplus=surplus,
         resets=0,
+        torn_pages=0,
+        lost_letters=0,
         samples=list(samples),
         states=["live"] * len(samples),
         latencies=latencies(3, 3),
