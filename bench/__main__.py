@@ -15,7 +15,7 @@ from bench import machine, progress, report
 from bench.errors import BenchError
 from bench.options import add_options
 from bench.run import Place
-from bench.scenarios import compare, fanout, floor, idle, ingest, mixed, rooms, slow, storm, tokens
+from bench.scenarios import compare, fanout, floor, idle, ingest, mixed, rooms, slow, soak, storm, tokens
 from bench.tables import middle_of
 
 FAILED: Final = 1
@@ -31,6 +31,7 @@ SCENARIOS: Final = (
     mixed,
     rooms,
     slow,
+    soak,
     storm,
     tokens,
 )

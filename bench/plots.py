@@ -28,12 +28,13 @@ class Bars(Struct, frozen=True):
 
 
 class Lines(Struct, frozen=True):
-    """Lines through points, by their names; both axes are logarithmic."""
+    """Lines through points, by their names."""
 
     title: str
     across: str
     up: str
     lines: dict[str, list[tuple[float, float]]]
+    logarithmic: bool = True
 
 
 Plot = Bars | Lines
@@ -87,12 +88,19 @@ def _draw_bars(axes: Axes, plot: Bars) -> None:
 
 def _draw_lines(axes: Axes, plot: Lines) -> None:
     for name, points in plot.lines.items():
-        axes.plot([x for x, _ in points], [y for _, y in points], marker="o", label=name)
+        axes.plot([x for x, _ in points], [y for _, y in points], marker="o" if plot.logarithmic else None, label=name)
+    if plot.logarithmic:
+        _scale(axes)
+    else:
+        axes.set_ylim(bottom=0)
+    axes.set_xlabel(plot.across)
+    axes.set_ylabel(plot.up)
+    axes.legend()
+
+
+def _scale(axes: Axes) -> None:
     axes.set_xscale("log")
     axes.set_yscale("log")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(LogFormatter())
         axis.set_minor_formatter(LogFormatter(minor_thresholds=_LABELLED))
-    axes.set_xlabel(plot.across)
-    axes.set_ylabel(plot.up)
-    axes.legend()

@@ -25,7 +25,8 @@ def test_plots_are_pictures(tmp_path: Path) -> None:
     bars = Bars("A", "ms", ["x", "y"], {"p50": [1.0, None], "p99": [2.0, 3.0]}, logarithmic=True)
     alone = Bars("B", "µs", ["x"], {"cpu": [1.0]})
     lines = Lines("C", "messages/s", "µs", {"x": [(1, 2), (10, 1)]})
-    made: list[plots.Plot] = [bars, alone, lines]
+    over_time = Lines("D", "s", "MiB", {"x": [(1, 2), (2, 0)]}, logarithmic=False)
+    made: list[plots.Plot] = [bars, alone, lines, over_time]
     for number, plot in enumerate(made):
         path = tmp_path / f"{number}.png"
         plots.draw(plot, path)
