@@ -80,7 +80,7 @@ def _row(outcome: Outcome, floors: Sequence[float | None]) -> tuple[Cell, ...]:
         Quantity(ours),
         *(Quantity(ratio(ours, floor)) for floor in floors),
         Quantity(found.server_cpu_percent if found else None),
-        Quantity(outcome.events_per_write),
+        "" if outcome.events_per_write is None else Quantity(outcome.events_per_write),
         Quantity(found.missing if found else None),
     )
 
