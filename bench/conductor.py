@@ -31,8 +31,8 @@ class Timetable(Struct, frozen=True):
         return cls(start, Window(begin, begin + seconds * SECOND))
 
     def often(self, rate: int, period: int = SECOND) -> Schedule:
-        """Do something so many times a period, until the end."""
-        return Schedule(self.start, rate, (self.window.end - self.start) * rate // period, period)
+        """Do something so many times a period, from the beginning until the end."""
+        return Schedule(self.start, rate, -(-(self.window.end - self.start) * rate // period), period)
 
 
 class Measured(Struct, frozen=True):

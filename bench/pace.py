@@ -22,7 +22,7 @@ class Schedule(Struct, frozen=True):
 
     def due(self, number: int) -> int:
         """Give the time at which a message is due."""
-        return self.start + number * self.period // self.rate
+        return self.start + number * self.period // max(1, self.rate)
 
     def reached(self, now: int) -> int:
         """Count the messages that are due by now."""

@@ -22,7 +22,6 @@ _REACTIONS_PER_MESSAGE: Final = 2
 _BURST_PERIOD: Final = 10 * SECOND
 _PAGES_PER_SECOND: Final = 2
 _LETTERS_PER_SECOND: Final = 1
-_SCENE_PERIOD: Final = 6 * SECOND
 # After how many seconds, in the mean, a viewer's connection is lost.
 _STAY_SECONDS: Final = 60
 
@@ -34,6 +33,7 @@ class Options(Struct, frozen=True, kw_only=True):
     rate: Annotated[int, Meta(ge=1, le=10_000, description="messages per second, without bursts")] = 20
     seconds: Annotated[int, Meta(ge=1, le=3_600, description="length of the measurement")] = 60
     warmup: Annotated[int, Meta(ge=0, le=60, description="seconds of load before it")] = 5
+    scenes: Annotated[int, Meta(ge=0, le=60, description="things per minute that the host does")] = 10
     processes: Annotated[int, Meta(ge=1, le=64, description="load processes for the viewers")] = 1
     size: Annotated[int, Meta(ge=1, le=1_000, description="characters of a message")] = 60
 
@@ -125,7 +125,7 @@ def load(options: Options) -> Go:
         "page": times.often(_PAGES_PER_SECOND),
         "letter": times.often(_LETTERS_PER_SECOND),
         "churn": times.often(leaving, _STAY_SECONDS * SECOND),
-        "scene": times.often(1, _SCENE_PERIOD),
+        "scene": times.often(options.scenes, 60 * SECOND),
     }
     return Go(dict(acts), times.window)
 

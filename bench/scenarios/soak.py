@@ -32,6 +32,7 @@ class Options(Struct, frozen=True, kw_only=True):
     rate: Annotated[int, Meta(ge=1, le=10_000, description="messages per second, without bursts")] = 20
     seconds: Annotated[int, Meta(ge=2, le=86_400, description="length of the measurement")] = 1800
     warmup: Annotated[int, Meta(ge=0, le=60, description="seconds of load before it")] = 5
+    scenes: Annotated[int, Meta(ge=0, le=60, description="things per minute that the host does")] = 10
     every: Annotated[int, Meta(ge=1, le=600, description="seconds between looks at the server")] = 10
     processes: Annotated[int, Meta(ge=1, le=64, description="load processes for the viewers")] = 1
     size: Annotated[int, Meta(ge=1, le=1_000, description="characters of a message")] = 60

@@ -53,6 +53,60 @@ def test_rooms(server: list[str], tmp_path: Path) -> None:
     assert (results["missing"], results["duplicated"], results["not_acked"]) == (0, 0, 0)
 
 
+def test_slow(server: list[str], tmp_path: Path) -> None:
+    load = ("--viewers=20", "--rate=50", "--seconds=1", "--warmup=0", "--rounds=1")
+    results = run(tmp_path, "slow", *server, *load)["results"]
+    assert (results["connections"], results["stalled"], results["missing"]) == (20, 1, 0)
+    assert results["p99_ratio"] > 0
+
+
+def test_ingest(tmp_path: Path) -> None:
+    made = run(tmp_path, "ingest", "--sessions=3", "--senders=3", "--flight=30", "--seconds=1", "--warmup=0")
+    results = made["results"]
+    assert results["messages"] > 30
+    assert results["acked_per_s"] > 0
+    assert results["batch"] >= 1
+    assert results["ratio_to_asyncpg"] > 0
+    assert (results["missing"], results["not_acked"], results["refused"]) == (0, 0, 0)
+
+
+def test_storm_of_cut_sockets(server: list[str], tmp_path: Path) -> None:
+    load = ("--viewers=40", "--rate=20", "--seconds=3", "--warmup=1", "--spread=100")
+    results = run(tmp_path, "storm", *server, *load)["results"]
+    assert (results["resumed"], results["resumed_from_memory"]) == (38, 38)
+    assert (results["began_anew"], results["missing"], results["connections_lost"]) == (0, 0, 0)
+
+
+def test_storm_of_a_killed_server(tmp_path: Path) -> None:
+    load = ("--kill", "--viewers=40", "--rate=20", "--seconds=8", "--warmup=1", "--spread=100")
+    results = run(tmp_path, "storm", *load)["results"]
+    assert results["resumed"] == 40
+    assert results["server_back_ms"] > 0
+    assert (results["missing"], results["acked_and_lost"], results["not_acked"]) == (0, 0, 0)
+
+
+def test_mixed(server: list[str], tmp_path: Path) -> None:
+    load = ("--viewers=40", "--rate=10", "--seconds=3", "--warmup=0", "--scenes=60")
+    made = run(tmp_path, "mixed", *server, *load)
+    results = made["results"]
+    assert (results["scenes"], results["state"]) == (3, "live")
+    assert results["returns"] >= 1
+    for figure in ("latency_ms", "ack_ms", "burst_ack_ms", "reaction_ack_ms", "page_ms", "letter_ms", "return_ms"):
+        assert results[figure]["p50"] > 0
+    assert results["refused"] == 0
+    assert made["broken"] == []
+
+
+def test_soak(server: list[str], tmp_path: Path) -> None:
+    load = ("--viewers=30", "--rate=5", "--seconds=4", "--warmup=0", "--every=1")
+    made = run(tmp_path, "soak", *server, *load, f"--report={tmp_path}")
+    results = made["results"]
+    assert len(results["looks"]) == 3
+    assert results["rss"]["first"] > 10
+    assert results["files"]["first"] > 30
+    assert (tmp_path / "soak-1.png").exists()
+
+
 def test_idle(server: list[str], tmp_path: Path) -> None:
     made = run(tmp_path, "idle", *server, "--viewers=20", "--seconds=1", "--settle=0")
     assert made["results"]["connections"] == 20

@@ -1,38 +1,13 @@
 import pytest
 
-from bench.asks import Sent
 from bench.conductor import Measured
 from bench.machine import Reading, Ticks, Usage
-from bench.orders import Done, Result
-from bench.pace import SECOND, Window
+from bench.orders import Done
+from bench.pace import SECOND
 from bench.sample import Findings
 from bench.scenarios import fanout
 from bench.scenarios.fanout import Options
-from bench.tally import Latencies
-
-
-def latencies(*late_ms: int) -> bytes:
-    made = Latencies()
-    for late in late_ms:
-        made.record(late * 1_000_000)
-    return made.encode()
-
-
-def result(*, deliveries: int = 0, missing: int = 0, surplus: int = 0, samples: tuple[Findings, ...] = ()) -> Result:
-    return Result(
-        lost=1,
-        deliveries=deliveries,
-        window=Window(0, 2 * SECOND),
-        missing=missing,
-        surplus=surplus,
-        resets=0,
-        torn_pages=0,
-        lost_letters=0,
-        samples=list(samples),
-        states=["live"] * len(samples),
-        latencies=latencies(3, 3),
-        letters=latencies(),
-    )
+from tests.bench.seen import result, sent
 
 
 @pytest.mark.parametrize(
@@ -64,13 +39,11 @@ def test_what_the_processes_saw_adds_up() -> None:
         Reading(used[0], Ticks(0, 0), Ticks(0, 0)),
         Reading(used[1], Ticks(60, 100), Ticks(90, 100)),
     )
-    silent = Sent(latencies=latencies(), lateness=latencies())
-    sent = Sent(acked=8, refused=1, unanswered=2, latencies=latencies(5), lateness=latencies(1))
     seen = [
-        result(deliveries=1_000_000, missing=3),
-        result(deliveries=1000, surplus=2, samples=(Findings(0, 1, 4), Findings(1, 0, 0))),
+        result(deliveries=1_000_000, missing=3, lost=1),
+        result(deliveries=1000, surplus=2, lost=1, samples=(Findings(0, 1, 4), Findings(1, 0, 0))),
     ]
-    done = [Done({"chat": silent}), Done({"chat": sent})]
+    done = [Done({"chat": sent()}), Done({"chat": sent(5, acked=8, refused=1, unanswered=2)})]
     summary = fanout.summarise(1000, Measured(10, done, seen, readings))
     assert summary.deliveries == 1_001_000
     assert summary.deliveries_per_s == 500_500
