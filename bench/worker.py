@@ -41,11 +41,12 @@ def work(pipe: "multiprocessing.connection.Connection[Any, Any]", plan: Plan) ->
 
 async def _work(pipe: "multiprocessing.connection.Connection[Any, Any]", plan: Plan) -> None:
     cast = Cast(plan)
-    await cast.enter()
     worker = Worker(cast)
+    # Who came first must not fall silent until the last one is there.
     beating = asyncio.create_task(cast.beat())
-    pipe.send(Ready())
     try:
+        await cast.enter()
+        pipe.send(Ready())
         while True:
             pipe.send(await worker.serve(await _receive(pipe)))
     finally:
