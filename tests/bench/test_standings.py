@@ -47,9 +47,9 @@ def test_each_rate_has_a_table_with_ratios_to_the_floor() -> None:
     first, second = standings.tables(MET)
     assert (first.title, second.title) == ("50 messages/s", "200 messages/s")
     assert across([first]).rows == [
-        ("stagewire", "50,000", "5", "20", "30", "6", "1.5", "not measured", "30", "2", "1"),
-        ("floor", "50,000", "5", "20", "30", "4", "1", "not measured", "30", "", "0"),
-        ("ws", *["not measured"] * 8, "", "not measured"),
+        ("stagewire", "50,000", "5", "20", "30", "6", "1.5", "not measured", "30", "31", "50", "2", "1"),
+        ("floor", "50,000", "5", "20", "30", "4", "1", "not measured", "30", "31", "50", "", "0"),
+        ("ws", *["not measured"] * 10, "", "not measured"),
     ]
     assert [row[6] for row in across([second]).rows] == ["not measured", "not measured"]
     assert all(len(row) == len(first.headings) for row in first.rows)
@@ -100,6 +100,15 @@ def test_notes_name_settings_and_who_was_left_out() -> None:
     assert "ws failed at 50 messages/s: it did not start" in told
     assert "ws sustained no more because of a p99 of 300 ms (at 210 messages/s)" in standings.notes(CLIMBED)
     assert standings.FAVOURS not in standings.notes(Results(contestants=CONTESTANTS[:2]))
+
+
+def test_a_core_that_others_were_on_is_spoken_of() -> None:
+    busy = structs.replace(FIGURES, server_core_busy_percent=80.0)
+    one = Results(contestants=[], outcomes=[Outcome("ws", 50, busy)])
+    other = Results(contestants=[], highest=[Highest("ws", Outcome("ws", 50, busy), "", None)])
+    for results in (one, other):
+        assert any("by up to 50 points" in note for note in standings.notes(results))
+    assert not any("points" in note for note in standings.notes(MET))
 
 
 def test_only_stagewire_has_promised_anything() -> None:
