@@ -74,9 +74,9 @@ class Flushes(Struct, frozen=True):
 
 
 class Reader(asyncio.Protocol):
-    """One connection, among `readers` once it has said something after its handshake."""
+    """One connection, whose transport is among `readers` once it has said something after its handshake."""
 
-    def __init__(self, readers: "set[Reader]") -> None:
+    def __init__(self, readers: set[asyncio.Transport]) -> None:
         self._readers = readers
         self._head: bytes | None = b""
 
@@ -92,20 +92,16 @@ class Reader(asyncio.Protocol):
             if self._head.endswith(b"\r\n\r\n"):
                 self._transport.write(accepted(self._head))
                 self._head = None
-        elif self not in self._readers:
+        elif self._transport not in self._readers:
             self._transport.write(_JOINED)
-            self._readers.add(self)
+            self._readers.add(self._transport)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - why does not matter
         """End."""
-        self._readers.discard(self)
-
-    def write(self, data: bytes) -> None:
-        """Write."""
-        self._transport.write(data)
+        self._readers.discard(self._transport)
 
 
-async def pour(readers: set[Reader], told: Pour) -> None:
+async def pour(readers: set[asyncio.Transport], told: Pour) -> None:
     """Write all events when they are due."""
     schedule, flushes, written = told.schedule, Flushes(told.events_per_write if told.joined else 1.0), 0
     while written < schedule.count:
@@ -124,7 +120,7 @@ async def pour(readers: set[Reader], told: Pour) -> None:
 
 async def main(port: int) -> None:
     """Serve until the process is ended."""
-    readers: set[Reader] = set()
+    readers: set[asyncio.Transport] = set()
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: Reader(readers), "127.0.0.1", port, backlog=4096)
     async with server:
