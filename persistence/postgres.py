@@ -77,6 +77,7 @@ class Postgres:
         self._pool: Pool | None = None
         self._acquiring: set[asyncio.Timeout] = set()
         self._probing: asyncio.Task[None] | None = None
+        self._answered = 0.0
         self._seldom_log = Seldom(log)
 
     async def open(self) -> None:
@@ -112,16 +113,16 @@ class Postgres:
             Rejected: the database refused the data.
             Misconfigured
         """
-        pool = self._admit()
+        pool, asked = self._admit(), monotonic()
         limits = [limit for limit in (patience, self._settings.command_timeout) if limit is not None]
         try:
             with translated():
                 async with self._borrowed(pool, min(limits, default=None)) as connection:
                     yield connection
         except StorageError as exc:
-            self._note(exc)
+            self._note(exc, asked)
             raise
-        self._breaker.succeeded()
+        self._succeed()
 
     async def rows(self, query: str, *arguments: Any, patience: float | None = None) -> list[asyncpg.Record]:
         """Run one query and give its rows."""
@@ -209,7 +210,7 @@ class Postgres:
                 self._acquiring.add(waiting)
                 return await pool.acquire()
         except TimeoutError as exc:
-            raise Unavailable(f"no connection within {limit:.3g} s") from exc
+            raise _NoneFree(f"no connection within {limit:.3g} s") from exc
         finally:
             self._acquiring.discard(waiting)
 
@@ -231,14 +232,21 @@ class Postgres:
             raise Unavailable("Postgres is away", self._breaker.wait(monotonic()))
         return self._pool
 
-    def _note(self, exc: StorageError) -> None:
-        """Learn from an error. One that is about the data says nothing of the database."""
+    def _note(self, exc: StorageError, asked: float) -> None:
+        """Learn from an error of a call that began at `asked`. One about the data says nothing of the database."""
         if isinstance(exc, Rejected) or self._pool is None:
             return
+        # Nor does the crowd before a pool whose connections are answered: it is busy, not away.
+        if isinstance(exc, _NoneFree) and self._answered > asked:
+            return
         if _is_answer(exc.__cause__):
-            self._breaker.succeeded()
+            self._succeed()
         elif self._breaker.failed(monotonic()):
             self._leave_alone(self._pool, exc)
+
+    def _succeed(self) -> None:
+        self._answered = monotonic()
+        self._breaker.succeeded()
 
     def _leave_alone(self, pool: Pool, exc: StorageError) -> None:
         log.error("postgres away", reason=str(exc))
@@ -268,6 +276,10 @@ class Postgres:
             self._seldom_log.warning("postgres still away", reason=str(exc))
             return False
         return True
+
+
+class _NoneFree(Unavailable):
+    """No connection became free in time."""
 
 
 class _Deadline:

@@ -41,17 +41,6 @@ class Admission:
         self._most_requests = settings.requests
 
     async def find(self, who: Identity, session: str) -> Session:
-        """Find a session that is there for a user.
-
-        Raises:
-            Refusal: `not_found`, or `forbidden`.
-        """
-        found = await self._lifecycle.find(session)
-        if not await self._admits(found, who):
-            raise access.not_admitted()
-        return found
-
-    async def see(self, who: Identity, session: str) -> Session:
         """Find a session that is there for a user; any other is as if it did not exist.
 
         Raises:
@@ -73,7 +62,7 @@ class Admission:
             yield
         except Refusal as exc:
             if exc.code is Code.FORBIDDEN:
-                await self.see(who, session)
+                await self.find(who, session)
             raise
 
     async def change(self, who: Identity, session: str, allow: Sequence[str], remove: Sequence[str]) -> GuestsChanged:
@@ -122,8 +111,8 @@ class Admission:
         hosts = [found.host, *(user for user, role in found.members.items() if role == Role.COHOST)]
         await asyncio.gather(*(self._mail.append(_request(session, host, guest)) for host in hosts))
 
-    async def answer(self, who: Identity, session: str, user: str, *, accept: bool) -> None:
-        """Let in one who has asked, or don't; who has asked finds the answer in the inbox, once.
+    async def answer(self, who: Identity, session: str, user: str, *, accept: bool) -> Guest:
+        """Let in one who has asked, or don't, and give their standing; they find the answer in the inbox, once.
 
         Raises:
             Refusal: `not_found`, also where nobody has asked; `forbidden`; `conflict`, because it was answered
@@ -143,6 +132,7 @@ class Admission:
         if guest is None or (guest.standing == ALLOWED) is not accept:
             raise Refusal(Code.CONFLICT, "that was answered otherwise: allow or remove the guest")
         await self._mail.append(_answer(found, guest))
+        return guest
 
     async def _admits(self, found: Session, who: Identity) -> bool:
         private = view_of(found).settings.private

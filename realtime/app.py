@@ -41,6 +41,7 @@ from realtime.audit import Audit
 from realtime.backlog import Backlog
 from realtime.changing import Changing
 from realtime.channels import Channels, Effects
+from realtime.core import parse_origins
 from realtime.draining import drain
 from realtime.feeds import Feeds
 from realtime.following import Following
@@ -77,7 +78,7 @@ from realtime.summaries import Summaries
 from realtime.tasks import Tasks
 from realtime.telemetry.pool import Meter
 from realtime.timers import Timers
-from realtime.transport import Connection, parse_origins
+from realtime.transport import Connection
 from realtime.typists import Typists
 from realtime.video import Video
 from realtime.watch_times import WatchTimes
@@ -105,7 +106,8 @@ async def running(settings: Settings, sockets: Sockets) -> AsyncIterator[Node]:
         _start(stack, node, server, tasks, settings, Log(postgres))
         tasks.keep(timers.run)
         tasks.keep(timers.watch_empty)
-        channels = Channels(AgoraNotices(postgres), node.feeds, Effects(node.hosting, node.attendance), settings)
+        effects = Effects(node.hosting, node.attendance, node.freezing.is_frozen)
+        channels = Channels(AgoraNotices(postgres), node.feeds, effects, settings)
         tasks.keep(channels.run)
         stored = WatchTimeStorage(postgres)
         summaries = Summaries(LogsTotalled(postgres), stored, ReactionTotals(postgres), tasks)
@@ -166,8 +168,7 @@ def _assemble(settings: Settings, postgres: Postgres, client: Redis, tasks: Task
     watch_times = WatchTimes(WatchTimeStorage(postgres), settings)
     attendance = Attendance(presence, feeds, hub, watch_times, settings)
     mentions = Mentions(Sources(storage, attendance, presence), mail, settings)
-    guests = Guests(postgres)
-    admission = Admission(guests, lifecycle, feeds, mail, settings)
+    admission = Admission(Guests(postgres), lifecycle, feeds, mail, settings)
     parts = Parts(
         settings=settings,
         identities=identities_for(settings, tasks, freezing.is_frozen),
@@ -189,8 +190,8 @@ def _assemble(settings: Settings, postgres: Postgres, client: Redis, tasks: Task
         admission=admission,
         following=Following(Followers(postgres), settings),
         slow_mode=slow_mode,
-        kicks=Kicks(AgoraUids(postgres), guests, settings),
-        video=Video(sessions, admission, hub, tasks, settings),
+        kicks=Kicks(AgoraUids(postgres), settings),
+        video=Video(sessions, admission, hub, tasks, settings, freezing.is_frozen),
         freezing=freezing,
         audit=Audit(AuditLog(postgres), lifecycle, settings),
         limits=limits,
@@ -327,3 +328,4 @@ async def _wind_down(server: Server, node: Node) -> None:
             await node.mailroom.drain()
             await node.places.write_all()
             await server.empty()
+            await node.kicks.drain()

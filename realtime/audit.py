@@ -15,6 +15,7 @@ from msgspec import json
 
 from persistence.audit import Audited, AuditEntry, AuditLog
 from persistence.errors import Rejected, StorageError
+from persistence.guests import Guest
 from persistence.log import Record
 from persistence.rate_limits import StoredLimit
 from persistence.seldom import Seldom
@@ -45,6 +46,7 @@ class Act(StrEnum):
     ROLE = "session.role"
     UPDATE = "session.update"
     GUESTS = "session.guests"
+    ANSWER = "session.answer"
     START = "session.start"
     PAUSE = "session.pause"
     RESUME = "session.resume"
@@ -93,8 +95,14 @@ class Audit:
         self, who: Identity, address: str, act: Act, session: str, record: Record | None, **details: Any
     ) -> None:
         """Note a change of a session, if it was made by an admin whose session it is not."""
-        if record is not None and who.role is AccessRole.ADMIN and not await self._is_own(who.user, session):
+        if record is not None and await self._intervenes(who, session):
             self.note(act, who.user, address, f"{session} {record.seq}", session=session, seq=record.seq, **details)
+
+    async def answered(self, who: Identity, address: str, session: str, guest: Guest, *, accepted: bool) -> None:
+        """Note that one who has asked was let in or not, if an admin has answered whose session it is not."""
+        if await self._intervenes(who, session):
+            name = f"{session} {guest.user} {guest.at}"
+            self.note(Act.ANSWER, who.user, address, name, subject=guest.user, session=session, accepted=accepted)
 
     def limited(self, who: Identity, address: str, action: str, changed: StoredLimit) -> None:
         """Note that a limit by rate was changed."""
@@ -109,13 +117,15 @@ class Audit:
             name, about = f"{session} {record.seq}", {"role": role, "seq": record.seq}
             self.note(Act.ROLE, who.user, address, name, subject=user, session=session, **about)
 
-    async def _is_own(self, user: str, session: str) -> bool:
+    async def _intervenes(self, who: Identity, session: str) -> bool:
+        if who.role is not AccessRole.ADMIN:
+            return False
         try:
             found = await self._lifecycle.find(session)
         except (StorageError, Refusal):
             # The act is done, and rather noted than not.
-            return False
-        return access.hosts(found.host, user, found.members)
+            return True
+        return not access.hosts(found.host, who.user, found.members)
 
     async def page(self, user: str | None, act: str | None, before: int | None, limit: int) -> list[Audited]:
         """Give the newest notes below `before`, of everyone or about one user, of all acts or of one.

@@ -44,7 +44,8 @@ async def call(
         return _read(method, answer, most)
     except TimeoutError:
         raise CallError(f"no answer within {seconds:g} s") from None
-    except (OSError, HTTPException, ValueError) as exc:
+    except (OSError, HTTPException, ValueError, OverflowError) as exc:
+        # Of these the last one comes of a length that no memory could hold.
         raise CallError(f"{type(exc).__name__}: {exc}"[:200]) from None
 
 

@@ -99,6 +99,9 @@ class Changing:
             access.check_role(may, role_of(found, who))
             told = await attempt(found)
             if told is None:
+                if found.state == State.ENDED:
+                    # Else the log would say so, which is not asked where nothing changes.
+                    raise session_ended()
                 return None
             if told.outcome is not Outcome.STALE:
                 return settle(self._feeds, session, told)

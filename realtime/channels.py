@@ -9,7 +9,7 @@ not answered well before its effect is had.
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import structlog
@@ -46,9 +46,10 @@ class ChannelEffects(Protocol):
 class Effects:
     """Hosts are missed, or are back; viewers watch, or don't."""
 
-    def __init__(self, hosting: Hosting, attendance: Attendance) -> None:
+    def __init__(self, hosting: Hosting, attendance: Attendance, is_frozen: Callable[[str], bool]) -> None:
         self._hosting = hosting
         self._attendance = attendance
+        self._is_frozen = is_frozen
 
     async def host_left_channel(self, session: str, user: str, at: int) -> None:
         """Have the session interrupted after the grace, unless the host comes back."""
@@ -56,9 +57,10 @@ class Effects:
         await self._hosting.left_channel(session)
 
     async def host_joined_channel(self, session: str, user: str) -> None:
-        """Have the session go on."""
+        """Have the session go on, unless the host is frozen, whom a token of before still lets into the channel."""
         log.info("host joined channel", session=session, user=user)
-        await self._hosting.joined_channel(session, user)
+        if not self._is_frozen(user):
+            await self._hosting.joined_channel(session, user)
 
     def watching(self, session: str, user: str, there: bool) -> None:
         """Count the viewer as watching, or not."""

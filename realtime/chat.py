@@ -15,8 +15,9 @@ from persistence.turns import TAKEN
 from realtime.answers import answer, refuse
 from realtime.audit import Act
 from realtime.domain import access, chat_rules
-from realtime.domain.access import May
+from realtime.domain.access import May, Role
 from realtime.domain.clock import Absence, age_of
+from realtime.feed import role_of
 from realtime.mail import entry
 from realtime.node import Node
 from realtime.peer import Membership, Peer, membership_of
@@ -24,6 +25,7 @@ from realtime.protocol import commands, replies
 from realtime.protocol.codes import Code, Refusal
 from realtime.protocol.events import ChangeBody, ChatBody, InboxKind, Kind, NoticeBody
 from realtime.settings import DAY_MS
+from realtime.standing import admitted
 from realtime.texts import clean_message
 from realtime.transport import Connection
 from realtime.writer import Answer, Pending
@@ -154,26 +156,29 @@ def _change(node: Node, membership: Membership, wish: _Wish) -> Later:
         # Not in memory any more; or not yet, where its author has the ack and this node lacks what comes before it.
         return _change_later(node, membership, wish, wish.body.seq)
     # Of which kind an event is and whose never changes, so memory's word is as good as Postgres's.
-    _check(membership, wish, target.kind, target.by)
+    _check(membership.role, wish, target.kind, target.by)
     return _append(node, msgspec.structs.replace(wish, author=target.by))
 
 
 async def _change_later(node: Node, membership: Membership, wish: _Wish, seq: int) -> None:
     target = await node.log.event(membership.feed.id, seq)
-    author = target.sender if target else ""
-    _check(membership, wish, target.kind if target else None, author)
+    author, who = target.sender if target else "", wish.peer.identity
+    # Whoever may not be there any more, or has another role, does nothing by what was so before.
+    if not admitted(membership.feed, who):
+        raise access.not_admitted()
+    _check(role_of(membership.feed.view, who), wish, target.kind if target else None, author)
     if later := _append(node, msgspec.structs.replace(wish, author=author)):
         await later
 
 
-def _check(membership: Membership, wish: _Wish, kind: str | None, by: str) -> None:
+def _check(role: Role, wish: _Wish, kind: str | None, by: str) -> None:
     if kind != Kind.CHAT_POSTED:
         raise Refusal(Code.NOT_FOUND, "no such message")
     user = wish.peer.identity.user
     if wish.kind is Kind.CHAT_EDITED:
         access.check_edit(user, by)
     else:
-        access.check_delete(membership.role, user, by)
+        access.check_delete(role, user, by)
 
 
 def _append(node: Node, wish: _Wish) -> Later:

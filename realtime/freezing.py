@@ -51,7 +51,7 @@ class Freezing:
         self._on_frozen.append(take)
 
     def on_change(self, take: Callable[[str, bool], None]) -> None:
-        """Have `take(user, frozen)` called for each change that is made here."""
+        """Have `take(user, frozen)` called for each change that is asked for here, also of what is so already."""
         self._on_change.append(take)
 
     async def change(self, who: Identity, address: str, user: str, reason: str, *, frozen: bool) -> Freeze:
@@ -65,12 +65,12 @@ class Freezing:
         if user == who.user:
             raise Refusal(Code.CONFLICT, "nobody freezes themselves")
         why = clean(reason, max_characters=self._most, max_bytes=4 * self._most)
-        stands, new = await self._storage.change(user, frozen=frozen, by=who.user, reason=why, address=address)
+        stands, _ = await self._storage.change(user, frozen=frozen, by=who.user, reason=why, address=address)
         self.hints.publish(HINTS, b"")
         await self._check()
-        if new:
-            for take in self._on_change:
-                take(user, frozen)
+        # Also where nothing is new: the answer of the attempt before may be lost, and what follows from it undone.
+        for take in self._on_change:
+            take(user, frozen)
         return stands
 
     def hear(self, _hint: bytes) -> None:

@@ -43,7 +43,7 @@ class Gate:
 
     def admit(self, connection: Connection, forwarded: Sequence[str], there: int) -> HTTPStatus:
         """Tell whether a handshake is welcome, while so many connections are `there`."""
-        if there > self._most or self._handshakes.take(self._pace, monotonic()):
+        if there > self._most:
             return HTTPStatus.SERVICE_UNAVAILABLE
         if not connection.counted:
             connection.address = believed(connection.address, forwarded, self._trusted)
@@ -52,6 +52,9 @@ class Gate:
             # Where this is a proxy's, all its clients count as one, and the operator must know.
             seldom_log.warning("address refused", address=connection.counted, forwarded=bool(forwarded))
             return HTTPStatus.TOO_MANY_REQUESTS
+        # Last, so that one address that is refused takes nobody's turn.
+        if self._handshakes.take(self._pace, monotonic()):
+            return HTTPStatus.SERVICE_UNAVAILABLE
         return HTTPStatus.SWITCHING_PROTOCOLS
 
     def part(self, connection: Connection) -> None:
@@ -70,7 +73,8 @@ class Gate:
         return 0 if self._unlimited.has(address) else self._limits.wait_ms_of(subject_of(address), Action.HTTP)
 
     def _count(self, connection: Connection) -> None:
-        if not self._unlimited.has(connection.address):
+        # Who is gone already has no address.
+        if connection.address and not self._unlimited.has(connection.address):
             connection.counted = subject_of(connection.address)
             self._connections[connection.counted] += 1
 

@@ -1,6 +1,7 @@
 """Who is who: what every token passes, of a `hello`, a `token.refresh`, or a request over HTTP."""
 
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from time import time
 from typing import Any, Final, TypeAlias
 
@@ -37,19 +38,30 @@ class Identities:
             return self._identify_later(token, self._issuer)
 
     async def _identify_later(self, token: str, issuer: Issuer) -> Identity:
-        await issuer.renew()
-        try:
-            return self._check(token)
-        except UnknownKey:
-            raise _barred(Reason.FORGED) from None
+        fresh = False
+        while not fresh:
+            fresh = await issuer.renew()
+            with suppress(UnknownKey):
+                return self._check(token)
+        raise _barred(Reason.FORGED)
+
+    def recheck(self, identity: Identity) -> None:
+        """Let pass who was identified a while ago, and would be now.
+
+        Raises:
+            Barred
+        """
+        if time() >= identity.expires_at / 1000 + self._access.leeway_s:
+            raise _barred(Reason.EXPIRED)
+        if self._is_frozen(identity.user):
+            raise Barred(Code.FORBIDDEN, FROZEN, Close.FROZEN)
 
     def _check(self, token: str) -> Identity:
         try:
             identity = verify(token, self._access, time())
         except AccessDenied as exc:
             raise _barred(exc.reason) from None
-        if self._is_frozen(identity.user):
-            raise Barred(Code.FORBIDDEN, FROZEN, Close.FROZEN)
+        self.recheck(identity)
         return identity
 
 

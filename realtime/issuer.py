@@ -33,6 +33,8 @@ class Issuer:
         self._loop = asyncio.get_running_loop()
         self._not_before = 0.0
         self._well = True
+        # Whether the fetch that goes on has asked the issuer already.
+        self._asked = False
         self._fetching: asyncio.Task[bool] | None = None
 
     async def run(self) -> None:
@@ -41,17 +43,20 @@ class Issuer:
             well = await self._shared()
             await asyncio.sleep(self._settings.jwks_refresh if well else self._settings.jwks_cooldown)
 
-    async def renew(self) -> None:
-        """Fetch the keys once more, as soon as that may be; wait for it.
+    async def renew(self) -> bool:
+        """Fetch the keys once more, as soon as that may be; tell whether they were asked for after this was called.
+
+        Else they may be older than a token by a key that is missing.
 
         Raises:
             Barred: they can't be fetched. Nobody knows whether the token is good.
         """
-        wait = self._not_before - self._loop.time()
+        wait, late = self._not_before - self._loop.time(), self._asked
         if not self._well and wait > 0 and self._fetching is None:
             raise self._barred(wait)
         if not await self._shared():
             raise self._barred(self._settings.jwks_cooldown)
+        return not late
 
     def _barred(self, wait: float) -> Barred:
         return Barred(Code.UNAVAILABLE, _AWAY, Close.UNAVAILABLE, retry_after_ms=int(wait * 1000) + 1)
@@ -65,9 +70,11 @@ class Issuer:
     async def _fetch(self) -> bool:
         try:
             await asyncio.sleep(self._not_before - self._loop.time())
+            self._asked = True
             self._well = await self._try()
             return self._well
         finally:
+            self._asked = False
             self._not_before = self._loop.time() + self._settings.jwks_cooldown
             self._fetching = None
 

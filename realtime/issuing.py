@@ -1,8 +1,7 @@
 """Builds Agora tokens: each once, for however many ask, and remembers it for the first half of its life."""
 
-import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from secrets import randbelow
 from time import time
 
@@ -10,6 +9,7 @@ from msgspec import Struct
 
 from realtime.bounded import keep
 from realtime.domain.access import Role
+from realtime.numbers import Numbers, NumbersOf
 from realtime.protocol.codes import Code, Refusal
 from realtime.protocol.replies import AgoraToken
 from realtime.settings import Settings
@@ -17,9 +17,6 @@ from realtime.tasks import Tasks
 from realtime.telemetry import metrics
 from tokens import agora, grants, legacy
 from tokens.grants import App, Grant
-
-# Gives the number by which Agora knows a user in a session.
-UidOf = Callable[[str, str], Awaitable[int]]
 
 
 class Issued(Struct, frozen=True):
@@ -32,18 +29,16 @@ class Issued(Struct, frozen=True):
 class Issuer:
     """Issues the tokens of one app, if one is configured. Whether somebody may have one is for the caller to ask."""
 
-    def __init__(self, uid_of: UidOf, tasks: Tasks, settings: Settings, clock: Callable[[], float] = time) -> None:
+    def __init__(
+        self, numbers_of: NumbersOf, tasks: Tasks, settings: Settings, clock: Callable[[], float] = time
+    ) -> None:
         self.clock = clock
         self._configured = App(settings.agora_app_id, settings.agora_certificate) if settings.agora_app_id else None
-        self._uid_of = uid_of
-        self._tasks = tasks
+        self._numbers = Numbers(numbers_of, tasks, settings)
         self._size = settings.agora_cache
         self._lifetime = settings.agora_lifetime
         self._build = agora.build if settings.agora_version == "007" else legacy.build
         self._issued: OrderedDict[tuple[str, int, Role], Issued] = OrderedDict()
-        # A number never changes.
-        self._uids: OrderedDict[tuple[str, str], int] = OrderedDict()
-        self._asking: dict[tuple[str, str], asyncio.Task[int]] = {}
 
     def require(self) -> App:
         """Give the app.
@@ -55,29 +50,17 @@ class Issuer:
             raise Refusal(Code.NOT_CONFIGURED, "no Agora app id is configured")
         return self._configured
 
+    def known(self, session: str, user: str) -> int | None:
+        """Give the number of a user in a session, if it is remembered."""
+        return self._numbers.known((session, user))
+
     async def uid(self, session: str, user: str) -> int:
-        """Give the number of a user in a session; asked for once for however many ask at a time.
+        """Give the number of a user in a session.
 
         Raises:
             StorageError
         """
-        key = session, user
-        known = self._uids.get(key)
-        if known is not None:
-            self._uids.move_to_end(key)
-            return known
-        task = self._asking.get(key)
-        if task is None:
-            task = self._asking[key] = self._tasks.start(self._ask(key))
-        return await asyncio.shield(task)
-
-    async def _ask(self, key: tuple[str, str]) -> int:
-        try:
-            uid = await self._uid_of(*key)
-        finally:
-            del self._asking[key]
-        keep(self._uids, key, uid, self._size)
-        return uid
+        return await self._numbers.get((session, user))
 
     def issue(self, session: str, uid: int, role: Role, after: int = 0) -> Issued:
         """Give a token from now on; with `after`, one that was issued later than that (unix seconds)."""

@@ -5,19 +5,20 @@ after the other and after the change: should the node die in between, the token'
 """
 
 import asyncio
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Final, TypeVar
 
 import structlog
 from msgspec import UNSET, Struct, json
 
-from persistence.agora_uids import AgoraUids
+from persistence.agora_uids import AgoraUids, Holder
 from persistence.errors import StorageError
-from persistence.guests import Guests
 from persistence.log import Record
 from persistence.seldom import Seldom
 from realtime.calling import CallError, call
-from realtime.protocol.events import Kind, SessionBody
+from realtime.protocol.events import SessionBody
 from realtime.settings import Settings
 from realtime.telemetry import metrics
 from tokens import kicking
@@ -32,50 +33,51 @@ ATTEMPTS: Final = 3
 PAUSE_SECONDS: Final = 1.0
 # A token that was issued a moment ago, on a node with another clock, ends within its life and that.
 MARGIN_S: Final = 60
+T = TypeVar("T")
 seldom_log = Seldom(structlog.get_logger("kicks"))
 
 
 class _Job(Struct, frozen=True):
-    """Forbid something, or nothing any more: to one or to all, in one session or wherever a user has a number.
+    """Have Agora's rules follow a change: about one user, in one session or wherever there is a number, or about all.
 
-    What one user may not do in one session is looked up again when it is done: it may have changed since.
+    `forbids` says which rules may have to be made, `lifts` whether some may have to go. What somebody may do is looked
+    up when it is done: it may have changed again.
     """
 
-    forbidden: Sequence[Ban]
     session: str | None = None
     user: str | None = None
+    forbids: Sequence[Sequence[Ban]] = ()
+    lifts: bool = False
 
 
 class Kicks:
     """The rules that this node makes and takes back, if Agora's API is configured."""
 
-    def __init__(self, uids: AgoraUids, guests: Guests, settings: Settings) -> None:
+    def __init__(self, uids: AgoraUids, settings: Settings) -> None:
         self._uids = uids
-        self._guests = guests
         self._settings = settings
         self._account = account_of(settings)
         self._jobs: asyncio.Queue[_Job] = asyncio.Queue(settings.agora_kick_queue)
 
     def ended(self, session: str) -> None:
         """Put everyone out of the channel of a session that has ended."""
-        self._add(_Job(OUT, session))
+        self._add(_Job(session, forbids=[OUT]))
 
     def changed(self, session: str, record: Record) -> None:
-        """Draw the consequences of a change: of somebody's role, or of who may come to a private session."""
-        if record.kind == Kind.SESSION_ROLE:
-            body = json.decode(record.body, type=SessionBody)
-            assert body.user is not UNSET
-            self._add(_Job(() if body.role == "cohost" else SILENT, session, body.user))
-        elif record.kind == Kind.SESSION_GUESTS:
-            body = json.decode(record.body, type=SessionBody)
-            for user in body.removed or ():
-                self._add(_Job(OUT, session, user))
-            for user in body.allowed or ():
-                self._add(_Job((), session, user))
+        """Draw the consequences of a change: of somebody's role, or of who may come to a session."""
+        body = json.decode(record.body, type=SessionBody)
+        if body.user is not UNSET:
+            self._add(_Job(session, body.user, forbids=[OUT, SILENT], lifts=body.role != "viewer"))
+        for user in body.removed or ():
+            self._add(_Job(session, user, forbids=[OUT]))
+        for user in body.allowed or ():
+            self._add(_Job(session, user, lifts=True))
+        if body.changes and body.changes.private is False:
+            self._add(_Job(session, lifts=True))
 
     def froze(self, user: str, frozen: bool) -> None:
         """Put a user who is frozen out of the channels of all sessions; let one in again who is not any more."""
-        self._add(_Job(OUT if frozen else (), user=user))
+        self._add(_Job(user=user, forbids=[OUT] if frozen else [], lifts=not frozen))
 
     def _add(self, job: _Job) -> None:
         if self._account is None:
@@ -86,64 +88,69 @@ class Kicks:
             metrics.KICKS.labels("dropped").inc()
             seldom_log.warning("kick not made", reason="too many wait")
 
+    async def drain(self) -> None:
+        """Wait until all is done that waits."""
+        await self._jobs.join()
+
     async def run(self) -> None:
         """Do what is asked for, for ever."""
         while True:
             job = await self._jobs.get()
             try:
-                targets = await self._targets(job)
-            except StorageError as exc:
-                _fail(exc)
-                continue
-            for session, uid in targets:
-                try:
-                    await self._do(job, session, uid)
-                except (KickRefused, CallError) as exc:
-                    _fail(exc)
+                await self._do(job)
+            finally:
+                self._jobs.task_done()
 
-    async def _do(self, job: _Job, session: str, uid: int | None) -> None:
+    async def _do(self, job: _Job) -> None:
+        with _told():
+            if job.user is not None:
+                for holder in await _patiently(partial(self._uids.holders, job.user, job.session)):
+                    with _told():
+                        await self._see_to(job, holder.session, holder.uid)
+            elif job.session is not None and job.forbids:
+                await self._close(job.session)
+            elif job.session is not None:
+                await self._lift(job.session)
+
+    async def _close(self, session: str) -> None:
+        # Where nobody has a number, nobody has a token.
+        if await _patiently(partial(self._uids.any, session)):
+            await self._make(session, None, OUT)
+
+    async def _see_to(self, job: _Job, session: str, uid: int) -> None:
+        forbidden = _forbidden(await self._look(session, uid))
+        made = [bans for bans in job.forbids if bans in forbidden]
+        for bans in made:
+            await self._make(session, uid, bans)
+        # Another node may have looked for rules to lift while these were made.
+        if job.lifts or (made and _forbidden(await self._look(session, uid)) != forbidden):
+            await self._lift(session, uid)
+
+    async def _look(self, session: str, uid: int) -> Holder | None:
+        return await _patiently(partial(self._uids.holder, session, uid))
+
+    async def _make(self, session: str, uid: int | None, forbidden: Sequence[Ban]) -> None:
         assert self._account is not None
-        if job.forbidden:
-            lasts_s = self._settings.agora_lifetime + MARGIN_S
-            await self._ask(kicking.make(self._account, session, uid, job.forbidden, lasts_s))
-            metrics.KICKS.labels("made").inc()
-        elif uid is not None:
-            await self._lift(self._account, session, uid)
+        lasts_s = self._settings.agora_lifetime + MARGIN_S
+        await self._ask(kicking.make(self._account, session, uid, forbidden, lasts_s))
+        metrics.KICKS.labels("made").inc()
 
-    async def _targets(self, job: _Job) -> list[tuple[str, int | None]]:
-        """Give in which channels, and to whom there. Who never had a number never had a token."""
-        if job.session is None:
-            assert job.user is not None
-            return [*await self._uids.of_user(job.user)]
-        if job.user is None:
-            return [(job.session, None)] if await self._uids.any(job.session) else []
-        if await self._may(job.forbidden, job.session, job.user):
-            return []
-        uid = await self._uids.find(job.session, job.user)
-        return [] if uid is None else [(job.session, uid)]
-
-    async def _may(self, forbidden: Sequence[Ban], session: str, user: str) -> bool:
-        """Tell whether a user may now do what was to be forbidden."""
-        if forbidden == OUT:
-            return await self._guests.admits(session, user)
-        return forbidden == SILENT and await self._uids.hosts(session, user)
-
-    async def _lift(self, account: Account, session: str, uid: int) -> None:
+    async def _lift(self, session: str, uid: int | None = None) -> None:
+        """Take back what forbids one, or anyone, in a session what they may do."""
+        assert self._account is not None
         # Asked for, not remembered: another node, or this one in another life, may have made them.
-        for rule in kicking.rules_of(session, uid, await self._ask(kicking.list_all(account))):
-            await self._ask(kicking.remove(account, rule))
-            metrics.KICKS.labels("lifted").inc()
+        said = await self._ask(kicking.list_all(self._account))
+        for number, rule in kicking.rules_of(session, uid, said):
+            # Looked up after that: whatever made the rule is stored by now.
+            if rule.forbids(_allowed(await self._look(session, number))):
+                # One that another node has just removed holds up no other.
+                with _told():
+                    await self._ask(kicking.remove(self._account, rule.id))
+                    metrics.KICKS.labels("lifted").inc()
 
     async def _ask(self, request: Request) -> Answer:
         """Make a call, again where that may help."""
-        for attempt in range(1, ATTEMPTS):
-            try:
-                return await self._call(request)
-            except (KickRefused, CallError) as exc:
-                if isinstance(exc, KickRefused) and not exc.again:
-                    raise
-                await asyncio.sleep(PAUSE_SECONDS * attempt)
-        return await self._call(request)
+        return await _patiently(partial(self._call, request))
 
     async def _call(self, request: Request) -> Answer:
         assert self._account is not None
@@ -154,9 +161,40 @@ class Kicks:
         )
 
 
-def _fail(exc: Exception) -> None:
-    metrics.KICKS.labels("failed").inc()
-    seldom_log.warning("kick not made", reason=str(exc))
+async def _patiently(work: Callable[[], Awaitable[T]]) -> T:
+    """Do something, again where that may help."""
+    for attempt in range(1, ATTEMPTS):
+        try:
+            return await work()
+        except (KickRefused, CallError, StorageError) as exc:
+            if isinstance(exc, KickRefused) and not exc.again:
+                raise
+            await asyncio.sleep(PAUSE_SECONDS * attempt)
+    return await work()
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Count a failure, and tell the operator; what comes after is done all the same."""
+    try:
+        yield
+    except (KickRefused, CallError, StorageError) as exc:
+        metrics.KICKS.labels("failed").inc()
+        seldom_log.warning("kick not made", reason=str(exc))
+
+
+def _forbidden(holder: Holder | None) -> Sequence[Sequence[Ban]]:
+    """Give what a user may not do in a channel, by rules of their own: either may end without the other one."""
+    if holder is None or holder.publishes:
+        return ()
+    return (SILENT,) if holder.joins else (OUT, SILENT)
+
+
+def _allowed(holder: Holder | None) -> Sequence[Ban]:
+    """Give what a user may do."""
+    if holder is None or not holder.joins:
+        return ()
+    return (*OUT, *SILENT) if holder.publishes else OUT
 
 
 def account_of(settings: Settings) -> Account | None:

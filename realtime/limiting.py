@@ -165,7 +165,8 @@ class Limits:
         taken = [Taken(one.key, one.limit.rate, one.limit.burst, one.tokens) for one in spent]
         levels, error = await self._shared.take(taken)
         for key, level in levels.items():
-            buckets.settle(key, level)
+            # A token is told a beat after it was taken, and the way there may take another.
+            buckets.settle(key, level, 2 * self._beat)
         if error is not None:
             self._alone_until = monotonic() + PAUSE
             seldom_log.warning("limits alone", reason=str(error))

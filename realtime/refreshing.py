@@ -35,8 +35,7 @@ def _take(node: Node, connection: Connection, peer: Peer, command: TokenRefresh,
         peer.identity = identity
         node.expiry.add(connection)
         for membership in list(peer.joined.values()):
-            if not membership.feed.over:
-                review_one(node, connection, membership.feed)
+            review_one(node, connection, membership.feed)
     return TokenTaken(re=command.id, expires_at=identity.expires_at)
 
 

@@ -18,6 +18,7 @@ from realtime.peer import Peer
 from realtime.protocol.codec import Rejected
 from realtime.protocol.codes import Barred, Close, Code, Refusal
 from realtime.protocol.commands import Command, Hello, type_of
+from realtime.protocol.text import legible
 from realtime.tasks import Tasks
 from realtime.telemetry import metrics
 from realtime.transport import Connection
@@ -131,6 +132,9 @@ class Server:
                 self._welcome(connection, command, identity, heard_ms)
         except Barred as exc:
             self._bar(connection, command, exc)
+        except Exception as exc:  # noqa: BLE001 - whatever it is: nothing else ends a connection that has said hello
+            refuse(connection, command, refusal_for(exc, type_of(command)))
+            connection.close(Close.UNAVAILABLE, "that went wrong")
         finally:
             connection.release()
 
@@ -188,7 +192,7 @@ class Server:
             "connection",
             connection=peer.connection_id if peer else None,
             user=peer.identity.user if peer else None,
-            client=peer.client if peer else None,
+            client=legible(peer.client) if peer and peer.client else None,
             address=connection.address,
             code=connection.close_code,
             seconds=round(asyncio.get_running_loop().time() - connection.opened_at, 3),

@@ -38,7 +38,8 @@ async def ask(node: Node, connection: Connection, peer: Peer, command: commands.
     return replies.Ack(re=command.id)
 
 
-async def answer(node: Node, connection: Connection, peer: Peer, command: commands.SessionAnswer) -> replies.Ack:  # noqa: ARG001 - likewise
+async def answer(node: Node, connection: Connection, peer: Peer, command: commands.SessionAnswer) -> replies.Ack:
     """Let one who has asked in, or don't."""
-    await node.admission.answer(peer.identity, command.session, command.user, accept=command.accept)
+    guest = await node.admission.answer(peer.identity, command.session, command.user, accept=command.accept)
+    await node.audit.answered(peer.identity, connection.address, command.session, guest, accepted=command.accept)
     return replies.Ack(re=command.id)

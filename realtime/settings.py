@@ -13,6 +13,10 @@ PREFIX: Final = "STAGEWIRE_"
 UNPREFIXED: Final = {"database_url": "DATABASE_URL", "redis_url": "REDIS_URL"}
 # Not even a wrong one is shown: it may be the right one with a slip.
 SECRETS: Final = frozenset(["jwt_secret", "agora_certificate", "agora_webhook_secret", "agora_customer_secret"])
+# What a value has to be, where its pattern would tell that to nobody.
+SHAPES: Final = dict.fromkeys(
+    ["agora_app_id", "agora_certificate"], "it must have 32 hexadecimal digits, as Agora's console shows them"
+)
 
 # Milliseconds of what settings count in days.
 DAY_MS: Final = 86_400_000
@@ -148,7 +152,16 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     flood_refusals: Annotated[
         Count, about("Refusals for being too fast within `STAGEWIRE_FLOOD_SECONDS` after which a connection is closed.")
     ] = 50
-    flood_seconds: Annotated[Seconds, about("Seconds in which so many refusals are forgotten.")] = 10.0
+    flood_seconds: Annotated[Seconds, about("Seconds in which so many refusals, or small frames, are forgotten.")] = (
+        10.0
+    )
+    small_frames: Annotated[
+        Count,
+        about(
+            "Pings, pongs and pieces of messages that a connection may send within `STAGEWIRE_FLOOD_SECONDS`; beyond, "
+            "it is closed."
+        ),
+    ] = 200
     trusted_proxies: Annotated[
         str, about("Addresses and CIDR blocks of the proxies whose `X-Forwarded-For` is believed, separated by commas.")
     ] = ""
@@ -326,7 +339,7 @@ def _read(field: str, value: str) -> Any:
         return msgspec.convert(value, types[field], strict=False)
     except msgspec.ValidationError as exc:
         shown = "" if field in SECRETS else f" is {value!r}"
-        raise SettingsError(f"{name_of(field)}{shown}: {exc}") from None
+        raise SettingsError(f"{name_of(field)}{shown}: {SHAPES.get(field, exc)}") from None
 
 
 def _check(values: dict[str, Any]) -> Settings:
@@ -352,7 +365,7 @@ def _check(values: dict[str, Any]) -> Settings:
 def _check_agora(settings: Settings) -> None:
     if bool(settings.agora_app_id) != bool(settings.agora_certificate):
         raise SettingsError("STAGEWIRE_AGORA_APP_ID and STAGEWIRE_AGORA_CERTIFICATE are set together or not at all")
-    if settings.agora_app_id and settings.agora_app_id == settings.agora_certificate:
+    if settings.agora_app_id and settings.agora_app_id.lower() == settings.agora_certificate.lower():
         raise SettingsError("STAGEWIRE_AGORA_APP_ID and STAGEWIRE_AGORA_CERTIFICATE are not the same: one is secret")
     if bool(settings.agora_customer_id) != bool(settings.agora_customer_secret):
         raise SettingsError(

@@ -8,19 +8,18 @@ the socket. The life of a connection:
 """
 
 import asyncio
-import logging
 from collections import deque
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any, Final, Protocol, cast
 
-from websockets.exceptions import InvalidMessage
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request, Response
 from websockets.protocol import State
-from websockets.server import ServerProtocol
-from websockets.typing import Origin, Subprotocol
+from websockets.typing import Origin
 
+from realtime.core import Core
+from realtime.domain.limits import Bucket, Limit
 from realtime.protocol.codec import CODECS, JSON, Codec, Format, Malformed, NotText
 from realtime.protocol.codes import Close
 from realtime.settings import Settings
@@ -29,10 +28,10 @@ from realtime.telemetry import metrics
 PATH: Final = "/v1/ws"
 # Below this the kernel and the event loop buffer in peace; above it a reader counts as behind.
 HIGH_WATER: Final = 65_536
-# Bytes that are parsed in one go.
+# Bytes of one connection that are parsed in one turn of the loop, which others are to have in between.
 SLICE: Final = 4096
-_LOGGER: Final = logging.getLogger("websockets.server")
-_SUBPROTOCOLS: Final = [Subprotocol(name) for name in Format]
+# Of a handshake: browsers and proxies are content with 8 KiB, and whoever has not even shaken hands is to cost little.
+MAX_HEAD: Final = 16_384
 
 
 def to_frame(payload: bytes, *, binary: bool = False) -> bytes:
@@ -72,33 +71,13 @@ class Service(Protocol):
         """Take notice that the peer has read what waited."""
 
 
-class _Core(ServerProtocol):
-    """websockets' core, with our choice of subprotocol and our close code for what is too large."""
-
-    def select_subprotocol(self, subprotocols: Sequence[Subprotocol]) -> Subprotocol | None:
-        """Pick the first of ours; go without (and speak JSON) where the client names none of them."""
-        return next((name for name in subprotocols if name in _SUBPROTOCOLS), None)
-
-    def fail(self, code: int, reason: str = "") -> None:
-        """Fail the connection (RFC 6455, section 7.1.7)."""
-        if code == Close.MESSAGE_TOO_BIG:
-            code, reason = Close.TOO_LARGE, "the message is too large"
-        super().fail(code, reason)
-
-    def send_eof(self) -> None:
-        """End; tell a client first whose request cannot be read, to which the core would not say a word."""
-        if isinstance(self.handshake_exc, InvalidMessage) and not self.reader.eof:
-            self.writes.append(self.reject(HTTPStatus.BAD_REQUEST, "That is no handshake.\n").serialize())
-        super().send_eof()
-
-
 class Connection(asyncio.Protocol):
     """One socket. `peer` belongs to the service; all times are the loop's clock."""
 
     __slots__ = (
-        "_behind", "_core", "_events", "_loop", "_lost", "_message", "_reading", "_settings", "_stopper", "_transport",
-        "_unparsed", "address", "allowance", "bytes_in", "close_code", "codec", "counted", "held", "in_flight",
-        "last_heard", "opened_at", "peer", "retired", "service",
+        "_behind", "_core", "_events", "_loop", "_lost", "_message", "_reading", "_settings", "_small", "_stopper",
+        "_transport", "_unparsed", "address", "allowance", "bytes_in", "close_code", "codec", "counted", "held",
+        "in_flight", "last_heard", "opened_at", "peer", "retired", "service",
     )  # fmt: skip
 
     def __init__(self, service: Service, settings: Settings, origins: Sequence[Origin | None] | None) -> None:
@@ -118,11 +97,13 @@ class Connection(asyncio.Protocol):
         self._events: deque[Request | Frame] = deque()
         self._unparsed = b""
         self._message: bytearray | None = None
+        # How many frames came that are no whole message, once one did.
+        self._small: Bucket | None = None
         self._lost = False
         self._behind = False
         self._reading = True
         self._stopper: asyncio.TimerHandle | None = None
-        self._core = _Core(origins=origins, max_size=settings.max_frame, logger=_LOGGER)
+        self._core = Core(origins, settings.max_frame)
 
     # The event loop calls these.
 
@@ -221,7 +202,8 @@ class Connection(asyncio.Protocol):
         """Close with a code; by force if the peer doesn't answer in time."""
         if self.open:
             self.close_code = int(code)
-            self._core.send_close(code, reason)
+            # Who floods is listened to no more, not even for the answer to the close.
+            (self._core.fail if code == Close.FLOOD else self._core.send_close)(code, reason)
             self._send()
         elif self._core.state is State.CONNECTING:
             self.close_code = int(code)
@@ -275,17 +257,28 @@ class Connection(asyncio.Protocol):
 
     def _parse(self) -> None:
         # Never more than can be served: small frames take many times their bytes once they are parsed.
+        left = SLICE
         while self._unparsed and not self._events:
+            if self._core.eof_sent:
+                # Nobody looks at what still comes.
+                self._unparsed = b""
+            if left <= 0 or not self._unparsed:
+                self._yield()
+                return
             data = self._unparsed
             # The core must not see what follows a request before the request is answered.
-            end = data.find(b"\n") + 1 or len(data) if self._handshaking else SLICE
+            end = min(data.find(b"\n") + 1 or SLICE, SLICE) if self._handshaking else SLICE
             self._unparsed = data[end:]
+            left -= end
             self._take(data[:end])
 
     def _take(self, data: bytes) -> None:
         self._core.receive_data(data)
         self._events.extend(self._core.events_received())  # type: ignore[arg-type] # a server gets no Response
         self._serve()
+        if self._handshaking and self.bytes_in - len(self._unparsed) > MAX_HEAD:
+            # The core itself takes 128 lines of 8 KiB.
+            self._respond(self._core.reject(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "That is too long.\n"))
         self._send()
 
     @property
@@ -296,6 +289,9 @@ class Connection(asyncio.Protocol):
 
     def _serve(self) -> None:
         if self._lost:
+            if any(self._is_flood() for _ in self._events):
+                # It was told goodbye, and goes on: there is no answer to the close to be waited for.
+                self._core.fail(Close.FLOOD)
             self._events.clear()
         while self._events:
             if self._full:
@@ -303,8 +299,7 @@ class Connection(asyncio.Protocol):
                 return
             if self.outgoing > HIGH_WATER:
                 # The loop writes before its next round, and then we know whether the peer keeps up.
-                self._pause()
-                self._loop.call_soon(self._resume)
+                self._yield()
                 return
             event = self._events.popleft()
             if isinstance(event, Request):
@@ -316,6 +311,11 @@ class Connection(asyncio.Protocol):
         self._reading = False
         if not self._transport.is_closing():
             self._transport.pause_reading()
+
+    def _yield(self) -> None:
+        """Go on in the next round: left to itself the loop reads a busy socket dozens of times before any other."""
+        self._pause()
+        self._loop.call_soon(self._resume)
 
     def _resume(self) -> None:
         if self._reading or self._full or self._transport.is_closing():
@@ -338,12 +338,14 @@ class Connection(asyncio.Protocol):
             self._lose()
 
     def _handshake(self, request: Request) -> None:
-        response = self._answer(request)
-        metrics.HANDSHAKES.labels(str(response.status_code)).inc()
-        self._core.send_response(response)
+        self._respond(self._answer(request))
         # The core's parser keeps the request for as long as the connection lives: 2 KiB and more.
         request.headers.clear()
         self.codec = CODECS.get(Format(self._core.subprotocol), JSON) if self._core.subprotocol else JSON
+
+    def _respond(self, response: Response) -> None:
+        metrics.HANDSHAKES.labels(str(response.status_code)).inc()
+        self._core.send_response(response)
 
     def _answer(self, request: Request) -> Response:
         if request.path.partition("?")[0] != PATH:
@@ -358,7 +360,9 @@ class Connection(asyncio.Protocol):
         return self._core.accept(request)
 
     def _on_frame(self, frame: Frame) -> None:
-        if frame.opcode in (Opcode.TEXT, Opcode.BINARY):
+        if not (frame.fin and frame.opcode in (Opcode.TEXT, Opcode.BINARY)) and self._is_flood():
+            self.close(Close.FLOOD, "too many small frames")
+        elif frame.opcode in (Opcode.TEXT, Opcode.BINARY):
             if (frame.opcode is Opcode.BINARY) != self.codec.binary:
                 self.close(Close.BAD_FRAME, "not the kind of frame that was agreed")
             elif frame.fin:
@@ -371,6 +375,14 @@ class Connection(asyncio.Protocol):
                 message, self._message = bytes(self._message), None
                 self._on_message(message)
 
+    def _is_flood(self) -> bool:
+        """Count frames that cost the most for their bytes, and that no limit of a user's commands counts."""
+        most = self._settings.small_frames
+        limit = Limit(most / self._settings.flood_seconds, most)
+        if self._small is None:
+            self._small = Bucket(limit, self.last_heard)
+        return self._small.take(limit, self.last_heard) > 0
+
     def _on_message(self, data: bytes) -> None:
         # What a peer said before its own goodbye counts; what it says after ours does not.
         if self.close_code is not None:
@@ -381,10 +393,3 @@ class Connection(asyncio.Protocol):
             self.close(Close.INVALID_DATA, "not UTF-8")
         except Malformed:
             self.close(Close.BAD_FRAME, "not a command")
-
-
-def parse_origins(setting: str) -> list[Origin | None] | None:
-    """Read the allow-list: the origins named, and clients that are no browsers. `*` allows all."""
-    if setting.strip() == "*":
-        return None
-    return [None, *(Origin(origin.strip()) for origin in setting.split(",") if origin.strip())]

@@ -4,12 +4,17 @@ from collections.abc import Callable, Iterator
 import pytest
 import redis
 import uvloop
+from hypothesis import settings
 
 from persistence.embedded import Servers, embedded
 from realtime.migrating import bring_up
 from realtime.settings import Settings
 from tests.support.clusters import Cluster, Deployment, Sentinels, Single, clustered, sentinelled
 from tests.support.databases import fresh_database, scratch
+
+# How fast something is, benchmarks tell: on a busy machine any example may take long.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 
 def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:

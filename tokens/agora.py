@@ -8,8 +8,8 @@ Written from Agora's published format (its AccessToken2 builders) and checked ag
               for rtm (2) string(user)
     signature HMAC-SHA256(HMAC-SHA256(u32(salt), HMAC-SHA256(u32(issued), certificate)), info), keys first
 
-Expiries are seconds after the issue; `tokens.packing` has the encoding. Two texts can carry one payload,
-as the signature covers what is said and not how it was compressed: no altered token says anything else.
+Expiries are seconds after the issue; `tokens.packing` has the encoding. Many texts can carry one payload, as the
+signature covers what is said and not how it was compressed: only the one that is built here verifies.
 """
 
 import hmac
@@ -98,14 +98,14 @@ def verify(token: str, app: App, now: int) -> Token:
 
     Raises:
         TokenMalformed: as `parse`.
-        TokenForged: another app's, or not signed with this app's certificate.
+        TokenForged: another app's, not signed with this app's certificate, or compressed otherwise than here.
         TokenExpired: `now` is at its end or later.
         TokenNotYet: `now` is before its issue.
     """
     signature, info = _open(token)
     said = _read_info(info)
     ours = _sign(app, said.issued_at, said.salt, info)
-    if not hmac.compare_digest(signature, ours) or said.app_id != app.app_id:
+    if not hmac.compare_digest(signature, ours) or said.app_id != app.app_id or _text(signature, info) != token:
         raise TokenForged
     if now >= said.expires_at:
         raise TokenExpired
@@ -118,7 +118,10 @@ def _seal(app: App, issued_at: int, expires_at: int, salt: int, service: bytes) 
     require_salt(salt)
     header = struct.pack("<IIIH", issued_at, expires_at - issued_at, salt, 1)
     info = pack_string(app.app_id.encode()) + header + service
-    signature = _sign(app, issued_at, salt, info)
+    return _text(_sign(app, issued_at, salt, info), info)
+
+
+def _text(signature: bytes, info: bytes) -> str:
     return VERSION + armour(zlib.compress(pack_string(signature) + info))
 
 

@@ -11,7 +11,7 @@ where they were asked for. The account's customer id and secret are sent by HTTP
 """
 
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from enum import StrEnum
 from typing import Any, Final
 
@@ -67,11 +67,23 @@ class Request(Struct, frozen=True):
 
 
 class Rule(Struct, frozen=True):
-    """A rule that stands: about a channel, and one user in it or all."""
+    """A rule that stands: about a channel, and one user in it or all; where it names no privileges, about joining."""
 
     id: int
     cname: str | None = None
     uid: int | str | None = None
+    privileges: list[str] | None = None
+
+    @property
+    def number(self) -> int | None:
+        """Whom it is about, unless that is everyone."""
+        text = str(self.uid)
+        uid = int(text) if text.isascii() and text.isdecimal() and len(text) <= len(str(U32_MAX)) else 0
+        return uid if 1 <= uid <= U32_MAX else None
+
+    def forbids(self, one_of: Collection[str]) -> bool:
+        """Tell whether it forbids one of these."""
+        return not set(self.privileges or OUT).isdisjoint(one_of)
 
 
 class Answer(Struct, frozen=True):
@@ -116,13 +128,14 @@ def read(status: int, body: bytes) -> Answer:
         raise KickRefused(f"status {status}", again=status == _TOO_MANY or status >= _ITS_FAULT)
     try:
         said = msgspec.json.decode(body, type=Answer)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         raise KickRefused("the answer is not understood", again=False) from None
     if said.status != "success":
         raise KickRefused("no success", again=False)
     return said
 
 
-def rules_of(session: str, uid: int, said: Answer) -> list[int]:
-    """The ids of the rules about a user of a session's channel, in a list of all."""
-    return [rule.id for rule in said.rules if (rule.cname, str(rule.uid)) == (channel_for(session), str(uid))]
+def rules_of(session: str, uid: int | None, said: Answer) -> list[tuple[int, Rule]]:
+    """The rules about one user of a session's channel, or about any, in a list of all; each with whom it is about."""
+    rules = [(rule.number, rule) for rule in said.rules if rule.cname == channel_for(session)]
+    return [(number, rule) for number, rule in rules if number is not None and uid in (None, number)]

@@ -90,7 +90,7 @@ def _grant(number: int) -> grants.Grant:
 def _sharing(app: App) -> float:
     settings = Settings(agora_app_id=app.app_id, agora_certificate=app.certificate)
 
-    async def nobody(_session: str, _user: str) -> int:
+    async def nobody(_of: Sequence[tuple[str, str]]) -> list[int]:
         raise BenchError("no number is asked for")
 
     issuer = Issuer(nobody, Tasks(), settings)

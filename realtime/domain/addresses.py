@@ -73,5 +73,7 @@ def _parse(address: str) -> Address | None:
         found = ip_address(address)
     except ValueError:
         return None
-    # The same client, whichever kind of socket it has reached.
-    return (isinstance(found, IPv6Address) and found.ipv4_mapped) or found
+    if isinstance(found, IPv6Address):
+        # The same client, whichever kind of socket it has reached; and without a zone, which may be any text.
+        return found.ipv4_mapped or IPv6Address(int(found))
+    return found

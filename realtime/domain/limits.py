@@ -2,9 +2,10 @@
 
 A bucket holds `burst` tokens at most, gets `rate` of them a second, and each thing done takes one. It is decided on
 the spot, by the node's own bucket. What was taken is told to a shared bucket now and then, and its level is taken over
-where it is lower. So one node never gives more than `rate * t + burst`. And `n` nodes that tell every `d` seconds never
-give more than `rate * t + n * burst + 2 * (n - 1) * rate * d` together, for the shared bucket goes below zero: what was
-given too much is worked off before anybody gives more.
+where it is lower by more than being told late explains. So one node never gives more than `rate * t + burst`, and alone
+never less. And `n` nodes that tell every `d` seconds, and are told late by `2 * d` at most, never give more than
+`rate * t + n * burst + 2 * n * rate * d` together, for the shared bucket goes below zero: what was given too much is
+worked off before anybody gives more.
 
 Times are seconds, of one clock that may stand still; when it is put back, nothing is filled until it is where it was.
 """
@@ -22,6 +23,8 @@ from tokens.access import AccessRole
 
 # What sums of many small refills may lack, so that who has waited as told is let through.
 _NEARLY: Final = 1 - 1e-9
+# A second. At a lower rate, which only a table that was changed by hand has, a wait is no number that can be told.
+MIN_RATE: Final = 0.001
 
 
 class Action(StrEnum):
@@ -108,7 +111,11 @@ def merged(changed: Iterable[tuple[str, str, Limit]]) -> Table:
     named = {(str(action), str(role)): (action, role) for action, role in DEFAULTS}
     return {
         **DEFAULTS,
-        **{named[action, role]: limit for action, role, limit in changed if (action, role) in named},
+        **{
+            named[action, role]: Limit(max(limit.rate, MIN_RATE), limit.burst)
+            for action, role, limit in changed
+            if (action, role) in named
+        },
     }
 
 
@@ -144,9 +151,12 @@ class Bucket:
         self.level -= tokens
         return self.level
 
-    def settle(self, shared: float) -> None:
-        """Take over the level of the shared bucket, as it was when everything that is not `unsent` was told to it."""
-        self.level = min(self.level, shared - self.unsent)
+    def settle(self, shared: float, late: float) -> None:
+        """Take over the level of the shared bucket, as it was when everything that is not `unsent` was told to it.
+
+        It may have been told `late` by so many seconds, and lack what it could not get meanwhile, as it was full.
+        """
+        self.level = min(self.level, shared - self.unsent + self.limit.rate * late)
 
     def full(self, now: float) -> bool:
         """Tell whether it is as good as new."""
@@ -201,10 +211,10 @@ class Buckets:
             del self._unsent[key]
         return spent
 
-    def settle(self, key: str, shared: float) -> None:
-        """Take over the level of a shared bucket."""
+    def settle(self, key: str, shared: float, late: float) -> None:
+        """Take over the level of a shared bucket, which was told `late` by so many seconds at most."""
         if bucket := self._buckets.get(key):
-            bucket.settle(shared)
+            bucket.settle(shared, late)
 
     def sweep(self, now: float, most: int) -> None:
         """Drop what is as good as new, among so many that were not used for longest."""

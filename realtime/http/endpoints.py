@@ -263,7 +263,7 @@ async def readable(context: Context, call: Call) -> Session:
     Raises:
         Refusal: `not_found`, `forbidden`.
     """
-    session = await context.node.admission.see(call.user, call.session)
+    session = await context.node.admission.find(call.user, call.session)
     access.check(May.READ, role_of(session, call.user), State(session.state))
     return session
 

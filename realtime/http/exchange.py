@@ -4,10 +4,12 @@ By itself uvicorn waits for ever for a request that does not come or come to its
 that does not read its response; each byte counts as a sign of life. Here a request's head must be
 complete within `timeout_keep_alive` seconds of the connection or of the response before, and a
 response must be taken away in as many. A body has a bound of its own, in `serving`.
+
+And parsing, of which h11 takes its time, leaves others their turns, and has an end.
 """
 
 import asyncio
-from typing import Final
+from typing import Any, Final
 
 import h11
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -21,14 +23,41 @@ _TOO_LATE: Final = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nConten
 _BOTH: Final = frozenset([b"content-length", b"transfer-encoding"])
 
 
+# Bytes of one connection that are parsed in one turn of the loop, which others are to have in between.
+SLICE: Final = 4096
+# Of a request's head, or of what goes on about a chunk of its body.
+MAX_HEAD: Final = 16_384
+# Of one body. A chunk of one byte takes as long as one of a thousand.
+MAX_CHUNKS: Final = 1000
+
+
+class _Reading(h11.Connection):
+    """h11's view of a connection, which ends where a body comes in too many chunks."""
+
+    _chunks = 0
+
+    def next_event(self) -> Any:
+        """Give what comes next, as h11 does."""
+        event = super().next_event()
+        if isinstance(event, h11.Request):
+            self._chunks = 0
+        elif isinstance(event, h11.Data) and event.chunk_start:
+            self._chunks += 1
+            if self._chunks > MAX_CHUNKS:
+                raise h11.RemoteProtocolError("too many chunks")
+        return event
+
+
 class Exchange(H11Protocol):
     """One connection to the side API."""
 
     _head: asyncio.TimerHandle | None = None
     _response: asyncio.TimerHandle | None = None
+    _unparsed = b""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
         """Begin, and expect a request."""
+        self.conn = _Reading(h11.SERVER, MAX_HEAD)
         super().connection_made(transport)
         limit = self.config.limit_concurrency
         if limit is not None and len(self.connections) > limit:
@@ -40,6 +69,29 @@ class Exchange(H11Protocol):
         """End."""
         self._cancel(self._head, self._response)
         super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse a part of it now, and the rest in turns with others."""
+        waiting = bool(self._unparsed)
+        self._unparsed += data
+        if waiting:
+            # uvicorn has listened again because a response is complete.
+            self.transport.pause_reading()
+        else:
+            self._parse()
+
+    def _parse(self) -> None:
+        if self.transport.is_closing():
+            return
+        data, self._unparsed = self._unparsed[:SLICE], self._unparsed[SLICE:]
+        super().data_received(data)
+        if self.transport.is_closing():
+            return
+        if self._unparsed:
+            self.transport.pause_reading()
+            self.loop.call_soon(self._parse)
+        elif not self.flow.read_paused:
+            self.transport.resume_reading()
 
     def handle_events(self) -> None:
         """Serve what is complete."""

@@ -5,7 +5,7 @@ from typing import Annotated, Final
 from msgspec import Meta, Struct
 
 from realtime.domain import access
-from realtime.domain.limits import Action, Limit, RateRole
+from realtime.domain.limits import MIN_RATE, Action, Limit, RateRole
 from realtime.http.endpoints import Call, Context, Endpoint
 from realtime.limiting import InForce
 
@@ -20,7 +20,7 @@ class NewLimit(Struct, frozen=True, forbid_unknown_fields=True):
     """The body that changes a limit: `rate` a second for long, `burst` at once."""
 
     role: RateRole
-    rate: Annotated[float, Meta(ge=0.001, le=1_000_000)]
+    rate: Annotated[float, Meta(ge=MIN_RATE, le=1_000_000)]
     burst: Annotated[int, Meta(ge=1, le=1_000_000)]
 
 

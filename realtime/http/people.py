@@ -147,8 +147,10 @@ async def list_guests(context: Context, call: Call) -> GuestPage:
 
 async def answer_guest(context: Context, call: Call) -> Standing:
     """Let one who has asked in, or don't."""
-    await context.node.admission.answer(call.user, call.session, call.path.user, accept=call.body.accept)
-    return Standing(call.path.user, call.body.accept)
+    accept = call.body.accept
+    guest = await context.node.admission.answer(call.user, call.session, call.path.user, accept=accept)
+    await context.node.audit.answered(call.user, call.address, call.session, guest, accepted=accept)
+    return Standing(call.path.user, accept)
 
 
 async def change_followers(context: Context, call: Call) -> FollowersDone:

@@ -60,13 +60,17 @@ class Serving:
         who = None if endpoint.public else await self._identify(request)
         if who is not None:
             self._context.node.limits.check(who, endpoint.counted_as)
-        return Call(
+        call = Call(
             who=who,
             path=_convert(request.path_params, endpoint.parameters) if request.path_params else None,
             query=_convert(_query(request), endpoint.query) if endpoint.query else None,
             body=await self._body(request),
             address=request.client.host if request.client else "",
         )
+        if who is not None:
+            # The body may have been sent slowly, so as to be carried out when its sender is not welcome any more.
+            self._context.node.identities.recheck(who)
+        return call
 
     async def _body(self, request: Request) -> Any:
         settings, endpoint = self._context.node.settings, self._endpoint

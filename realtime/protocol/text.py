@@ -22,8 +22,9 @@ _UNWANTED: Final = re.compile(
     "[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u206f\ufeff\ufff9-\ufffb\U000e0001]"
 )
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
-# Letters by category, and yet drawn as nothing: the Hangul fillers and the empty braille cell.
-_BLANK: Final = frozenset("\u115f\u1160\u3164\uffa0\u2800")
+# Letters and symbols by category, and yet drawn as nothing: the Hangul fillers, the empty braille cell, the blanks of
+# Egyptian hieroglyphs, and the null notehead.
+_BLANK: Final = frozenset("\u115f\u1160\u3164\uffa0\u2800\U00013441\U00013442\U0001d159")
 _INVISIBLE: Final = frozenset(["Cc", "Cf", "Cn", "Co", "Zl", "Zp", "Zs", "Mn", "Me"])
 _MARK: Final = frozenset(["Mn", "Me"])
 
@@ -43,6 +44,11 @@ def clean(text: str, *, max_characters: int, max_bytes: int) -> str:
     if not any(map(_visible, text)):
         raise Refusal(Code.BAD_REQUEST, "the text has nothing to see")
     return text
+
+
+def legible(text: str) -> str:
+    """Give a text for those who read logs: what cannot be seen, or turns the rest around, by its number."""
+    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
 
 
 def is_storable(text: str) -> bool:

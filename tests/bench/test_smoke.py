@@ -122,6 +122,13 @@ def test_tokens(server: list[str], tmp_path: Path) -> None:
     assert results["server_cpu_per_request_us"] > 0
 
 
+def test_crowd(server: list[str], tmp_path: Path) -> None:
+    results = run(tmp_path, "crowd", *server, "--viewers=100")["results"]
+    assert (results["viewers"], results["refused"], results["unanswered"]) == (100, 0, 0)
+    assert results["token_ms"]["p50"] > 0
+    assert results["server_cpu_per_token_us"] > 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [

@@ -9,8 +9,8 @@ from realtime.protocol.codec import JSON, MSGPACK, NotText
 from realtime.settings import Settings
 from realtime.transport import Connection, to_frame
 
-# The suite sends messages of 16 MiB, and as one frame.
-SETTINGS = Settings(max_frame=32 << 20)
+# The suite sends messages of 16 MiB, as one frame, and in a hundred thousand.
+SETTINGS = Settings(max_frame=32 << 20, small_frames=10_000_000)
 
 
 class Echo:

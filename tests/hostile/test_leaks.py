@@ -1,6 +1,7 @@
 """A token is planted wherever one can be written, and is found in no log, no metric and no answer."""
 
 import json
+from base64 import b64encode
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,11 +19,17 @@ from tokens.access import AccessRole, SharedSecret, mint
 # A word that stands nowhere else, within each of the three parts of what is planted.
 MARK = "Qx7PLANTEDzK"
 PLANTED = f"{MARK}h.{MARK}p.{MARK}s"
+# An account at Agora's API, where nobody answers.
+ACCOUNT = {
+    "STAGEWIRE_AGORA_CUSTOMER_ID": "customer",
+    "STAGEWIRE_AGORA_CUSTOMER_SECRET": "a-secret-of-the-account",
+    "STAGEWIRE_AGORA_API": "http://127.0.0.1:1",
+}
 
 
 @pytest.fixture(scope="module", params=["json", "console"])
 def settings(request: pytest.FixtureRequest) -> dict[str, str]:
-    return {"STAGEWIRE_LOG_FORMAT": request.param, "STAGEWIRE_LOG_LEVEL": "debug"}
+    return {"STAGEWIRE_LOG_FORMAT": request.param, "STAGEWIRE_LOG_LEVEL": "debug", **ACCOUNT}
 
 
 def told(stage: Stage) -> Iterator[str]:
@@ -170,8 +177,30 @@ def test_good_tokens_and_secrets_are_told_nobody(stage: Stage) -> None:
     check(stage, good, signature, forged.rpartition(".")[2], issued, SECRET, AGORA["STAGEWIRE_AGORA_CERTIFICATE"])
 
 
+def test_what_a_kick_is_authorized_by_is_told_nobody(stage: Stage) -> None:
+    root = token("root", AccessRole.ADMIN)
+    for path, who, body in (
+        (f"/v1/sessions/{stage.session}/agora-token", token("kicked"), None),
+        ("/v1/users/kicked/freeze", root, {"reason": "spam"}),
+    ):
+        headers = {"Authorization": f"Bearer {who}"}
+        assert httpx.post(stage.node.http + path, headers=headers, json=body, verify=False).status_code == 200
+    wait_until(lambda: "kick not made" in stage.log.read_text())
+    secret = ACCOUNT["STAGEWIRE_AGORA_CUSTOMER_SECRET"]
+    check(stage, secret, b64encode(f"customer:{secret}".encode()).decode())
+
+
 def test_the_log_was_looked_at(stage: Stage) -> None:
     """What is searched has each connection in it."""
     with identified(stage.node.websocket_port, "a-user-to-find"):
         pass
     wait_until(lambda: "a-user-to-find" in stage.log.read_text())
+
+
+def test_a_client_cannot_turn_the_log_around(stage: Stage) -> None:
+    with Attacker(stage.node.websocket_port) as attacker:
+        attacker.shake_hands()
+        attacker.say(type="hello", id=0, token=token("eve"), client="web\u202e\u2028\x1b[31m/1.0")
+        next(attacker.messages())
+    wait_until(lambda: "u001b[31m/1.0" in stage.log.read_text())
+    assert not {"\u202e", "\u2028", "\x1b"} & set(stage.log.read_text())

@@ -17,6 +17,9 @@ from tests.support.processes import wait_until
 # Bytes that one half-open socket may cost the server.
 COST = 32_768
 MANY = 1500
+# And one that has sent as much of its handshake as it may.
+LONG_COST = 65_536
+LONG = 400
 WAIT = 2.0
 
 
@@ -50,9 +53,10 @@ def many(port: int, first: bytes, count: int = MANY) -> Iterator[list[socket.soc
         yield opened
 
 
-@pytest.mark.parametrize(
-    "first", [b"", b"GET /v1/ws HTTP/1.1\r\nHost: a\r\nX: ", request()], ids=["silent", "half", "whole"]
-)
+HALF = b"GET /v1/ws HTTP/1.1\r\nHost: a\r\nX: "
+
+
+@pytest.mark.parametrize("first", [b"", HALF, request()], ids=["silent", "half", "whole"])
 def test_thousands_of_half_open_sockets_are_let_go(stage: Stage, first: bytes) -> None:
     """Nothing, half a handshake, or a whole one and no hello."""
     before = sockets_of(stage)
@@ -64,6 +68,18 @@ def test_thousands_of_half_open_sockets_are_let_go(stage: Stage, first: bytes) -
         assert grown < MANY * COST
         wait_until(lambda: sockets_of(stage) <= before + 2, within=20)
     assert time.monotonic() - began < 20
+
+
+@pytest.mark.parametrize(
+    "first",
+    [HALF + b"y" * 7000 + b"\r\nX: " + b"y" * 8000, HALF + b"y\r\n" + b"X: y\r\n" * 120, (HALF + b"y" * 8000) * 10],
+    ids=["two lines", "many lines", "too much"],
+)
+def test_half_a_long_handshake_costs_little(stage: Stage, first: bytes) -> None:
+    rss = psutil.Process(stage.node.process.pid).memory_info().rss
+    with many(stage.node.websocket_port, first, LONG):
+        wait_until(lambda: stage.node.status("/healthz") == 200)
+        assert psutil.Process(stage.node.process.pid).memory_info().rss - rss < LONG * LONG_COST
 
 
 @pytest.mark.parametrize("first", [b"", b"GET / HTTP/1.1\r\nHost: a\r\nX: "], ids=["silent", "half"])

@@ -211,6 +211,17 @@ async def test_an_answer_that_is_an_error_is_an_answer(
     await other.close()
 
 
+async def test_one_that_is_busy_is_not_away(migrated: str) -> None:
+    ear = Ear()
+    async with pooled(PoolSettings(migrated, connections=1, timeout=0.5, failures=2), ear) as postgres:
+        crowd = [timed(postgres.rows("SELECT pg_sleep(0.2)")) for _ in range(30)]
+        found = [exc for exc, _ in await asyncio.gather(*crowd)]
+        assert found[0] is None
+        assert sum("no connection" in str(exc) for exc in found) > 20
+        assert ear.aways == []
+        assert await works(postgres)
+
+
 async def test_a_database_that_starts_or_stops_counts_as_away(migrated: str) -> None:
     ear = Ear()
     async with pooled(PoolSettings(migrated, failures=2, pause=0.05), ear) as postgres:

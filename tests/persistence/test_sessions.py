@@ -164,6 +164,15 @@ async def test_agora_knows_each_user_by_one_number(migrated: str, session: str) 
             assert {await Sessions(two).agora_uid(session, user)} == uids[user]
 
 
+async def test_two_nodes_draw_numbers_for_a_crowd_at_once(migrated: str, session: str) -> None:
+    crowd = sorted((session, f"fan{n}") for n in range(400))
+    async with opened(migrated) as one, opened(migrated) as two:
+        first, second = await asyncio.gather(*(Sessions(pool).agora_uids(crowd) for pool in (one, two)))
+        assert first == second
+        assert len(set(first)) == 400
+        assert await Sessions(one).agora_uids(crowd[::-1]) == first[::-1]
+
+
 async def test_a_number_that_is_taken_is_drawn_again(postgres: Postgres, session: str) -> None:
     async with postgres.connection() as connection:
         given = []
@@ -172,6 +181,13 @@ async def test_a_number_that_is_taken_is_drawn_again(postgres: Postgres, session
             await connection.execute("SELECT setseed(0.5)")
             given.append(await connection.fetchval("SELECT agora_uid($1, $2)", session, user))
     assert len(set(given)) == 3
+
+
+@pytest.mark.parametrize("uid", [0, -1, 2**32])
+async def test_no_other_number_is_kept(postgres: Postgres, session: str, uid: int) -> None:
+    # To Agora, 0 is anyone.
+    with pytest.raises(Rejected, match="agora_uids_uid_check"):
+        await postgres.rows("INSERT INTO agora_uids VALUES ($1, 'alice', $2)", session, uid)
 
 
 async def test_another_session_may_use_the_same_number(postgres: Postgres, session: str) -> None:

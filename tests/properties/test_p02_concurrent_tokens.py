@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack
 from itertools import pairwise
 from typing import Any
@@ -50,14 +50,15 @@ def test_whoever_asks_when_gets_a_good_one_and_each_is_built_once(sessions: list
 async def _ask(sessions: list[str], rounds: Any) -> None:
     now, asked, grants = float(NOW), Counter[tuple[str, str]](), defaultdict[Any, dict[str, int]](dict)
 
-    async def uid_of(session: str, user: str) -> int:
-        asked[session, user] += 1
-        # As long as it takes, and in whatever order.
-        for _ in range(USERS.index(user)):
+    async def numbers_of(of: Sequence[tuple[str, str]]) -> list[int]:
+        asked.update(of)
+        # As long as it takes.
+        for _ in range(len(of)):
             await asyncio.sleep(0)
-        return 1 + 10 * sessions.index(session) + USERS.index(user)
+        # In each session the same ones.
+        return [1 + USERS.index(user) for _, user in of]
 
-    issuer = Issuer(uid_of, Tasks(), Settings(agora_lifetime=LIFETIME, **KEYS), lambda: now)
+    issuer = Issuer(numbers_of, Tasks(), Settings(agora_lifetime=LIFETIME, **KEYS), lambda: now)
 
     async def ask(session: str, user: str, role: Role) -> Issued:
         return issuer.issue(session, await issuer.uid(session, user), role)
@@ -68,8 +69,7 @@ async def _ask(sessions: list[str], rounds: Any) -> None:
             wanted, await asyncio.gather(*(ask(*call) for call in wanted)), strict=True
         ):
             found = said(issued.token, now)
-            number = 1 + 10 * sessions.index(session) + USERS.index(user)
-            assert (found.channel, found.uid, found.privileges) == (session, number, MAY[role])
+            assert (found.channel, found.uid, found.privileges) == (session, 1 + USERS.index(user), MAY[role])
             # Never one that is half gone.
             assert found.expires_at - now >= LIFETIME / 2
             grants[session, user, role][issued.token] = issued.grant.issued_at

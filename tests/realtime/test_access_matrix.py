@@ -190,6 +190,7 @@ REQUESTS: list[tuple[str, str, Any]] = [
     ("PUT", "/members/vic", {"role": "cohost"}),
     ("POST", "/guests", {"allow": ["vic"]}),
     ("POST", "/guests/vic", {"accept": True}),
+    ("POST", "/agora-token", None),
     ("POST", "/start", None),
     ("POST", "/pause", None),
     ("POST", "/resume", None),

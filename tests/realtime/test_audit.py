@@ -53,6 +53,28 @@ async def test_what_an_admin_does_with_a_session_of_others_is_noted(node: Runnin
     ]
 
 
+async def test_what_an_admin_answers_in_place_of_a_host_is_noted(node: RunningNode) -> None:
+    session = await node.session("ann", live=False)
+    ann, zoe = token("ann", AccessRole.SELLER), token("zoe", AccessRole.ADMIN)
+    assert (await node.request("PATCH", f"/v1/sessions/{session}", ann, json={"private": True})).status_code == 200
+    for user in ("bob", "eve", "kim"):
+        async with node.client(user) as client:
+            assert (await client.ask("session.ask", session=session))["type"] == "ack"
+    async with node.client("zoe", AccessRole.ADMIN) as admin:
+        for _ in range(2):
+            # The same answer again is the same.
+            done = await admin.ask("session.answer", session=session, user="bob", accept=True)
+            assert done["type"] == "ack"
+    path = f"/v1/sessions/{session}/guests"
+    assert (await node.request("POST", f"{path}/eve", zoe, json={"accept": False})).status_code == 200
+    assert (await node.request("POST", f"{path}/kim", ann, json={"accept": True})).status_code == 200
+    about = {"actor": "zoe", "action": "session.answer", "address": "127.0.0.1", "session": session}
+    assert [said(note) for note in reversed(await notes(node, action="session.answer"))] == [
+        {**about, "subject": "bob", "details": {"accepted": True}},
+        {**about, "subject": "eve", "details": {"accepted": False}},
+    ]
+
+
 async def test_a_changed_limit_is_noted(node: RunningNode) -> None:
     body = {"role": "viewer", "rate": 0.5, "burst": 3}
     for _ in range(2):

@@ -65,3 +65,27 @@ async def test_what_waits_to_be_served_is_not_parsed() -> None:
                 await asyncio.sleep(0)
         await sending
         assert 0 < most < 1000
+
+
+class Noting(Guests):
+    """Notes who has said something, in the order in which it is heard."""
+
+    def __init__(self, hub: Hub) -> None:
+        super().__init__(hub)
+        self.heard: list[Connection] = []
+
+    def receive(self, connection: Connection, data: bytes) -> None:  # noqa: ARG002 - the service's interface
+        """Take a note."""
+        self.heard.append(connection)
+
+
+async def test_who_sends_much_at_once_leaves_the_others_their_turns() -> None:
+    hub, settings = Hub(Settings()), Settings()
+    noting = Noting(hub)
+    async with linked(hub, settings, Format.JSON, Format.JSON, service=noting) as [loud, quiet]:
+        await loud.send(*[0] * 5000)
+        await quiet.send(0)
+        async with asyncio.timeout(5):
+            while len(noting.heard) < 5001:  # noqa: ASYNC110 - the loop tells nobody
+                await asyncio.sleep(0)
+        assert noting.heard.index(quiet.connection) < 2000

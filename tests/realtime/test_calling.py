@@ -54,12 +54,24 @@ async def test_any_answer_is_given(answer: bytes, expected: tuple[int, bytes]) -
         (b"", "RemoteDisconnected"),
         (b"SSH-2.0-OpenSSH\r\n", "BadStatusLine"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nit", "IncompleteRead"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 30 + b"\r\n\r\nit", "OverflowError"),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nit", "IncompleteRead"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"f" * 30 + b"\r\nit", "OverflowError"),
         (b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * (MOST + 1), "the body is too large"),
         (b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 1_000_000, "the answer is too large"),
         (b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 1000 + b"\r\n", "HTTPException"),
     ],
-    ids=["nothing", "no HTTP", "cut", "no chunks", "a bit too much", "far too much", "too many headers"],
+    ids=[
+        "nothing",
+        "no HTTP",
+        "cut",
+        "a length beyond all",
+        "no chunks",
+        "a chunk beyond all",
+        "a bit too much",
+        "far too much",
+        "too many headers",
+    ],
 )
 async def test_what_is_no_answer(answer: bytes, reason: str) -> None:
     async with publishing() as server:

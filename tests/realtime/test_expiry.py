@@ -15,7 +15,7 @@ from tokens.access import AccessRole, SharedSecret, mint
 TESTER = "whether a connection is a load tester's is said by its hello"
 LEEWAY = 5
 WARNING = 60
-LIFETIME = 600
+LIFETIME = 3600
 REST = LIFETIME + LEEWAY
 
 
@@ -154,6 +154,20 @@ async def test_who_loses_the_right_to_be_there_is_taken_out(node: RunningNode) -
         await host.say(session, "for those who may")
         assert (await mod.ask("history", session=session))["code"] == "forbidden"
         assert mod.events() == []
+
+
+async def test_who_loses_the_right_to_be_there_is_taken_out_of_what_has_ended_too(node: RunningNode) -> None:
+    session = await node.session()
+    host = token("host", AccessRole.SELLER)
+    changed = await node.request("PATCH", f"/v1/sessions/{session}", host, json={"private": True})
+    assert changed.status_code == 200
+    async with node.client("mod", AccessRole.MODERATOR) as mod:
+        assert (await mod.join(session))["type"] == "joined"
+        assert (await node.request("POST", f"/v1/sessions/{session}/end", host)).status_code == 200
+        await mod.until_event(kind="session.ended")
+        assert (await mod.ask("token.refresh", token=token("mod")))["type"] == "token"
+        assert (await mod.until(type="removed"))["session"] == session
+        assert (await mod.ask("history", session=session))["code"] == "forbidden"
 
 
 async def test_many_ends_in_one_second_are_seen_to_in_portions(

@@ -1,8 +1,10 @@
 """Freezing users, on two nodes: connections end, tokens are worth nothing, and both come back with the end of it."""
 
 import asyncio
+import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 import httpx
 import pytest
@@ -124,3 +126,50 @@ async def test_a_freeze_has_a_reason(pair: Pair, body: Message) -> None:
     refused = await pair[0].request("POST", "/v1/users/hal/freeze", ROOT, json=body)
     assert (refused.status_code, refused.json()["error"]["code"]) == (400, "bad_request")
     assert (await answered(pair[0], "hal"))["type"] == "welcome"
+
+
+@asynccontextmanager
+async def half_sent(
+    node: RunningNode, path: str, who: str, body: Message
+) -> AsyncIterator[Callable[[], Awaitable[bytes]]]:
+    """Send a request without the end of its body; give what sends that, and gives the answer."""
+    sent = json.dumps(body).encode()
+    head = [
+        f"POST {path} HTTP/1.1", "Host: here", f"Authorization: Bearer {who}", "Content-Type: application/json",
+        f"Content-Length: {len(sent)}", "Connection: close", "", "",
+    ]  # fmt: skip
+    reader, writer = await asyncio.open_connection("127.0.0.1", httpx.URL(node.http).port)
+
+    async def finish() -> bytes:
+        writer.write(sent[-1:])
+        return await reader.read()
+
+    try:
+        writer.write("\r\n".join(head).encode() + sent[:-1])
+        yield finish
+    finally:
+        writer.close()
+        await writer.wait_closed()
+
+
+async def test_who_is_frozen_while_a_request_arrives_does_nothing_by_it(pair: Pair) -> None:
+    one = pair[0]
+    eve = token("eve2", AccessRole.ADMIN)
+    async with half_sent(one, "/v1/users/root/freeze", eve, {"reason": "revenge"}) as finish:
+        # By then the node has seen her token.
+        assert (await change(one, "eve2")).status_code == 200
+        answer = await finish()
+    assert answer.startswith(b"HTTP/1.1 403 ")
+    assert FROZEN.encode() in answer
+    assert (await one.request("GET", "/v1/audit", ROOT)).status_code == 200
+
+
+async def test_whose_token_ends_while_a_request_arrives_does_nothing_by_it(migrated: str, redis_url: str) -> None:
+    async with serving(migrated, redis_url, jwt_leeway=0) as node:
+        ends = token("ida", AccessRole.SELLER, lifetime=2)
+        async with half_sent(node, "/v1/sessions", ends, {"title": "Too late"}) as finish:
+            while (await node.request("GET", "/v1/sessions", ends)).status_code == 200:
+                pass
+            answer = await finish()
+        assert answer.startswith(b"HTTP/1.1 401 ")
+        assert b"token expired" in answer

@@ -67,7 +67,7 @@ def exhaust(node: RunningNode, action: Action, address: str) -> None:
     """Leave an address without tokens for half a second."""
     node.node.limits.wait_ms_of(address, action)
     rate = DEFAULTS[action, RateRole.ADDRESS].rate
-    node.node.limits._addresses.settle(f"{action}:{address}", -rate / 2)
+    node.node.limits._addresses.settle(f"{action}:{address}", -rate / 2, 0.0)
 
 
 async def test_above_the_rate_of_the_node_all_are_asked_to_come_back(migrated: str, redis_url: str) -> None:
@@ -77,6 +77,13 @@ async def test_above_the_rate_of_the_node_all_are_asked_to_come_back(migrated: s
         assert 503 in statuses
         await asyncio.sleep(1)
         assert await status_of(node) == 101
+
+
+async def test_an_address_that_is_refused_takes_nobodys_turn(migrated: str, redis_url: str) -> None:
+    async with serving(migrated, redis_url, **PROXIED, handshake_rate=3) as node:
+        exhaust(node, Action.HANDSHAKE, "198.51.100.1")
+        assert [await status_of(node, forwarded="198.51.100.1") for _ in range(10)] == [429] * 10
+        assert await status_of(node, forwarded="198.51.100.2") == 101
 
 
 async def test_a_storm_of_five_hundred_a_second_is_let_in(migrated: str, redis_url: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from websockets.exceptions import ConnectionClosed
 
+from realtime import issuer
 from tests.support.issuers import Key, Publisher, elliptic, publishing, rsa_key, says
 from tests.support.nodes import Client, Message, RunningNode, serving, token
 
@@ -79,6 +80,28 @@ async def test_a_new_key_is_fetched_when_a_token_names_it_once_for_all_who_wait(
         assert {answer["type"] for answer in await asyncio.gather(*hellos)} == {"welcome"}
         assert {answer.status_code for answer in await asyncio.gather(*requests)} == {200}
         assert len(publisher.asked) == 2
+
+
+async def test_a_key_that_is_published_while_others_are_fetched_is_fetched_next(
+    migrated: str, redis_url: str, publisher: Publisher
+) -> None:
+    async with issued(migrated, redis_url, publisher) as node:
+        assert (await answered(node, ONE.sign(says())))["type"] == "welcome"
+        publisher.gate.clear()
+        made_up = asyncio.create_task(barred(node, OWN.sign(says())))
+        await publisher.until_asked()
+        publisher.publish(ONE, TWO)
+        async with node.stranger() as client:
+            await client.send("hello", id=1, token=TWO.sign(says()))
+            request = asyncio.create_task(node.request("GET", "/v1/sessions", TWO.sign(says())))
+            # Both wait by the time that others are answered who came after them.
+            assert (await node.request("GET", "/healthz")).status_code == 200
+            assert (await answered(node, ONE.sign(says())))["type"] == "welcome"
+            publisher.gate.set()
+            assert (await client.receive())["type"] == "welcome"
+        assert (await request).status_code == 200
+        assert (await made_up)[1] == 4401
+        assert len(publisher.asked) == 3
 
 
 async def test_made_up_names_of_keys_cost_the_issuer_no_more_than_the_cooldown_allows(
@@ -165,6 +188,20 @@ async def test_who_hangs_up_while_a_key_is_fetched_is_forgotten(
             for _ in range(2):
                 await stack.enter_async_context(node.stranger())
             assert len(node.node.expiry) == 0
+
+
+async def test_a_defect_while_a_key_is_fetched_keeps_nobody_waiting(
+    migrated: str, redis_url: str, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with issued(migrated, redis_url, publisher) as node:
+        assert (await answered(node, ONE.sign(says())))["type"] == "welcome"
+
+        def fail(_document: bytes) -> None:
+            raise ArithmeticError
+
+        monkeypatch.setattr(issuer, "read_keys", fail)
+        error, close = await barred(node, TWO.sign(says()))
+        assert (error["code"], close) == ("internal", 4003)
 
 
 async def test_a_fresh_token_may_be_by_a_new_key(migrated: str, redis_url: str, publisher: Publisher) -> None:

@@ -1,11 +1,9 @@
 """One build for however many ask, and never a token that is half gone."""
 
-import asyncio
-from collections import Counter
+from typing import Any
 
 import pytest
 
-from persistence.errors import Unavailable
 from realtime.domain.access import Role
 from realtime.issuing import Issuer
 from realtime.protocol.codes import Refusal
@@ -16,52 +14,21 @@ from tokens.grants import App
 
 APP = App("970CA35de60c44645bbae8a215061b33", "5CFd2fd1755d40ecb72977518be15d3b")
 SESSION = "0192f0c8-1111-7abc-8def-0123456789ab"
+OTHER = "0192f0c8-2222-7abc-8def-0123456789ab"
 NOW = 1_732_147_200
 
 
 class World:
-    """An issuer, with a clock that stands still, and numbers that come when they are let through."""
+    """An issuer, with a clock that stands still."""
 
     def __init__(self, **settings: int) -> None:
         self.now = float(NOW)
-        self.asked: Counter[str] = Counter()
-        self.gate = asyncio.Event()
-        self.gate.set()
-        self.broken = False
         keys = {"agora_app_id": APP.app_id, "agora_certificate": APP.certificate}
-        self.issuer = Issuer(self._uid_of, Tasks(), Settings(**keys, **settings), lambda: self.now)  # type: ignore[arg-type] # each is of its own type
-
-    async def _uid_of(self, session: str, user: str) -> int:
-        assert session == SESSION
-        self.asked[user] += 1
-        await self.gate.wait()
-        if self.broken:
-            raise Unavailable("away")
-        return 1 + ord(user[0])
+        self.issuer = Issuer(nobody, Tasks(), Settings(**keys, **settings), lambda: self.now)  # type: ignore[arg-type] # each is of its own type
 
 
-async def test_a_number_is_asked_for_once_for_all_who_ask() -> None:
-    world = World()
-    world.gate.clear()
-    asking = [asyncio.create_task(world.issuer.uid(SESSION, user)) for user in "ab" * 10]
-    await asyncio.sleep(0)
-    asking[0].cancel()
-    world.gate.set()
-    given = await asyncio.gather(*asking, return_exceptions=True)
-    assert isinstance(given[0], asyncio.CancelledError)
-    assert given[1:] == [99, *[98, 99] * 9]
-    assert await world.issuer.uid(SESSION, "a") == 98
-    assert world.asked == {"a": 1, "b": 1}
-
-
-async def test_a_number_that_could_not_be_had_is_asked_for_again() -> None:
-    world = World()
-    world.broken = True
-    for _ in range(2):
-        with pytest.raises(Unavailable):
-            await world.issuer.uid(SESSION, "a")
-    world.broken = False
-    assert (await world.issuer.uid(SESSION, "a"), world.asked["a"]) == (98, 3)
+async def nobody(_of: Any) -> list[int]:
+    raise AssertionError("numbers are known here")
 
 
 async def test_a_token_is_shared_in_the_first_half_of_its_life() -> None:
@@ -92,12 +59,13 @@ async def test_whoever_has_one_gets_a_later_one() -> None:
     assert world.issuer.issue(SESSION, 5, Role.VIEWER, after=first.grant.issued_at) is second
 
 
-async def test_another_role_or_user_shares_nothing() -> None:
+async def test_another_session_role_or_user_shares_nothing() -> None:
     world = World()
-    given = [world.issuer.issue(SESSION, uid, role) for uid in (5, 6) for role in Role]
+    asked = [(session, uid, role) for session in (SESSION, OTHER) for uid in (5, 6) for role in Role]
+    given = [world.issuer.issue(*each) for each in asked]
     assert len({issued.token for issued in given}) == len(given)
-    pairs = [(issued.grant.uid, issued.grant.role.value) for issued in given]
-    assert pairs == [(uid, role.value) for uid in (5, 6) for role in Role]
+    grants = [issued.grant for issued in given]
+    assert [(grant.channel, grant.uid, grant.role.value) for grant in grants] == asked
 
 
 async def test_no_more_are_remembered_than_is_set() -> None:
@@ -108,12 +76,9 @@ async def test_no_more_are_remembered_than_is_set() -> None:
     # The one that nobody has asked for the longest has gone.
     assert world.issuer.issue(SESSION, 1, Role.VIEWER) is a
     assert world.issuer.issue(SESSION, 2, Role.VIEWER) is not b
-    for user in "abcab":
-        await world.issuer.uid(SESSION, user)
-    assert world.asked == {"a": 2, "b": 2, "c": 1}
 
 
 async def test_without_an_app_there_is_none() -> None:
-    issuer = Issuer(World()._uid_of, Tasks(), Settings())
+    issuer = Issuer(nobody, Tasks(), Settings())
     with pytest.raises(Refusal, match="no Agora app id"):
         issuer.require()

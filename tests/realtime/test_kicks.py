@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 
+from persistence.agora_uids import Holder
+from persistence.errors import Unavailable
+from persistence.freezes import FrozenUsers
 from realtime import kicks
 from realtime.telemetry import metrics
 from tests.realtime.test_video import ANN, KEYS, ask
@@ -70,59 +73,84 @@ async def test_a_cohost_that_was_is_silent_until_named_again(node: RunningNode, 
     session = await node.session("ann")
     uid = await uid_of(node, session, "bob")
     await name(node, session, "bob", "cohost")
-    await agora.until_called(1)
-    await name(node, session, "bob", "viewer")
-    await agora.until_called(2)
-    assert agora.of(session, uid) == [SILENT]
-    await name(node, session, "bob", "cohost")
-    await agora.until_called(4)
+    await node.node.kicks.drain()
     assert agora.rules == {}
+    for role, rules in (("viewer", [SILENT]), ("cohost", []), ("moderator", [SILENT])):
+        await name(node, session, "bob", role)
+        await node.node.kicks.drain()
+        assert agora.of(session, uid) == rules
     # Who never had a number has nothing to lose.
     await name(node, session, "eve", "moderator")
-    await name(node, session, "bob", "moderator")
-    await agora.until_called(5)
-    assert [call[1].get("uid") for call in agora.calls] == [None, uid, None, None, uid]
+    await node.node.kicks.drain()
+    assert len(agora.rules) == 1
 
 
 async def test_what_has_changed_again_meanwhile_is_not_done(
     node: RunningNode, agora: AgoraApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session = await node.session("ann")
-    uid = await uid_of(node, session, "bob")
+    await uid_of(node, session, "bob")
     works = node.node.kicks
-    find, go_on = works._uids.find, asyncio.Event()
+    holders, go_on = works._uids.holders, asyncio.Event()
 
-    async def slowly(of: str, user: str) -> int | None:
+    async def slowly(user: str, of: str | None = None) -> list[Holder]:
         await go_on.wait()
-        return await find(of, user)
+        return await holders(user, of)
 
-    monkeypatch.setattr(works._uids, "find", slowly)
+    monkeypatch.setattr(works._uids, "holders", slowly)
     # The first one holds up the others until all is changed back.
     for role in ("moderator", "viewer", "cohost"):
         await name(node, session, "bob", role)
     go_on.set()
-    await agora.until_called(3)
+    await works.drain()
+    assert {call[0] for call in agora.calls} == {"GET"}
+
+
+async def test_what_changes_back_while_a_rule_is_made_is_seen_then(
+    node: RunningNode, agora: AgoraApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = await node.session("ann")
+    uid = await uid_of(node, session, "gus")
+    works = node.node.kicks
+    look, calls = works._uids.holder, 0
+
+    async def looked_up(of: str, number: int) -> Holder | None:
+        nonlocal calls
+        found = await look(of, number)
+        calls += 1
+        if calls == 1:
+            # Another node lets the user in again just now, and finds no rule.
+            frozen = FrozenUsers(node.node.log._postgres)
+            await frozen.change("gus", frozen=False, by="root", reason="spam", address="")
+        return found
+
+    monkeypatch.setattr(works._uids, "holder", looked_up)
+    await change(node, "gus", "freeze")
+    await works.drain()
     assert [call[0] for call in agora.calls] == ["POST", "GET", "DELETE"]
     assert agora.of(session, uid) == []
 
 
 async def test_a_guest_that_was_is_out_until_let_in_again(node: RunningNode, agora: AgoraApi) -> None:
     session = await node.session("ann")
-    uid = await uid_of(node, session, "bob")
-    await guests(node, session, allow=["bob"])
-    await agora.until_called(1)
+    uid, works = await uid_of(node, session, "bob"), node.node.kicks
+
+    async def stands() -> list[list[str]]:
+        await works.drain()
+        return agora.of(session, uid)
+
     # As long as the session is there for everyone, nobody is put out.
+    await guests(node, session, allow=["bob"])
     await guests(node, session, remove=["bob"])
+    assert await stands() == []
     await node.request("PATCH", f"/v1/sessions/{session}", ANN, json={"private": True})
     await guests(node, session, allow=["bob"])
-    await agora.until_called(2)
+    assert await stands() == []
     await guests(node, session, remove=["bob"])
-    await agora.until_called(3)
-    assert agora.of(session, uid) == [OUT]
+    assert await stands() == [OUT]
     await guests(node, session, allow=["bob"])
-    await agora.until_called(5)
+    assert await stands() == []
     assert [call[0] for call in agora.calls] == ["GET", "GET", "POST", "GET", "DELETE"]
-    assert agora.rules == {}
 
 
 async def test_whoever_is_frozen_is_out_everywhere(node: RunningNode, agora: AgoraApi) -> None:
@@ -136,9 +164,138 @@ async def test_whoever_is_frozen_is_out_everywhere(node: RunningNode, agora: Ago
     await agora.until_called(3)
     assert [agora.of(session, uid) for session, uid in zip(sessions, uids, strict=True)] == [[OUT], [OUT], []]
     assert len(agora.rules) == 2
+    # Again, for an admin who has to make sure: a process may have died with its rules unmade.
+    agora.rules.clear()
+    await change(node, "fay", "freeze")
+    await node.node.kicks.drain()
+    assert len(agora.rules) == 2
     await change(node, "fay", "unfreeze")
-    await agora.until_called(7)
+    await node.node.kicks.drain()
     assert agora.rules == {}
+
+
+async def test_what_is_taken_back_is_only_what_may_be_done_now(node: RunningNode, agora: AgoraApi) -> None:
+    session = await node.session("ann")
+    uid, works = await uid_of(node, session, "hal"), node.node.kicks
+
+    async def stands() -> list[list[str]]:
+        await works.drain()
+        return agora.of(session, uid)
+
+    await name(node, session, "hal", "cohost")
+    assert await stands() == []
+    await change(node, "hal", "freeze")
+    assert await stands() == [OUT]
+    # The host doesn't know of that, and can't let in whom an admin keeps out.
+    await name(node, session, "hal", "moderator")
+    await guests(node, session, allow=["hal"])
+    await name(node, session, "hal", "cohost")
+    assert OUT in await stands()
+    await change(node, "hal", "unfreeze")
+    assert await stands() == []
+    # An admin who lets in a co-host that was does not let them publish, whether that ended meanwhile or before.
+    await change(node, "hal", "freeze")
+    await name(node, session, "hal", "viewer")
+    assert OUT in await stands()
+    await change(node, "hal", "unfreeze")
+    assert await stands() == [SILENT]
+    await change(node, "hal", "freeze")
+    assert await stands() == [SILENT, OUT]
+    await change(node, "hal", "unfreeze")
+    assert await stands() == [SILENT]
+    # Nor does the host who makes a guest of one.
+    await node.request("PATCH", f"/v1/sessions/{session}", ANN, json={"private": True})
+    await guests(node, session, allow=["hal"])
+    assert await stands() == [SILENT]
+
+
+async def test_whom_a_private_session_is_not_there_for_any_more_is_out(node: RunningNode, agora: AgoraApi) -> None:
+    session = await node.session("ann")
+    uid, works = await uid_of(node, session, "bob"), node.node.kicks
+    await node.request("PATCH", f"/v1/sessions/{session}", ANN, json={"private": True})
+    for role, rules in (("cohost", []), ("viewer", [OUT, SILENT]), ("cohost", []), ("viewer", [OUT, SILENT])):
+        await name(node, session, "bob", role)
+        await works.drain()
+        assert agora.of(session, uid) == rules
+    await name(node, session, "bob", "moderator")
+    await works.drain()
+    assert OUT not in agora.of(session, uid)
+    await name(node, session, "bob", "viewer")
+    await works.drain()
+    assert OUT in agora.of(session, uid)
+    # Who watches may be there again once everyone may.
+    await node.request("PATCH", f"/v1/sessions/{session}", ANN, json={"private": False})
+    await works.drain()
+    assert set(map(tuple, agora.of(session, uid))) == {tuple(SILENT)}
+
+
+async def test_rules_end_up_as_things_stand_whatever_two_nodes_do_at_once(
+    migrated: str, redis_url: str, agora: AgoraApi, node: RunningNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kicks, "PACE_SECONDS", 0.001)
+    async with serving(migrated, redis_url, agora_api=agora.url, **KEYS, **CREDENTIALS) as other:
+        session = await node.session("ann")
+        uid = await uid_of(node, session, "joe")
+        for one, two in [(node, other), (other, node)] * 4:
+            await asyncio.gather(
+                change(one, "joe", "freeze"),
+                change(two, "joe", "unfreeze"),
+                name(one, session, "joe", "cohost"),
+                name(two, session, "joe", "viewer"),
+            )
+            for each in (one, two):
+                await each.node.kicks.drain()
+            holder = await node.node.kicks._uids.holder(session, uid)
+            assert holder is not None
+            forbidden = {ban for rule in agora.of(session, uid) for ban in rule}
+            assert holder.joins is (OUT[0] not in forbidden)
+            assert holder.publishes <= (not forbidden)
+            # A viewer may be silent or not: who was a co-host meanwhile has to be.
+            assert forbidden.isdisjoint(SILENT) or forbidden.issuperset(SILENT)
+
+
+async def test_a_rule_that_is_gone_holds_up_no_other(node: RunningNode, agora: AgoraApi) -> None:
+    session = await node.session("ann")
+    uid, works = await uid_of(node, session, "ida"), node.node.kicks
+    for rule in (901, 902):
+        agora.rules[rule] = {"cname": session, "uid": uid, "privileges": OUT}
+    agora.spoilt[:] = [http(200, {"status": "success", "rules": [{"id": n, **r} for n, r in agora.rules.items()]})]
+    agora.spoilt.append(http(404, {}))
+    works.froze("ida", frozen=False)
+    await works.drain()
+    assert [*agora.rules] == [901]
+
+
+async def test_postgres_is_asked_again(node: RunningNode, agora: AgoraApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kicks, "PAUSE_SECONDS", 0.01)
+    session = await node.session("ann")
+    await uid_of(node, session, "bob")
+    works = node.node.kicks
+    some, left = works._uids.any, [Unavailable("away"), Unavailable("away")]
+
+    async def at_last(of: str) -> bool:
+        if left:
+            raise left.pop()
+        return await some(of)
+
+    monkeypatch.setattr(works._uids, "any", at_last)
+    works.ended(session)
+    await works.drain()
+    assert agora.of(session) == [OUT]
+    before = outcomes()["failed"]
+    left[:] = [Unavailable("away")] * 3
+    works.ended(session)
+    await works.drain()
+    assert (outcomes()["failed"], len(agora.calls)) == (before + 1, 1)
+
+
+async def test_a_node_that_stops_does_what_waits(migrated: str, redis_url: str, agora: AgoraApi) -> None:
+    async with serving(migrated, redis_url, agora_api=agora.url, **KEYS, **CREDENTIALS) as node:
+        sessions = [await node.session("ann") for _ in range(4)]
+        for session in sessions:
+            await uid_of(node, session, "bob")
+            node.node.kicks.ended(session)
+    assert [agora.of(session) for session in sessions] == [[OUT]] * 4
 
 
 @pytest.mark.parametrize(

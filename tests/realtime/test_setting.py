@@ -238,7 +238,9 @@ async def test_after_the_end_nothing_is_changed(node: RunningNode) -> None:
         await ann.ask("session.end", session=session)
         for kind, fields in (
             ("session.update", {"title": "x"}),
+            ("session.update", {"chat": "all"}),
             ("session.role", {"user": "bob", "role": "cohost"}),
+            ("session.role", {"user": "bob", "role": "viewer"}),
             ("session.answer", {"user": "bob", "accept": True}),
         ):
             refused = await ann.ask(kind, session=session, **fields)

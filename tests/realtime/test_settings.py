@@ -101,7 +101,7 @@ def test_a_wrong_value_is_told_in_one_line_with_its_name(name: str, text: str) -
 
 
 def test_a_wrong_secret_is_not_shown() -> None:
-    with pytest.raises(SettingsError, match="STAGEWIRE_AGORA_CERTIFICATE: ") as raised:
+    with pytest.raises(SettingsError, match="STAGEWIRE_AGORA_CERTIFICATE: it must have 32 hexadecimal") as raised:
         load({**APP, "STAGEWIRE_AGORA_CERTIFICATE": "c0ffee"})
     assert "c0ffee" not in str(raised.value)
     with pytest.raises(SettingsError, match="STAGEWIRE_AGORA_WEBHOOK_SECRET: ") as raised:
@@ -131,7 +131,7 @@ def test_overrides_win() -> None:
         ({**APP, "STAGEWIRE_AGORA_CUSTOMER_ID": "id"}, "CUSTOMER_SECRET are set together"),
         ({**APP, "STAGEWIRE_AGORA_CUSTOMER_SECRET": "secret"}, "CUSTOMER_SECRET are set together"),
         ({"STAGEWIRE_AGORA_CUSTOMER_ID": "id", "STAGEWIRE_AGORA_CUSTOMER_SECRET": "secret"}, "without"),
-        ({"STAGEWIRE_AGORA_APP_ID": "a" * 32, "STAGEWIRE_AGORA_CERTIFICATE": "a" * 32}, "not the same"),
+        ({"STAGEWIRE_AGORA_APP_ID": "a" * 32, "STAGEWIRE_AGORA_CERTIFICATE": "A" * 32}, "not the same"),
         ({"STAGEWIRE_SILENCE": "20"}, "SILENCE must be longer"),
         ({"STAGEWIRE_QUALITY_FAIR_MS": "149"}, "FAIR_MS must not be less"),
         ({"STAGEWIRE_HEARTBEAT": "30"}, "SILENCE must be longer"),

@@ -79,7 +79,9 @@ async def test_handshakes(node: RunningNode, sent: bytes, status: int) -> None:
         ([frame(0x8, (65535).to_bytes(2, "big"))], 1002),
         ([frame(0x1, b'"\xff"')], 1007),
         ([frame(0x1, b"x" * 16_385)], 4413),
-        ([frame(0x1, b"x", fin=False), *[frame(0x0, b"x", fin=False)] * 16_384], 4413),
+        ([frame(0x1, b"x", fin=False), *[frame(0x0, b"x" * 1000, fin=False)] * 17], 4413),
+        ([frame(0x1, b"x", fin=False), *[frame(0x0, b"x", fin=False)] * 16_384], 4429),
+        ([frame(0x9, b"")] * 16_384, 4429),
         ([bytes([0x81, 0xFF]) + (2**63 - 1).to_bytes(8, "big") + b"1234"], 4413),
         ([frame(0x2, b"\x80")], 4400),
         ([frame(0x1, b"nonsense")], 4400),
@@ -102,7 +104,9 @@ async def test_handshakes(node: RunningNode, sent: bytes, status: int) -> None:
         "close 65535",
         "not UTF-8",
         "too large",
+        "too large in pieces",
         "too many fragments",
+        "too many pings",
         "endless",
         "binary where text was agreed",
         "no JSON",
@@ -118,6 +122,15 @@ async def test_frames_of_strangers(node: RunningNode, frames: list[bytes], code:
     async with raw(node) as (reader, writer):
         writer.write(request() + b"".join(frames))
         assert await read_close(reader) == code
+
+
+async def test_who_goes_on_after_our_goodbye_is_not_listened_to(migrated: str, redis_url: str) -> None:
+    async with serving(migrated, redis_url, close_timeout=10) as node, raw(node) as (reader, writer):
+        writer.write(request() + frame(0x1, b"null") + frame(0x9, b"") * 1000)
+        assert await read_close(reader) == 4400
+        # Long before the time in which it may answer is up.
+        async with asyncio.timeout(5):
+            await reader.read()
 
 
 async def test_an_expired_token_asks_for_a_fresh_one(node: RunningNode) -> None:

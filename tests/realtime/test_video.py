@@ -9,6 +9,7 @@ import pytest
 
 from realtime.telemetry import metrics
 from tests.support.nodes import Client, Message, RunningNode, serving, token
+from tests.support.relay import relayed
 from tokens import agora
 from tokens.access import AccessRole
 from tokens.grants import App
@@ -176,7 +177,7 @@ async def test_who_is_taken_out_of_a_private_session_gets_no_further_token(hasty
         assert held(hasty) == 1
         assert (await eve.ask("agora.token", session=session))["code"] == "forbidden"
         refused = await hasty.request("POST", f"{path}/agora-token", token("eve"))
-        assert refused.status_code == 403
+        assert refused.status_code == 404
         await bob.until(type="agora.token")
         assert [push for push in eve.pushes if push["type"] == "agora.token"] == []
 
@@ -185,15 +186,15 @@ async def test_a_role_that_changes_while_the_number_is_asked_for(
     video: RunningNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session = await video.session("ann")
-    issuer = video.node.video._issuer
-    uid_of, asked, go_on = issuer._uid_of, asyncio.Event(), asyncio.Event()
+    numbers = video.node.video._issuer._numbers
+    numbers_of, asked, go_on = numbers._numbers_of, asyncio.Event(), asyncio.Event()
 
-    async def slowly(*of: str) -> int:
+    async def slowly(of: Any) -> Any:
         asked.set()
         await go_on.wait()
-        return await uid_of(*of)
+        return await numbers_of(of)
 
-    monkeypatch.setattr(issuer, "_uid_of", slowly)
+    monkeypatch.setattr(numbers, "_numbers_of", slowly)
     async with video.client("ann", AccessRole.SELLER) as ann, video.client("bob") as bob, video.client("eve") as eve:
         for client in (ann, bob, eve):
             await client.join(session)
@@ -207,6 +208,84 @@ async def test_a_role_that_changes_while_the_number_is_asked_for(
         assert (given["role"], set(said(given).privileges)) == ("cohost", {1, 2, 3, 4})
         assert refused["code"] == "forbidden"
         assert held(video) == 1
+
+
+@pytest.mark.parametrize("what", ["end", "role", "private", "freeze"])
+async def test_what_changes_while_the_number_is_asked_for_counts_over_http_too(
+    video: RunningNode, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    session = await video.session("ann")
+    numbers = video.node.video._issuer._numbers
+    numbers_of, asked, go_on = numbers._numbers_of, asyncio.Event(), asyncio.Event()
+
+    async def slowly(of: Any) -> Any:
+        asked.set()
+        await go_on.wait()
+        return await numbers_of(of)
+
+    monkeypatch.setattr(numbers, "_numbers_of", slowly)
+    # Whoever is frozen stays so, in the tests to come too.
+    path, user = f"/v1/sessions/{session}", f"asks-{what}"
+    changes: dict[str, tuple[str, str, str, dict[str, Any]]] = {
+        "end": ("POST", f"{path}/end", ANN, {}),
+        "role": ("PUT", f"{path}/members/{user}", ANN, {"json": {"role": "cohost"}}),
+        "private": ("PATCH", path, ANN, {"json": {"private": True}}),
+        "freeze": ("POST", f"/v1/users/{user}/freeze", token("root", AccessRole.ADMIN), {"json": {"reason": "spam"}}),
+    }
+    asking = asyncio.create_task(video.request("POST", f"{path}/agora-token", token(user)))
+    await asked.wait()
+    method, where, who, body = changes[what]
+    assert (await video.request(method, where, who, **body)).status_code == 200
+    go_on.set()
+    given = await asking
+    if what == "role":
+        assert (given.json()["role"], set(said(given.json()).privileges)) == ("cohost", {1, 2, 3, 4})
+    else:
+        assert given.status_code == {"end": 409, "private": 404, "freeze": 403}[what], given.text
+
+
+@pytest.mark.parametrize("how", ["cut", "frozen"])
+async def test_renewals_come_in_time_while_both_stores_are_away(migrated: str, redis_url: str, how: str) -> None:
+    async with relayed(migrated) as postgres, relayed(redis_url) as redis:
+        stores: dict[str, Any] = {"database_timeout": 1.0, "redis_timeout": 0.5}
+        async with (
+            serving(postgres.url, redis.url, agora_lifetime=SHORT, **stores, **KEYS) as node,
+            node.client("bob") as bob,
+            node.client("eve") as eve,
+        ):
+            session = await node.session("ann")
+            for client in (bob, eve):
+                await client.join(session)
+            given = await ask(bob, session)
+            for relay in (postgres, redis):
+                if how == "cut":
+                    await relay.cut()
+                else:
+                    relay.freeze()
+            # Who never had a number can't have one now; nor does HTTP know who may.
+            refused = await eve.ask("agora.token", session=session)
+            assert refused["code"] == "unavailable"
+            assert refused["retry_after_ms"] > 0
+            path = f"/v1/sessions/{session}/agora-token"
+            assert (await node.request("POST", path, token("bob"))).status_code == 503
+            for _ in range(2):
+                pushed = await bob.until(type="agora.token")
+                assert said(pushed).uid == given["uid"]
+                assert time.time() * 1000 <= given["expires_at"] - 90_000
+                given = pushed
+                bob.pushes.clear()
+            # Whoever asks again is known, too.
+            assert (await ask(bob, session))["uid"] == given["uid"]
+            for relay in (postgres, redis):
+                if how == "cut":
+                    await relay.listen()
+                else:
+                    relay.thaw()
+            async with asyncio.timeout(5):
+                while (again := await eve.ask("agora.token", session=session))["type"] == "error":
+                    assert again["code"] == "unavailable"
+                    await asyncio.sleep(again["retry_after_ms"] / 1000)
+            assert said(again).uid != given["uid"]
 
 
 async def test_they_are_counted(video: RunningNode) -> None:

@@ -55,6 +55,8 @@ class AgoraApi:
             return self.spoilt.pop(0)
         if headers["authorization"] != AUTHORIZATION or place.path != "/dev/v1/kicking-rule":
             return http(401, {"message": "Unauthorized"})
+        if method == "DELETE" and said["id"] not in self.rules:
+            return http(404, {"message": "Not found"})
         return http(200, {"status": "success", **self._obey(method, said)})
 
     def _obey(self, method: str, said: dict[str, Any]) -> dict[str, Any]:

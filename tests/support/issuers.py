@@ -66,7 +66,7 @@ def b64(data: bytes) -> str:
 
 
 class Publisher:
-    """A server of key sets. `answer` is what it sends to whoever asks; `gate` holds it back while it is clear."""
+    """A server of key sets. `answer` is what whoever asks will get; `gate` holds that back while it is clear."""
 
     def __init__(self, scheme: str) -> None:
         self._scheme = scheme
@@ -102,10 +102,11 @@ class Publisher:
         head = await reader.readuntil(b"\r\n\r\n")
         length = re.search(rb"Content-Length: (\d+)", head)
         self.asked.append(head + await reader.readexactly(int(length[1]) if length else 0))
+        answer = self.answer
         async with self._heard:
             self._heard.notify_all()
         await self.gate.wait()
-        writer.write(self.answer)
+        writer.write(answer)
         writer.close()
 
 

@@ -76,6 +76,7 @@ def test_an_answer_is_read() -> None:
         (200, b'{"status":"\xff"}', "not understood", False),
         (200, b'{"status":"success","rules":[{}]}', "not understood", False),
         (200, b'{"status":"failure"}', "no success", False),
+        (200, b'{"status":' + b"[" * 100_000, "not understood", False),
     ],
 )
 def test_anything_else_is_no_success(status: int, body: bytes, why: str, again: bool) -> None:
@@ -92,5 +93,18 @@ def test_the_rules_about_one_in_one_channel_are_found() -> None:
         Rule(4, SESSION),
         Rule(5, "x", 5),
         Rule(6),
+        Rule(7, SESSION, "\u0665"),
+        Rule(8, SESSION, 2**32),
+        Rule(9, SESSION, "9" * 5000),
     ]
-    assert kicking.rules_of(SESSION, 5, Answer("success", rules)) == [1, 2]
+    said = Answer("success", rules)
+    assert kicking.rules_of(SESSION, 5, said) == [(5, rules[0]), (5, rules[1])]
+    assert kicking.rules_of(SESSION, None, said) == [(5, rules[0]), (5, rules[1]), (6, rules[2])]
+
+
+def test_a_rule_says_what_it_forbids() -> None:
+    said = kicking.read(200, b'{"status":"success","rules":[{"id":1,"privileges":["publish_audio"]},{"id":2}]}')
+    audio, unsaid = said.rules
+    assert [audio.forbids(bans) for bans in (OUT, SILENT, ())] == [False, True, False]
+    # Before there were others, a rule forbade to join.
+    assert [unsaid.forbids(bans) for bans in (OUT, SILENT)] == [True, False]

@@ -61,10 +61,15 @@ def test_the_level_of_the_shared_bucket_counts_where_it_is_lower() -> None:
     bucket = Bucket(LIMIT, 0.0)
     bucket.take(LIMIT, 0.0)
     # It does not know of the token that was taken meanwhile.
-    bucket.settle(2.0)
+    bucket.settle(2.0, 0.0)
     assert bucket.level == 1.0
-    bucket.settle(4.0)
+    bucket.settle(4.0, 0.0)
     assert bucket.level == 1.0
+    # It was told half a second late, in which it may have missed a token.
+    bucket.settle(1.5, 0.5)
+    assert bucket.level == 1.0
+    bucket.settle(-5.0, 0.5)
+    assert bucket.level == -5.0
 
 
 class Ask(Struct, frozen=True):
@@ -100,6 +105,30 @@ def test_who_waits_as_told_is_let_through(limit: Limit, asks: list[Ask]) -> None
                 assert bucket.take(limit, now) == 0
 
 
+@given(LIMITS, st.floats(0.01, 2), st.floats(0, 1), ASKS)
+def test_who_waits_as_told_is_let_through_whatever_the_shared_bucket_is_told(
+    limit: Limit, beat: float, way: float, asks: list[Ask]
+) -> None:
+    """As long as nobody else takes from it, however late it learns of what was taken: a beat, and the way there."""
+    node, shared, now, due = Buckets(10), Bucket(limit, 0.0), 0.0, beat
+
+    def until(then: float) -> float:
+        nonlocal due
+        while due <= then:
+            # What was taken since the last time, and is on its way for up to another beat.
+            for spent in node.tell(10):
+                node.settle("bob", shared.spend(spent.tokens, due + way * beat), 2 * beat)
+            due += beat
+        return then
+
+    for ask in asks:
+        now = until(now + max(ask.after, 0))
+        for _ in range(ask.times):
+            if wait := node.take("bob", limit, now):
+                now = until(now + wait / 1000)
+                assert node.take("bob", limit, now) == 0
+
+
 @given(LIMITS, st.integers(1, 4), st.floats(0.01, 2), ASKS)
 def test_several_nodes_keep_within_what_is_stated(limit: Limit, count: int, beat: float, asks: list[Ask]) -> None:
     nodes, shared = [Buckets(10) for _ in range(count)], Bucket(limit, 0.0)
@@ -111,10 +140,10 @@ def test_several_nodes_keep_within_what_is_stated(limit: Limit, count: int, beat
         while (first := min(due)) <= now:
             node = due.index(first)
             for spent in nodes[node].tell(10):
-                nodes[node].settle(spent.key, shared.spend(spent.tokens, first))
+                nodes[node].settle(spent.key, shared.spend(spent.tokens, first), 2 * beat)
             due[node] += beat
         given_ += sum(nodes[ask.node % count].take("bob", limit, now) == 0 for _ in range(ask.times))
-        most = limit.rate * now + count * limit.burst + 2 * (count - 1) * limit.rate * beat
+        most = limit.rate * now + count * limit.burst + 2 * count * limit.rate * beat
         assert given_ <= most + SLIGHTLY * len(asks)
 
 
@@ -145,11 +174,11 @@ def test_what_is_refused_is_not_told() -> None:
 
 def test_a_shared_level_of_a_bucket_that_is_gone_says_nothing() -> None:
     buckets = Buckets(10)
-    buckets.settle("bob", -5.0)
+    buckets.settle("bob", -5.0, 0.0)
     assert len(buckets) == 0
     buckets.take("bob", LIMIT, 0.0)
     buckets.tell(10)
-    buckets.settle("bob", -1.0)
+    buckets.settle("bob", -1.0, 0.0)
     assert buckets.take("bob", LIMIT, 0.0) == 1000
 
 
@@ -213,3 +242,9 @@ def test_changes_are_put_into_the_table_and_what_is_unknown_is_left_out() -> Non
     table = merged([("chat", "viewer", LIMIT), ("chat", "address", LIMIT), ("dance", "viewer", LIMIT)])
     assert table[Action.CHAT, RateRole.VIEWER] == LIMIT
     assert table == {**DEFAULTS, (Action.CHAT, RateRole.VIEWER): LIMIT}
+
+
+def test_a_rate_of_next_to_nothing_is_a_wait_that_can_be_told() -> None:
+    limit = merged([("chat", "viewer", Limit(5e-324, 1))])[Action.CHAT, RateRole.VIEWER]
+    bucket = Bucket(limit, 0.0)
+    assert [bucket.take(limit, 0.0), bucket.take(limit, 0.0)] == [0, 1_000_000]

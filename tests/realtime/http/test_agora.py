@@ -11,6 +11,7 @@ import pytest
 from realtime.telemetry import metrics
 from tests.support.nodes import RunningNode, serving, token
 from tokens import agora_notices
+from tokens.access import AccessRole
 from tokens.agora_notices import Event
 
 SECRET = "pbqWdh7Ip"
@@ -71,6 +72,24 @@ async def test_notices_of_a_session(node: RunningNode) -> None:
         "duplicate",
         "duplicate",
     ]
+
+
+async def test_a_frozen_host_brings_no_session_back_by_coming_to_its_channel(migrated: str, redis_url: str) -> None:
+    settings = {"agora_webhook_secret": SECRET, "agora_notice_ms": 1, "host_grace": 0, "timer_ms": 20, **APP}
+    root = token("root", AccessRole.ADMIN)
+    async with serving(migrated, redis_url, **settings) as node:
+        session = await node.session("fay")
+        fay = await uid_of(node, session, "fay")
+        async with node.client("bob") as bob, node.client("fay", AccessRole.SELLER) as host:
+            await bob.join(session)
+            await host.join(session)
+            frozen = await node.request("POST", "/v1/users/fay/freeze", root, json={"reason": "spam"})
+            assert frozen.status_code == 200
+            await bob.until_event(kind="session.interrupted")
+            assert await outcome(node, notice(session, fay, Event.BROADCASTER_JOINED)) == "applied"
+            # Its effect comes before the answer.
+            view = (await node.request("GET", f"/v1/sessions/{session}", root)).json()
+            assert view["state"] == "interrupted"
 
 
 async def test_two_nodes_take_a_notice_once(node: RunningNode, migrated: str, redis_url: str) -> None:

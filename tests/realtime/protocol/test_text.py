@@ -6,7 +6,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from realtime.protocol.codes import Code, Refusal
-from realtime.protocol.text import MAX_MARKS, STREAM_SAFE_MARKS, clean
+from realtime.protocol.text import MAX_MARKS, STREAM_SAFE_MARKS, clean, legible
 
 FAMILY = "👨\u200d👩\u200d👧\u200d👦"
 ACUTE, GRAVE_BELOW = "\u0301", "\u0316"
@@ -67,6 +67,7 @@ def stacks(text: str) -> Iterator[int]:
         ),
         pytest.param("\u200b\u200c\u200d\u2060", Code.BAD_REQUEST, id="only zero-width"),
         pytest.param("\u3164\u2800\u115f", Code.BAD_REQUEST, id="only blank letters"),
+        pytest.param("\U0001d159\U00013441\U00013442", Code.BAD_REQUEST, id="only blank symbols"),
         pytest.param(ACUTE * 3, Code.BAD_REQUEST, id="only marks"),
         pytest.param(" \u3000\xa0 ", Code.BAD_REQUEST, id="only spaces"),
         pytest.param("\ue000", Code.BAD_REQUEST, id="only private"),
@@ -163,3 +164,8 @@ def test_of_endless_marks_only_the_first_are_sorted() -> None:
     # Below sorts before above, so the one below would come first, were it looked at.
     assert cleaned("x" + ACUTE * (STREAM_SAFE_MARKS - 1) + GRAVE_BELOW) == "x" + GRAVE_BELOW + ACUTE * 3
     assert cleaned("x" + ACUTE * STREAM_SAFE_MARKS + GRAVE_BELOW) == "x" + ACUTE * 4
+
+
+def test_what_is_logged_can_be_read_and_turns_nothing_around() -> None:
+    assert legible("web/1.0 für 日本 👍") == "web/1.0 für 日本 👍"
+    assert legible("a\u202eb\x1b[31m\u2028\n\ud800\U000e0041") == "a\\u202eb\\u001b[31m\\u2028\\u000a\\ud800\\ue0041"

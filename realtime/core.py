@@ -1,0 +1,46 @@
+"""websockets' sans-I/O core, as this server has it."""
+
+import logging
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Final
+
+from websockets.exceptions import InvalidMessage
+from websockets.server import ServerProtocol
+from websockets.typing import Origin, Subprotocol
+
+from realtime.protocol.codec import Format
+from realtime.protocol.codes import Close
+
+_LOGGER: Final = logging.getLogger("websockets.server")
+_SUBPROTOCOLS: Final = [Subprotocol(name) for name in Format]
+
+
+class Core(ServerProtocol):
+    """websockets' core, with our choice of subprotocol and our close code for what is too large."""
+
+    def __init__(self, origins: Sequence[Origin | None] | None, max_message: int) -> None:
+        super().__init__(origins=origins, max_size=max_message, logger=_LOGGER)
+
+    def select_subprotocol(self, subprotocols: Sequence[Subprotocol]) -> Subprotocol | None:
+        """Pick the first of ours; go without (and speak JSON) where the client names none of them."""
+        return next((name for name in subprotocols if name in _SUBPROTOCOLS), None)
+
+    def fail(self, code: int, reason: str = "") -> None:
+        """Fail the connection (RFC 6455, section 7.1.7)."""
+        if code == Close.MESSAGE_TOO_BIG:
+            code, reason = Close.TOO_LARGE, "the message is too large"
+        super().fail(code, reason)
+
+    def send_eof(self) -> None:
+        """End; tell a client first whose request cannot be read, to which the core would not say a word."""
+        if isinstance(self.handshake_exc, InvalidMessage) and not self.reader.eof:
+            self.writes.append(self.reject(HTTPStatus.BAD_REQUEST, "That is no handshake.\n").serialize())
+        super().send_eof()
+
+
+def parse_origins(setting: str) -> list[Origin | None] | None:
+    """Read the allow-list: the origins named, and clients that are no browsers. `*` allows all."""
+    if setting.strip() == "*":
+        return None
+    return [None, *(Origin(origin.strip()) for origin in setting.split(",") if origin.strip())]
