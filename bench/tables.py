@@ -57,8 +57,8 @@ def across(tables: Sequence[Table], *, spread: bool = True) -> Table:
     """
     first = tables[0]
     rows: list[tuple[Cell, ...]] = []
-    for row in first.rows:
-        alike = [each for table in tables for each in table.rows if each[0] == row[0]]
+    for name in dict.fromkeys(row[0] for table in tables for row in table.rows):
+        alike = [row for table in tables for row in table.rows if row[0] == name]
         rows.append(tuple(_cell(cells, spread=spread) for cells in zip(*alike, strict=True)))
     return Table(first.headings, rows, first.title)
 
@@ -81,7 +81,10 @@ def number(value: float) -> str:
 
 
 def middle_of(results: Sequence[Any]) -> Any:
-    """Give the median of results, field by field; of what has no median, the first."""
+    """Give the median of results, field by field, of those that were measured; of what has no median, the first."""
+    results = [each for each in results if each is not None]
+    if not results:
+        return None
     first = results[0]
     if isinstance(first, Struct):
         fields = {name: middle_of([getattr(each, name) for each in results]) for name in first.__struct_fields__}

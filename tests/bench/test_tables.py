@@ -72,6 +72,7 @@ def test_rows_belong_together_by_their_first_cell() -> None:
     one = Table(("a", "b"), [("x", Quantity(1)), ("y", Quantity(5))])
     other = Table(("a", "b"), [("y", Quantity(7))])
     assert across([one, other]).rows == [("x", "1"), ("y", "5 (5 to 7)")]
+    assert across([other, one]).rows == [("y", "5 (5 to 7)"), ("x", "1")]
 
 
 def test_results_have_a_median_of_each_figure() -> None:
@@ -79,7 +80,9 @@ def test_results_have_a_median_of_each_figure() -> None:
     assert middle_of(ends) == Percentiles(4, 1, 2, 3)
     assert middle_of([3, 2]) == 2
     assert middle_of([[Part("x", 1.0)], [Part("x", 2.0)]]) == [Part("x", 1.5)]
-    assert middle_of([Part("x", None), Part("x", 2.0)]) == Part("x", None)
+    assert middle_of([Part("x", None), Part("x", 2.0)]) == Part("x", 2.0)
+    assert middle_of([None, Part("x", 1.0), None]) == Part("x", 1.0)
+    assert middle_of([None, None]) is None
 
 
 def test_tables_are_written_in_markdown() -> None:
