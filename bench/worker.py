@@ -159,7 +159,7 @@ async def _storm(cast: Cast, storm: Storm) -> Back:
     for task in returning:
         task.add_done_callback(take)
     await _wait(returning, (storm.until - monotonic_ns()) / SECOND)
-    return Back(took=took.encode(), away=len(returning) - len(in_vain), in_vain=sum(in_vain))
+    return Back(took=took.encode(), in_vain=sum(in_vain))
 
 
 async def _wait(tasks: list[asyncio.Task[int]], seconds: float) -> None:
