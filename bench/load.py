@@ -107,7 +107,8 @@ class Client(asyncio.BaseProtocol):
             admission, self._admission = self._admission, None
             self.resets += not admission.complete
             self._arrive(admission.since if admission.complete else None, position, payload)
-            self.ready.set_result(None)
+            if not self.ready.done():
+                self.ready.set_result(None)
         return answer
 
     def _arrive(self, since: Position | None, position: Position, payload: bytes) -> None:
@@ -257,7 +258,12 @@ async def connect(client: AnyClient) -> AnyClient:
     # connect needs one that nobody uses to connect there.
     local = None if route.source == FIRST_SOURCE else (route.source, 0)
     await loop.create_connection(factory, route.host, route.port, local_addr=local)
-    await client.ready
+    try:
+        await client.ready
+    except asyncio.CancelledError:
+        # Nobody waits for it any more.
+        client.leave()
+        raise
     return client
 
 

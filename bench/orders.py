@@ -58,10 +58,9 @@ class Storm(Struct, frozen=True):
 
 
 class Back(Struct, frozen=True):
-    """How long it took, from the loss on, until they were back; how many were not, and who tried how often in vain."""
+    """How long it took, from the loss on, until each was back who came, and how often they all tried in vain."""
 
     took: bytes
-    away: int
     in_vain: int
 
 

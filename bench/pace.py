@@ -30,7 +30,7 @@ class Schedule(Struct, frozen=True):
 
 
 class Flight(Struct, frozen=True):
-    """A closed loop: `size` questions are on their way at a time, from `start` until `end`.
+    """A closed loop: each sender has `size` questions on their way at a time, from `start` until `end`.
 
     So it goes as fast as they are answered, and says how much there can be; how late answers come under a load
     that waits for nobody, only a `Schedule` tells.
@@ -41,7 +41,7 @@ class Flight(Struct, frozen=True):
     size: int
 
     def free(self, now: int, pending: int) -> int:
-        """Count the questions that may be asked now."""
+        """Count the questions that a sender may ask now, by whom so many are on their way."""
         return max(0, self.size - pending) if self.start <= now < self.end else 0
 
 

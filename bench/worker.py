@@ -159,7 +159,7 @@ async def _storm(cast: Cast, storm: Storm) -> Back:
     for task in returning:
         task.add_done_callback(take)
     await _wait(returning, (storm.until - monotonic_ns()) / SECOND)
-    return Back(took=took.encode(), away=len(returning) - len(in_vain), in_vain=sum(in_vain))
+    return Back(took=took.encode(), in_vain=sum(in_vain))
 
 
 async def _wait(tasks: list[asyncio.Task[int]], seconds: float) -> None:
@@ -181,9 +181,8 @@ async def _on_time(cast: Cast, act: Act, schedule: Any, asked: Asked) -> None:
 
 
 async def _on_answer(cast: Cast, act: Act, flight: Any, asked: Asked) -> None:
-    done = 0
     while (now := monotonic_ns()) < flight.end:
-        for number in range(done, done + flight.free(now, asked.pending)):
-            act(cast, number, now, asked)
-            done += 1
+        for place, sender in enumerate(cast.senders):
+            for _ in range(flight.free(now, len(sender.unanswered))):
+                act(cast, place, now, asked)
         await asyncio.sleep(_REST_SECONDS)

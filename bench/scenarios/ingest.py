@@ -23,11 +23,11 @@ _BATCHES: Final = "stagewire_batch_events"
 
 
 class Options(Struct, frozen=True, kw_only=True):
-    """The load: `flight` messages on their way at a time, or `rate` a second, by `senders` dealt to `sessions`."""
+    """The load: `senders`, dealt to `sessions`, each with `flight` messages on their way; or `rate` a second in all."""
 
     sessions: Annotated[int, Meta(ge=1, le=1_000, description="sessions")] = 8
-    senders: Annotated[int, Meta(ge=1, le=10_000, description="connections that send, over all sessions")] = 16
-    flight: Annotated[int, Meta(ge=1, le=100_000, description="messages on their way at a time")] = 512
+    senders: Annotated[int, Meta(ge=1, le=10_000, description="connections that send, over all sessions")] = 32
+    flight: Annotated[int, Meta(ge=1, le=1_000, description="messages of each on their way at a time")] = 60
     rate: Annotated[int, Meta(ge=0, le=100_000, description="messages per second instead, answered or not")] = 0
     seconds: Annotated[int, Meta(ge=1, le=600, description="length of the measurement")] = 10
     warmup: Annotated[int, Meta(ge=0, le=60, description="seconds of load before it")] = 2

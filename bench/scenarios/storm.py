@@ -164,7 +164,7 @@ def summarise(options: Options, measured: Measured, looks: Looks) -> Results:
         out_of_order=seen.out_of_order,
         acked_and_lost=max(0, acked - measured.messages),
         not_acked=seen.not_acked,
-        connections_lost=seen.connections_lost + sum(each.away for each in back),
+        connections_lost=seen.connections_lost,
     )
 
 

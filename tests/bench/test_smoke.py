@@ -61,7 +61,7 @@ def test_slow(server: list[str], tmp_path: Path) -> None:
 
 
 def test_ingest(tmp_path: Path) -> None:
-    made = run(tmp_path, "ingest", "--sessions=3", "--senders=3", "--flight=30", "--seconds=1", "--warmup=0")
+    made = run(tmp_path, "ingest", "--sessions=3", "--senders=3", "--flight=10", "--seconds=1", "--warmup=0")
     results = made["results"]
     assert results["messages"] > 30
     assert results["acked_per_s"] > 0

@@ -52,8 +52,8 @@ def test_after_a_kill_the_counters_begin_anew() -> None:
 
 
 def test_a_storm_adds_up() -> None:
-    back = Back(took=latencies(100, 200), away=1, in_vain=4)
-    seen = measured(result(resets=1), messages=10, acts={"chat": sent(acked=12)}, back=back)
+    back = Back(took=latencies(100, 200), in_vain=4)
+    seen = measured(result(resets=1, lost=1), messages=10, acts={"chat": sent(acked=12)}, back=back)
     looks = Looks(look(0, 0), look(5, 10), look(15, 40, memory=2))
     results = storm.summarise(Options(), seen, looks)
     assert (results.resumed, results.attempts_in_vain, results.resumed_from_memory) == (2, 4, 2)
@@ -69,7 +69,7 @@ def test_a_storm_adds_up() -> None:
 
 
 def test_a_killed_server_took_its_time() -> None:
-    back = Back(took=latencies(100), away=0, in_vain=0)
+    back = Back(took=latencies(100), in_vain=0)
     looks = Looks(look(0, 0), look(5, 10, memory=50), look(15, 40, memory=3), back=1_500_000_000)
     results = storm.summarise(Options(kill=True), measured(result(), back=back), looks)
     assert (results.server_back_ms, results.resumed_from_memory) == (1500, 3)
