@@ -1,5 +1,6 @@
-"""The numbers by which Agora knows users, in Postgres: those that were given out."""
+"""The numbers by which Agora knows users, in Postgres."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -7,7 +8,7 @@ from msgspec import Struct
 from persistence.postgres import Postgres
 
 _HOLDERS: Final = """
-    SELECT u.session::text, u.member, u.uid, c.joins, c.joins AND is_host(u.session, u.member)
+    SELECT u.session::text, u.uid, c.joins, c.joins AND is_host(u.session, u.member)
       FROM agora_uids u JOIN sessions s ON s.id = u.session,
            LATERAL (SELECT admits(u.session, u.member)
                            AND NOT EXISTS (SELECT FROM freezes f WHERE f.member = u.member AND f.frozen) AS joins) c
@@ -15,20 +16,34 @@ _HOLDERS: Final = """
 
 
 class Holder(Struct, frozen=True):
-    """Who has which number in a session, and what that user may do now in its channel: be there, and publish."""
+    """A number in a session, and what its user may do now in the channel: be there, and publish."""
 
     session: str
-    user: str
     uid: int
     joins: bool
     publishes: bool
 
 
 class AgoraUids:
-    """The numbers of all sessions. `Sessions.agora_uid` gives them out."""
+    """The numbers of all sessions: 1 to 2^32-1, unique in a session, and a user's for good."""
 
     def __init__(self, postgres: Postgres) -> None:
         self._postgres = postgres
+
+    async def give(self, of: Sequence[tuple[str, str]]) -> list[int]:
+        """Give the numbers of users in sessions, in order, and make those that are new, in one transaction.
+
+        Callers have them ascending: two that draw for the same users in different orders would wait for each other.
+
+        Raises:
+            StorageError: Rejected, where a session does not exist.
+        """
+        rows = await self._postgres.rows(
+            "SELECT agora_uid(i.session, i.member) FROM unnest($1::uuid[], $2::text[]) AS i (session, member)",
+            [session for session, _ in of],
+            [user for _, user in of],
+        )
+        return [int(uid) for (uid,) in rows]
 
     async def any(self, session: str) -> bool:
         """Tell whether anybody has a number in a session.

@@ -34,22 +34,21 @@ class FrozenUsers:
     def __init__(self, postgres: Postgres) -> None:
         self._postgres = postgres
 
-    async def change(self, user: str, *, frozen: bool, by: str, reason: str, address: str) -> tuple[Freeze, bool]:
-        """Freeze a user or end that; give how the user stands now, and whether that is new.
+    async def change(self, user: str, *, frozen: bool, by: str, reason: str, address: str) -> Freeze:
+        """Freeze a user or end that; give how the user stands now. What is so already stays as it is.
 
         Raises:
             StorageError: nobody knows whether it was done; done again, it is done once.
         """
         rows = await self._postgres.rows(
-            "SELECT changed, frozen, at, by, reason FROM set_frozen($1, $2, $3, $4, $5)",
+            "SELECT frozen, at, by, reason FROM set_frozen($1, $2, $3, $4, $5)",
             user,
             frozen,
             by,
             reason,
             address,
         )
-        changed, *stands = rows[0]
-        return Freeze(user, *stands), changed
+        return Freeze(user, *rows[0])
 
     async def since(self, version: int) -> FreezesNow:
         """Give what has changed after `version`; everything, where that is a version that never was.

@@ -321,22 +321,6 @@ class Sessions:
         )
         return [Timer(str(session), *rest) for session, *rest in rows]
 
-    async def agora_uid(self, session: str, user: str) -> int:
-        """Give the number by which Agora knows the user in this session: 1 to 2^32-1, unique, stable."""
-        return (await self.agora_uids([(session, user)]))[0]
-
-    async def agora_uids(self, of: Sequence[tuple[str, str]]) -> list[int]:
-        """Give the numbers of users in sessions, in one transaction.
-
-        Callers have them ascending: two that draw for the same users in different orders would wait for each other.
-        """
-        rows = await self._postgres.rows(
-            "SELECT agora_uid(i.session, i.member) FROM unnest($1::uuid[], $2::text[]) AS i (session, member)",
-            [session for session, _ in of],
-            [user for _, user in of],
-        )
-        return [int(uid) for (uid,) in rows]
-
 
 def session_of(row: Any) -> Session:
     """Read a row of `SELECT`."""

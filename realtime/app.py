@@ -191,7 +191,7 @@ def _assemble(settings: Settings, postgres: Postgres, client: Redis, tasks: Task
         following=Following(Followers(postgres), settings),
         slow_mode=slow_mode,
         kicks=Kicks(AgoraUids(postgres), settings),
-        video=Video(sessions, admission, hub, tasks, settings, freezing.is_frozen),
+        video=Video(AgoraUids(postgres), admission, hub, tasks, settings, freezing.is_frozen),
         freezing=freezing,
         audit=Audit(AuditLog(postgres), lifecycle, settings),
         limits=limits,
@@ -225,6 +225,8 @@ def _published(feeds: Feeds, mentions: Mentions) -> Publish:
 def _start(stack: AsyncExitStack, node: Node, server: Server, tasks: Tasks, settings: Settings, storage: Log) -> None:
     node.feeds.hints.start()
     stack.push_async_callback(node.feeds.hints.stop)
+    # Once nobody can ask for anything any more.
+    stack.push_async_callback(node.audit.close)
     for work in (
         node.feeds.check_heads,
         node.attendance.run,

@@ -5,6 +5,7 @@ Postgres is away. Each has a name made of what was done, so that a repetition, o
 """
 
 import asyncio
+from contextlib import suppress
 from enum import StrEnum
 from time import monotonic
 from typing import Any, Final
@@ -29,7 +30,7 @@ from tokens.access import AccessRole, Identity
 
 # Entries of one statement.
 BATCH: Final = 500
-# Seconds until what could not be written is tried again.
+# Seconds until what could not be written is tried again, and that a node which stops waits for it.
 PAUSE: Final = 1.0
 _NAMES: Final = UUID("7a1c9a0e-4c1f-4d39-9f0e-6f6f0b1d2a55")
 log = structlog.get_logger("audit")
@@ -85,6 +86,8 @@ class Audit:
         """Note an act soon. `name` tells it from all others of its kind by the same user."""
         key = uuid5(_NAMES, f"{act} {by} {name}")
         entry = AuditEntry(key, by, act, address, json.encode(details).decode(), subject, session)
+        if key in self._waiting:
+            return
         if len(self._waiting) >= self._most:
             _lose(entry, "too many wait")
             return
@@ -156,6 +159,14 @@ class Audit:
                 for entry, _ in batch:
                     self._waiting.pop(entry.key, None)
             return True
+
+    async def close(self) -> None:
+        """Write what still waits, if that is done soon, and tell the operator of what is lost with this node."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PAUSE):
+                await self.write()
+        for entry, _ in self._waiting.values():
+            _lose(entry, "the node stops")
 
     async def _write(self, batch: list[tuple[AuditEntry, float]]) -> None:
         now = monotonic()

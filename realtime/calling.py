@@ -37,8 +37,8 @@ async def call(
     Raises:
         CallError
     """
-    place = urlsplit(url)
     try:
+        place = urlsplit(url)
         async with asyncio.timeout(seconds):
             answer = await _ask(place, _request(method, place, headers, body), most + _MAX_HEAD)
         return _read(method, answer, most)
@@ -50,7 +50,8 @@ async def call(
 
 
 async def _ask(place: SplitResult, request: bytes, most: int) -> bytes:
-    assert place.hostname is not None
+    if place.hostname is None:
+        raise ValueError("the URL names no host")
     secure = place.scheme == "https"
     # To read the certificates of the world takes long, for a loop.
     context = await asyncio.to_thread(_trusted) if secure else None

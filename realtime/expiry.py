@@ -1,15 +1,14 @@
 """When each connection ends by its token: its client is warned before, and may extend it with a fresh one.
 
-Connections lie in buckets by the second in which something is due for them. One task looks at the buckets; there is
-no timer per connection.
+Connections lie on a wheel by the second in which something is due for them: there is no timer per connection.
 """
 
 import asyncio
-from itertools import islice
 from math import ceil
 from time import time
 from typing import Final
 
+from realtime.domain.wheel import Wheel
 from realtime.protocol.codes import Close
 from realtime.protocol.events import TokenExpiring
 from realtime.settings import Settings
@@ -27,11 +26,10 @@ class Expiry:
     def __init__(self, settings: Settings) -> None:
         self._warning = settings.token_warning
         self._leeway = settings.jwt_leeway
-        self._due: dict[int, set[Connection]] = {}
-        self._second_of: dict[Connection, int] = {}
+        self._wheel: Wheel[Connection] = Wheel()
 
     def __len__(self) -> int:
-        return len(self._second_of)
+        return len(self._wheel)
 
     def ends_at(self, connection: Connection) -> float:
         """Give when a `hello` with the connection's token would not be accepted any more."""
@@ -39,15 +37,11 @@ class Expiry:
 
     def add(self, connection: Connection) -> None:
         """Watch an identified connection, or look at its token anew."""
-        self._place(connection, self.ends_at(connection) - self._warning)
+        self._wheel.put(connection, ceil(self.ends_at(connection) - self._warning))
 
     def remove(self, connection: Connection) -> None:
         """Let go of a connection."""
-        second = self._second_of.pop(connection, None)
-        if second is not None:
-            self._due[second].remove(connection)
-            if not self._due[second]:
-                del self._due[second]
+        self._wheel.remove(connection)
 
     async def run(self) -> None:
         """Look for ever."""
@@ -58,23 +52,15 @@ class Expiry:
 
     def turn(self, now: float) -> bool:
         """Warn and close whoever is due at `now`, up to `BATCH`; tell whether others may be due, too."""
-        seconds = [second for second in self._due if second <= now]
-        batch = list(islice((connection for second in seconds for connection in self._due[second]), BATCH))
-        for connection in batch:
+        due = self._wheel.take(int(now), BATCH)
+        for connection in due:
             self._see_to(connection, now)
-        return len(batch) == BATCH
+        return len(due) == BATCH
 
     def _see_to(self, connection: Connection, now: float) -> None:
         ends = self.ends_at(connection)
         if now >= ends:
-            self.remove(connection)
             connection.close(Close.TOKEN_EXPIRED, "token expired")
         else:
-            self._place(connection, ends)
+            self._wheel.put(connection, ceil(ends))
             connection.send(TokenExpiring(expires_in_ms=int((ends - now) * 1000)))
-
-    def _place(self, connection: Connection, due: float) -> None:
-        self.remove(connection)
-        second = ceil(due)
-        self._due.setdefault(second, set()).add(connection)
-        self._second_of[connection] = second

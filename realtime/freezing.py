@@ -65,7 +65,7 @@ class Freezing:
         if user == who.user:
             raise Refusal(Code.CONFLICT, "nobody freezes themselves")
         why = clean(reason, max_characters=self._most, max_bytes=4 * self._most)
-        stands, _ = await self._storage.change(user, frozen=frozen, by=who.user, reason=why, address=address)
+        stands = await self._storage.change(user, frozen=frozen, by=who.user, reason=why, address=address)
         self.hints.publish(HINTS, b"")
         await self._check()
         # Also where nothing is new: the answer of the attempt before may be lost, and what follows from it undone.

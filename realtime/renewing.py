@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from persistence.log import Record
 from realtime.domain.access import May, Role
-from realtime.domain.renewals import Wheel
+from realtime.domain.wheel import Wheel
 from realtime.feed import Feed
 from realtime.issuing import Issued, Issuer
 from realtime.peer import Membership, Peer, check

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from time import perf_counter, time
 
-from persistence.sessions import Sessions
+from persistence.agora_uids import AgoraUids
 from realtime.admission import Admission
 from realtime.domain import access
 from realtime.domain.access import May, Role
@@ -28,7 +28,7 @@ class Video:
 
     def __init__(
         self,
-        sessions: Sessions,
+        uids: AgoraUids,
         admission: Admission,
         hub: Hub,
         tasks: Tasks,
@@ -38,7 +38,7 @@ class Video:
     ) -> None:
         self._admission = admission
         self._is_frozen = is_frozen
-        self._issuer = Issuer(sessions.agora_uids, tasks, settings, clock)
+        self._issuer = Issuer(uids.give, tasks, settings, clock)
         self.renewals = Renewals(self._issuer, hub.group)
 
     async def issue(self, who: Identity, session: str) -> AgoraToken:

@@ -1,6 +1,6 @@
 """Whose address counts: the peer's own, or what proxies that are trusted say of it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final, TypeAlias
@@ -37,7 +37,7 @@ def believed(peer: str, forwarded: Sequence[str], trusted: Networks) -> str:
     stands before the first address that is not trusted, anyone may have written.
     """
     address = peer
-    for said in reversed([*_hops(forwarded)]):
+    for said in reversed(",".join(forwarded).split(",")):
         if not trusted.has(address):
             break
         found = _parse(_bare(said))
@@ -53,10 +53,6 @@ def subject_of(address: str) -> str:
     if isinstance(found, IPv6Address):
         return str(ip_network((found, _IPV6_PREFIX), strict=False))
     return address if found is None else str(found)
-
-
-def _hops(forwarded: Sequence[str]) -> Iterable[str]:
-    return ",".join(forwarded).split(",")
 
 
 def _bare(said: str) -> str:

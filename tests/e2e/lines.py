@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -34,7 +35,8 @@ class Line:
     def __init__(self, window: Window) -> None:
         self.out: Change = as_it_is
         self.back: Change = as_it_is
-        self.joins = 0
+        # What was passed on, by kind.
+        self.passed: Counter[str] = Counter()
         self._window = window
         self._route: WebSocketRoute | None = None
         window.page.route_web_socket("**/v1/ws", self._connect)
@@ -48,17 +50,22 @@ class Line:
     def _pass(self, data: str | bytes, change: Change, target: WebSocketRoute) -> None:
         message = change(json.loads(data))
         if message is not None:
-            self.joins += message["type"] == "joined"
+            self.passed[message["type"]] += 1
             target.send(json.dumps(message))
+
+    def tell(self, message: Message) -> None:
+        """Have the window hear something that the server has not said."""
+        assert self._route is not None
+        self._route.send(json.dumps(message))
 
     def cut(self, code: int) -> None:
         """Have the window see its connection closed."""
         assert self._route is not None
         self._route.close(code=code)
 
-    def wait_for_join(self) -> None:
-        """Wait until the window has joined its session once more."""
-        joins, deadline = self.joins, time.monotonic() + WITHIN_MS / 1000
-        while self.joins == joins:
+    def wait_for(self, kind: str, times: int = 1) -> None:
+        """Wait until so many messages of a kind have passed in all."""
+        deadline = time.monotonic() + WITHIN_MS / 1000
+        while self.passed[kind] < times:
             assert time.monotonic() < deadline
             self._window.page.wait_for_timeout(20)

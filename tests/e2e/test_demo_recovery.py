@@ -156,7 +156,7 @@ def test_a_hole_at_the_end_is_filled_by_a_heartbeat(show: Show) -> None:
 
 def test_silence_is_noticed(show: Show) -> None:
     show.line.back = without("ping")
-    show.line.wait_for_join()
+    show.line.wait_for("joined", show.line.passed["joined"] + 1)
     show.line.back = as_it_is
     show.viewer.say("two")
     show.both_see("one", "two")
@@ -190,6 +190,14 @@ def test_an_expired_token_is_exchanged(show: Show) -> None:
     with show.viewer.page.expect_request("**/dev/token"):
         show.line.cut(4300)
     show.viewer.is_online()
+    show.viewer.say("two")
+    show.both_see("one", "two")
+
+
+def test_a_fresh_token_is_sent_before_the_old_one_ends(show: Show) -> None:
+    show.line.tell({"type": "token.expiring", "expires_in_ms": 1})
+    # The server has taken it.
+    show.line.wait_for("token")
     show.viewer.say("two")
     show.both_see("one", "two")
 

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -24,6 +24,7 @@ from tests.faults.broken import SCHEMAS
 from tests.faults.keeper import Answer, Do, Order, servers
 from tests.faults.node import set_clock
 from tests.faults.ways import Hints, Way
+from tests.support.databases import connected
 from tests.support.nodes import SECRET
 
 ROOT: Final = Path(__file__).parents[2]
@@ -198,14 +199,9 @@ class Stage:
         async with self._pool() as pool:
             return [(await Sessions(pool).create(HOST, f"Show {number}")).id for number in range(count)]
 
-    @asynccontextmanager
-    async def connection(self) -> "AsyncIterator[asyncpg.Connection[asyncpg.Record]]":
+    def connection(self) -> "AbstractAsyncContextManager[asyncpg.Connection[asyncpg.Record]]":
         """Connect to Postgres, past all ways."""
-        connection = await asyncpg.connect(self.database_url)
-        try:
-            yield connection
-        finally:
-            await connection.close()
+        return connected(self.database_url)
 
     async def _prepare(self) -> None:
         async with self._pool() as pool:

@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from uuid import uuid4
 
-import asyncpg
 import httpx
 import psutil
 import pytest
@@ -18,7 +17,7 @@ from persistence.embedded import Servers
 from realtime.migrating import bring_up
 from realtime.protocol.codes import Close
 from realtime.settings import Settings
-from tests.support.databases import fresh_database, query
+from tests.support.databases import connected, fresh_database, query
 from tests.support.nodes import Client, Message, token
 from tests.support.processes import wait_until
 from tests.support.supervised import Supervised, supervised
@@ -198,13 +197,9 @@ async def test_what_waits_for_a_worker_that_hangs_is_served_by_the_one_that_repl
 @asynccontextmanager
 async def hindered(url: str) -> AsyncIterator[None]:
     """Keep every node from starting meanwhile: none gets to read which migrations there were."""
-    connection = await asyncpg.connect(url)
-    try:
-        async with connection.transaction():
-            await connection.execute("LOCK TABLE migrations")
-            yield
-    finally:
-        await connection.close()
+    async with connected(url) as connection, connection.transaction():
+        await connection.execute("LOCK TABLE migrations")
+        yield
 
 
 async def test_a_replacement_that_does_not_get_ready_stops_the_roll(urls: dict[str, str], tmp_path: Path) -> None:

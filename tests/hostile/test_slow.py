@@ -1,17 +1,19 @@
 """Peers that take their time, or vanish: how long they are waited for, what they cost, and who notices."""
 
+import re
 import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+import httpx
 import psutil
 import pytest
 
 from tests.hostile.attacker import Attacker, identified
 from tests.hostile.conftest import Stage
 from tests.hostile.test_http import bearer, get, said
-from tests.support.frames import PING, TEXT, frame, request
+from tests.support.frames import TEXT, frame, request
 from tests.support.processes import wait_until
 
 # Bytes that one half-open socket may cost the server.
@@ -157,17 +159,27 @@ def test_who_does_not_read_responses(stage: Stage) -> None:
 
 
 def test_who_asks_and_never_reads(stage: Stage) -> None:
-    before = sockets_of(stage)
+    before = closed_as_slow(stage)
     with identified(stage.node.websocket_port) as attacker:
         attacker.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         attacker.socket.settimeout(1)
-        try:
-            for _ in range(1000):
-                attacker.send(frame(PING, b"x" * 125) * 500)
-        except TimeoutError:
-            # It is not read any more, as it does not read.
-            pass
-        wait_until(lambda: sockets_of(stage) <= before + 2, within=20)
+        # It is not read any more, as it does not read.
+        with pytest.raises(TimeoutError):
+            ask_on(attacker, stage.session)
+        wait_until(lambda: closed_as_slow(stage) > before, within=20)
+
+
+def ask_on(attacker: Attacker, session: str) -> None:
+    """Ask for answers that are longer than the questions, more than all buffers on the way could hold."""
+    for _ in range(1000):
+        attacker.send(attacker.wrap(b'{"type":"join","id":1,"session":"%b"}' % session.encode()) * 100)
+
+
+def closed_as_slow(stage: Stage) -> float:
+    """Count the connections that were closed with 4001."""
+    metrics = httpx.get(f"{stage.node.http}/metrics").text
+    found = re.search(r'^stagewire_closes_total\{code="4001"\} (.+)$', metrics, re.MULTILINE)
+    return float(found[1]) if found else 0.0
 
 
 @pytest.mark.parametrize("cut", [1, 5, 100])

@@ -14,6 +14,7 @@ from persistence.postgres import Postgres
 from persistence.sessions import Sessions
 from realtime.domain.agora import Sighting, latest
 from tests.persistence.conftest import opened, prepare
+from tests.support.sessions import number_of
 from tokens.agora_notices import Event
 
 HOUR_MS = 3_600_000
@@ -34,13 +35,13 @@ def notices(postgres: Postgres) -> AgoraNotices:
 @pytest.fixture
 async def alice(postgres: Postgres, session: str) -> int:
     """Give the number of the host."""
-    return await Sessions(postgres).agora_uid(session, "alice")
+    return await number_of(postgres, session, "alice")
 
 
 @pytest.fixture
 async def bob(postgres: Postgres, session: str) -> int:
     """Give the number of a viewer."""
-    return await Sessions(postgres).agora_uid(session, "bob")
+    return await number_of(postgres, session, "bob")
 
 
 async def standings(postgres: Postgres, session: str) -> dict[int, str]:
@@ -144,7 +145,7 @@ def test_any_order_repetition_and_node_gives_what_the_pure_merge_gives(
     async def run() -> None:
         async with opened(migrated) as postgres:
             session = (await Sessions(postgres).create("alice", "A show")).id
-            uids = {name: await Sessions(postgres).agora_uid(session, name) for name in ("alice", "bob")}
+            uids = {name: await number_of(postgres, session, name) for name in ("alice", "bob")}
             # The same event again comes as the same notice.
             batch = [
                 seen(session, uids[name], event, seq, f"{json.dumps([name, event, seq, ts])}".replace(" ", ""), ts)
@@ -171,7 +172,7 @@ def expected(story: Sequence[Any], uids: dict[str, int]) -> dict[int, str]:
 async def test_nodes_that_take_the_same_notices_at_once_take_each_once(
     notices: AgoraNotices, postgres: Postgres, session: str
 ) -> None:
-    uids = [await Sessions(postgres).agora_uid(session, f"user{n}") for n in range(20)]
+    uids = [await number_of(postgres, session, f"user{n}") for n in range(20)]
     batch = [seen(session, uid, Event.AUDIENCE_JOINED, 1) for uid in uids]
     nodes = await asyncio.gather(*(take(AgoraNotices(postgres), *(batch[::step] * 2)) for step in (1, -1, 1, -1)))
     outcomes = [outcome for node in nodes for outcome in node]
@@ -184,7 +185,7 @@ async def test_what_is_old_is_swept(empty_url: str) -> None:
         notices, sessions = AgoraNotices(postgres), Sessions(postgres)
         over, on = [(await sessions.create("alice", "A show")).id for _ in range(2)]
         for session in (over, on):
-            uid = await sessions.agora_uid(session, "bob")
+            uid = await number_of(postgres, session, "bob")
             await notices.take([seen(session, uid, Event.AUDIENCE_JOINED, n) for n in range(3)])
         await end(postgres, over)
         assert await notices.sweep(HOUR_MS, 100) == 1
@@ -194,7 +195,7 @@ async def test_what_is_old_is_swept(empty_url: str) -> None:
         assert await rows_of(postgres, "agora_notices") == 3
         assert len(await standings(postgres, on)) == 1
         # With the id gone, the number still tells that it is old.
-        uid = await sessions.agora_uid(on, "bob")
+        uid = await number_of(postgres, on, "bob")
         assert await take(notices, seen(on, uid, Event.AUDIENCE_JOINED, 2)) == ["stale"]
 
 
@@ -217,7 +218,7 @@ async def test_rows_are_found_by_their_keys_however_many_there_are(migrated: str
             )
             return int(row[0])
 
-        uid = await Sessions(postgres).agora_uid(session, "bob")
+        uid = await number_of(postgres, session, "bob")
         # Of a table that is known to be small, reading all is cheapest; the plan outlives that.
         await postgres.rows("ANALYZE agora_uids, agora_presence, agora_notices, sessions")
         before = await scans()

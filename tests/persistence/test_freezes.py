@@ -19,18 +19,18 @@ def migrated(servers: Servers) -> Iterator[str]:
         yield url
 
 
-async def freeze(users: FrozenUsers, user: str, *, frozen: bool = True, why: str = "spam") -> tuple[Freeze, bool]:
+async def freeze(users: FrozenUsers, user: str, *, frozen: bool = True, why: str = "spam") -> Freeze:
     return await users.change(user, frozen=frozen, by="root", reason=why, address="192.0.2.7")
 
 
 async def test_a_user_is_frozen_and_let_in_again_and_both_are_noted(postgres: Postgres) -> None:
     users = FrozenUsers(postgres)
-    frozen, new = await freeze(users, "bob")
-    assert (frozen.frozen, frozen.by, frozen.reason, new) == (True, "root", "spam", True)
+    frozen = await freeze(users, "bob")
+    assert (frozen.frozen, frozen.by, frozen.reason) == (True, "root", "spam")
     # Again it is what it is, with the reason of then.
-    assert await freeze(users, "bob", why="more spam") == (frozen, False)
-    thawed, new = await freeze(users, "bob", frozen=False, why="sorry")
-    assert (thawed.frozen, thawed.reason, new) == (False, "sorry", True)
+    assert await freeze(users, "bob", why="more spam") == frozen
+    thawed = await freeze(users, "bob", frozen=False, why="sorry")
+    assert (thawed.frozen, thawed.reason) == (False, "sorry")
     notes = await AuditLog(postgres).page("bob", None, None, 10)
     assert [(note.action, note.actor, note.address, bytes(note.details)) for note in notes] == [
         ("user.unfreeze", "root", "192.0.2.7", b'{"reason": "sorry"}'),
@@ -40,7 +40,7 @@ async def test_a_user_is_frozen_and_let_in_again_and_both_are_noted(postgres: Po
 
 async def test_whoever_was_never_frozen_is_not_let_in_again(postgres: Postgres) -> None:
     users = FrozenUsers(postgres)
-    assert await freeze(users, "eve", frozen=False) == (Freeze("eve", frozen=False), False)
+    assert await freeze(users, "eve", frozen=False) == Freeze("eve", frozen=False)
     assert await AuditLog(postgres).page("eve", None, None, 10) == []
 
 
@@ -79,9 +79,5 @@ async def test_changes_at_once_are_all_told(migrated: str) -> None:
         async with asyncio.timeout(20), asyncio.TaskGroup() as group:
             group.create_task(watch())
             for n in range(60):
-                group.create_task(_freeze(FrozenUsers((one, two)[n % 2]), f"u{n}"))
+                group.create_task(freeze(FrozenUsers((one, two)[n % 2]), f"u{n}"))
     assert seen == {f"u{n}": True for n in range(60)}
-
-
-async def _freeze(users: FrozenUsers, user: str) -> None:
-    await freeze(users, user)

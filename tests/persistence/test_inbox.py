@@ -5,7 +5,6 @@ import time
 from random import Random
 from uuid import UUID, uuid4
 
-import asyncpg
 import pytest
 
 from persistence.errors import Rejected, Unavailable
@@ -13,8 +12,11 @@ from persistence.inbox import Inboxes, InboxHead, Page
 from persistence.log import Entry, Outcome, Record
 from persistence.postgres import PoolSettings, Postgres
 from tests.persistence.conftest import opened
+from tests.support.databases import connected
 
 LIMIT = 100
+# In milliseconds: what other tests of this module wrote is not so old.
+LONG_AGO = 10**9
 
 
 @pytest.fixture
@@ -194,17 +196,15 @@ async def test_what_is_old_is_swept_with_its_key(migrated: str, bob: str) -> Non
 
 
 async def test_one_node_at_a_time_sweeps(migrated: str, bob: str) -> None:
-    other = await asyncpg.connect(migrated)
-    async with opened(migrated, connections=1) as postgres:
+    async with opened(migrated, connections=1) as postgres, connected(migrated) as other:
         inboxes = Inboxes(postgres, LIMIT)
         await inboxes.append([letter(bob)])
         await postgres.rows("UPDATE inbox SET at = 0 WHERE member = $1", bob)
         async with other.transaction():
             await other.execute("SELECT pg_advisory_xact_lock(hashtext('stagewire.inboxes'))")
-            assert await inboxes.sweep(1000, 10) == 0
-        assert await inboxes.sweep(1000, 10) == 1
-        assert await inboxes.sweep(1000, 10) == 0
-    await other.close()
+            assert await inboxes.sweep(LONG_AGO, 10) == 0
+        assert await inboxes.sweep(LONG_AGO, 10) == 1
+        assert await inboxes.sweep(LONG_AGO, 10) == 0
 
 
 async def test_who_wrote_to_whom(inboxes: Inboxes, bob: str) -> None:
@@ -228,8 +228,8 @@ async def test_changes_since_a_moment(inboxes: Inboxes, bob: str) -> None:
 
 
 async def test_an_append_that_took_long_is_not_overlooked(migrated: str, bob: str) -> None:
-    async with opened(migrated) as postgres:
-        inboxes, other = Inboxes(postgres, LIMIT), await asyncpg.connect(migrated)
+    async with opened(migrated) as postgres, connected(migrated) as other:
+        inboxes = Inboxes(postgres, LIMIT)
         async with other.transaction():
             await other.execute(
                 "SELECT append_inbox($1, $2, $3::uuid[], $4, $5, 9)", [bob], ["ann"], [uuid4()], ["direct"], ["{}"]
@@ -238,7 +238,6 @@ async def test_an_append_that_took_long_is_not_overlooked(migrated: str, bob: st
             before = await inboxes.changed(None, 1000)
             assert bob not in before.heads
         assert (await inboxes.changed(before.now, 1000)).heads[bob].seq == 1
-        await other.close()
 
 
 @pytest.mark.parametrize("body", ["{", '{"text": "\\u0000"}', '"\\ud800"'])

@@ -5,7 +5,6 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
 from contextlib import asynccontextmanager
 
-import asyncpg
 import pytest
 
 from persistence.embedded import Postgres as Embedded
@@ -13,7 +12,7 @@ from persistence.errors import Misconfigured, Rejected, Unavailable
 from persistence.postgres import PoolSettings, Postgres
 from tests.persistence.conftest import until
 from tests.persistence.test_postgres import Ear
-from tests.support.databases import query, scratch
+from tests.support.databases import connected, query, scratch
 from tests.support.relay import relayed
 
 
@@ -200,15 +199,17 @@ async def test_an_answer_that_is_an_error_is_an_answer(
     migrated: str, statement: str, arguments: Sequence[object]
 ) -> None:
     ear = Ear()
-    other = await asyncpg.connect(migrated)
-    async with pooled(PoolSettings(migrated, failures=2), ear) as postgres, other.transaction():
+    async with (
+        pooled(PoolSettings(migrated, failures=2), ear) as postgres,
+        connected(migrated) as other,
+        other.transaction(),
+    ):
         await other.execute("LOCK sessions IN SHARE MODE")
         await postgres.rows("SET default_transaction_read_only = on")
         for _ in range(10):
             with pytest.raises((Unavailable, Rejected)):
                 await postgres.rows(statement, *arguments)
         assert ear.aways == []
-    await other.close()
 
 
 async def test_one_that_is_busy_is_not_away(migrated: str) -> None:

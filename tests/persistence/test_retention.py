@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from random import Random
 from uuid import UUID, uuid4
 
-import asyncpg
 import pytest
 
 from persistence.errors import Unavailable
@@ -18,6 +17,7 @@ from persistence.postgres import Postgres
 from persistence.retention import Retention, Span
 from persistence.sessions import Sessions
 from tests.persistence.conftest import DAY_MS, opened, prepare
+from tests.support.databases import connected
 
 RANDOM = Random(4)
 
@@ -191,22 +191,18 @@ async def test_of_many_that_look_one_drops(world: World) -> None:
 
 async def test_another_one_at_work_is_left_alone(world: World) -> None:
     await world.partition(10)
-    other = await asyncpg.connect(world.url)
-    async with other.transaction():
+    async with connected(world.url) as other, other.transaction():
         await other.execute("SELECT pg_advisory_xact_lock(hashtext('stagewire.retention'))")
         assert await world.drop_all(keep_days=7) == []
     assert len(await world.drop_all(keep_days=7)) == 1
-    await other.close()
 
 
 @asynccontextmanager
 async def reading(url: str) -> AsyncIterator[None]:
     """Read the log for a long time, as a backup does."""
-    other = await asyncpg.connect(url)
-    async with other.transaction():
+    async with connected(url) as other, other.transaction():
         await other.execute("LOCK events IN ACCESS SHARE MODE")
         yield
-    await other.close()
 
 
 async def test_a_log_that_is_being_read_is_dropped_some_other_time_and_appends_hardly_wait(world: World) -> None:

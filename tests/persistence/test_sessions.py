@@ -49,8 +49,6 @@ async def test_a_session_that_does_not_exist(postgres: Postgres) -> None:
     assert await Sessions(postgres).get(str(uuid4())) is None
     moved = await try_to_move(postgres, str(uuid4()), 1, "live", "session.started")
     assert moved.outcome is Moves.MISSING
-    with pytest.raises(Rejected):
-        await Sessions(postgres).agora_uid(str(uuid4()), "bob")
 
 
 async def test_text_that_cannot_be_stored(postgres: Postgres) -> None:
@@ -147,54 +145,3 @@ async def test_nothing_follows_the_end(migrated: str, session: str) -> None:
         assert ended is not None
         assert (await Log(one).after(session, 0, 10_000))[-1] == ended
         assert (await found(one, session)).head.seq == ended.seq
-
-
-async def test_agora_knows_each_user_by_one_number(migrated: str, session: str) -> None:
-    users = [f"user{n}" for n in range(12)]
-    async with opened(migrated) as one, opened(migrated) as two:
-        calls = [(user, pool) for user in users for pool in (one, two, one, two)]
-        given = await asyncio.gather(*(Sessions(pool).agora_uid(session, user) for user, pool in calls))
-        uids: dict[str, set[int]] = {user: set() for user in users}
-        for (user, _), uid in zip(calls, given, strict=True):
-            uids[user].add(uid)
-        assert all(len(of_one) == 1 for of_one in uids.values())
-        assert len(set(given)) == len(users)
-        assert all(1 <= uid <= 2**32 - 1 for uid in given)
-        for user in users:
-            assert {await Sessions(two).agora_uid(session, user)} == uids[user]
-
-
-async def test_two_nodes_draw_numbers_for_a_crowd_at_once(migrated: str, session: str) -> None:
-    crowd = sorted((session, f"fan{n}") for n in range(400))
-    async with opened(migrated) as one, opened(migrated) as two:
-        first, second = await asyncio.gather(*(Sessions(pool).agora_uids(crowd) for pool in (one, two)))
-        assert first == second
-        assert len(set(first)) == 400
-        assert await Sessions(one).agora_uids(crowd[::-1]) == first[::-1]
-
-
-async def test_a_number_that_is_taken_is_drawn_again(postgres: Postgres, session: str) -> None:
-    async with postgres.connection() as connection:
-        given = []
-        for user in ("alice", "bob", "eve"):
-            # The same seed draws the same number first.
-            await connection.execute("SELECT setseed(0.5)")
-            given.append(await connection.fetchval("SELECT agora_uid($1, $2)", session, user))
-    assert len(set(given)) == 3
-
-
-@pytest.mark.parametrize("uid", [0, -1, 2**32])
-async def test_no_other_number_is_kept(postgres: Postgres, session: str, uid: int) -> None:
-    # To Agora, 0 is anyone.
-    with pytest.raises(Rejected, match="agora_uids_uid_check"):
-        await postgres.rows("INSERT INTO agora_uids VALUES ($1, 'alice', $2)", session, uid)
-
-
-async def test_another_session_may_use_the_same_number(postgres: Postgres, session: str) -> None:
-    other = (await Sessions(postgres).create("alice", "Another")).id
-    async with postgres.connection() as connection:
-        given = []
-        for where in (session, other):
-            await connection.execute("SELECT setseed(0.25)")
-            given.append(await connection.fetchval("SELECT agora_uid($1, 'bob')", where))
-    assert given[0] == given[1]

@@ -96,6 +96,12 @@ async def test_nobody_is_there() -> None:
         await call("GET", url, seconds=5)
 
 
+@pytest.mark.parametrize("url", ["https://:443/keys", "https://[::1/keys", "https://127.0.0.1:x/keys", "http://ä/keys"])
+async def test_an_address_that_is_none(url: str) -> None:
+    with pytest.raises(CallError, match=r"\w+Error: "):
+        await call("GET", url, seconds=5)
+
+
 async def test_a_call_can_be_cancelled() -> None:
     async with publishing() as server:
         server.gate.clear()

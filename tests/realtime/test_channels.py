@@ -11,13 +11,13 @@ import pytest
 from persistence.agora_notices import AgoraNotices, Seen, Taken
 from persistence.errors import Unavailable
 from persistence.postgres import Postgres
-from persistence.sessions import Sessions
 from realtime.channels import Channels
 from realtime.domain.agora import STANDINGS
 from realtime.protocol.codes import Code, Refusal
 from realtime.settings import Settings
 from tests.persistence.conftest import opened
 from tests.support.nodes import RunningNode, serving, token
+from tests.support.sessions import number_of
 from tokens.access import AccessRole
 from tokens.agora_notices import Event
 
@@ -72,15 +72,15 @@ async def channels_of(node: RunningNode, postgres: Postgres, effects: Any, **cha
 class Stage:
     """A live session of `host`, and notices about it."""
 
-    def __init__(self, channels: Channels, effects: Recorder, session: str, sessions: Sessions) -> None:
+    def __init__(self, channels: Channels, effects: Recorder, session: str, postgres: Postgres) -> None:
         self.channels = channels
         self.effects = effects
         self.session = session
-        self.sessions = sessions
+        self.postgres = postgres
         self.seqs = count(1)
 
     async def notice(self, user: str, event: Event, seq: int | None = None) -> Seen:
-        uid = await self.sessions.agora_uid(self.session, user)
+        uid = await number_of(self.postgres, self.session, user)
         number = next(self.seqs) if seq is None else seq
         return Seen(f"notice:{next(IDS)}", self.session, uid, number, 1000 + number, event, STANDINGS[event])
 
@@ -92,7 +92,7 @@ class Stage:
 async def stage(node: RunningNode, postgres: Postgres) -> AsyncIterator[Stage]:
     effects = Recorder()
     async with channels_of(node, postgres, effects) as channels:
-        yield Stage(channels, effects, await node.session("host"), Sessions(postgres))
+        yield Stage(channels, effects, await node.session("host"), postgres)
 
 
 async def test_a_host_who_comes_goes_and_steps_down(stage: Stage) -> None:
@@ -207,7 +207,7 @@ async def test_so_many_wait_and_so_long(node: RunningNode, postgres: Postgres) -
 async def test_whom_nobody_awaits_any_more_is_left_out(node: RunningNode, postgres: Postgres) -> None:
     effects = Recorder()
     session = await node.session("host")
-    uid = await Sessions(postgres).agora_uid(session, "bob")
+    uid = await number_of(postgres, session, "bob")
     channels = Channels(AgoraNotices(postgres), node.node.feeds, effects, Settings(agora_notice_ms=1, send_timeout=0.2))
     with pytest.raises(Refusal):
         await channels.take(Seen("late", session, uid, 1, 1, 105, "audience"))

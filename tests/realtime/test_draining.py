@@ -7,12 +7,12 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 from uuid import uuid4
 
-import asyncpg
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from realtime.protocol.codes import Close
 from tests.realtime.test_transport import raw, read_close
+from tests.support.databases import connected
 from tests.support.frames import request
 from tests.support.nodes import Client, RunningNode, serving
 
@@ -39,16 +39,6 @@ async def joined(node: RunningNode, count: int) -> AsyncIterator[list[Client]]:
         yield clients
 
 
-@asynccontextmanager
-async def blocking(url: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
-    """Give a connection to the database."""
-    connection = await asyncpg.connect(url)
-    try:
-        yield connection
-    finally:
-        await connection.close()
-
-
 async def test_connections_go_at_the_rate_each_when_it_was_told(migrated: str, redis_url: str) -> None:
     async with AsyncExitStack() as stack:
         node = await stack.enter_async_context(serving(migrated, redis_url, drain_rate=80.0, drain_timeout=10.0))
@@ -73,7 +63,7 @@ async def test_connections_go_at_the_rate_each_when_it_was_told(migrated: str, r
 async def test_what_was_asked_before_is_answered_before_the_close(migrated: str, redis_url: str) -> None:
     async with AsyncExitStack() as stack:
         node = await stack.enter_async_context(serving(migrated, redis_url, drain_timeout=10.0))
-        async with joined(node, 1) as [client], blocking(migrated) as blocker:
+        async with joined(node, 1) as [client], connected(migrated) as blocker:
             # Whoever holds the head's row holds up the append.
             async with blocker.transaction():
                 await blocker.execute("SELECT FROM log_heads FOR UPDATE")

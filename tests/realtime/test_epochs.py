@@ -5,11 +5,11 @@ from contextlib import suppress
 from typing import Any
 from uuid import uuid4
 
-import asyncpg
 import pytest
 from websockets.exceptions import ConnectionClosed
 
 from persistence.log import Entry
+from tests.support.databases import connected
 from tests.support.nodes import Client, RunningNode, serving
 
 SELDOM_CHECK: dict[str, Any] = {"head_check_ms": 3_600_000}
@@ -21,11 +21,8 @@ SOON = 2.5
 
 
 async def run(url: str, statement: str, *arguments: object) -> None:
-    connection = await asyncpg.connect(url)
-    try:
+    async with connected(url) as connection:
         await connection.execute(statement, *arguments)
-    finally:
-        await connection.close()
 
 
 async def begin_anew(url: str, session: str, epoch: str = "afterwards", seq: int = 2) -> None:

@@ -6,7 +6,6 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
-from websockets.exceptions import ConnectionClosed
 
 from realtime import expiry
 from tests.support.nodes import Client, RunningNode, serving, token
@@ -30,13 +29,6 @@ def turn(node: RunningNode, ahead: float) -> bool:
     return node.node.expiry.turn(time.time() + ahead)
 
 
-async def close_of(client: Client) -> tuple[int, str]:
-    with pytest.raises(ConnectionClosed) as closed:
-        await client.until(type="nothing")
-    assert closed.value.rcvd is not None
-    return closed.value.rcvd.code, closed.value.rcvd.reason
-
-
 async def test_a_connection_is_warned_and_then_closed_with_4300(node: RunningNode) -> None:
     async with node.client("bob") as bob:
         turn(node, REST - WARNING - 2)
@@ -46,7 +38,7 @@ async def test_a_connection_is_warned_and_then_closed_with_4300(node: RunningNod
         turn(node, REST - 2)
         assert (await bob.ask("pong"))["type"] == "ack"
         turn(node, REST + 1)
-        assert await close_of(bob) == (4300, "token expired")
+        assert await bob.until_closed() == (4300, "token expired")
         assert [push["type"] for push in bob.pushes].count("token.expiring") == 1
 
 
@@ -55,7 +47,7 @@ async def test_a_connection_ends_by_itself_at_the_end_of_its_token(migrated: str
         began = time.time()
         bob = await connected(stack, node, token("bob", lifetime=3))
         assert (await bob.until(type="token.expiring"))["expires_in_ms"] <= 3000
-        assert (await close_of(bob))[0] == 4300
+        assert (await bob.until_closed())[0] == 4300
         assert 2 <= time.time() - began <= 3 + 3 * expiry.BEAT
 
 
@@ -78,7 +70,7 @@ async def test_a_fresh_token_extends_the_connection(node: RunningNode) -> None:
         assert [push["type"] for push in bob.pushes].count("token.expiring") == 1
         turn(node, 2 * LIFETIME + LEEWAY - WARNING + 1)
         turn(node, 2 * LIFETIME + LEEWAY + 1)
-        assert (await close_of(bob))[0] == 4300
+        assert (await bob.until_closed())[0] == 4300
         assert [push["type"] for push in bob.pushes].count("token.expiring") == 2
 
 
@@ -86,7 +78,7 @@ async def test_the_latest_token_counts_also_where_it_ends_earlier(node: RunningN
     async with node.client("bob") as bob:
         assert (await bob.ask("token.refresh", token=token("bob", lifetime=100)))["type"] == "token"
         turn(node, 100 + LEEWAY + 1)
-        assert (await close_of(bob))[0] == 4300
+        assert (await bob.until_closed())[0] == 4300
 
 
 def forged(user: str) -> str:
@@ -121,7 +113,7 @@ async def test_a_bad_token_is_refused_and_the_one_before_counts_on(
         assert message is None or refused["message"] == message
         assert (await bob.ask("pong"))["type"] == "ack"
         turn(node, REST + 1)
-        assert (await close_of(bob))[0] == 4300
+        assert (await bob.until_closed())[0] == 4300
 
 
 async def test_a_role_that_a_fresh_token_gives_or_takes_counts_at_once(node: RunningNode) -> None:
@@ -179,7 +171,7 @@ async def test_many_ends_in_one_second_are_seen_to_in_portions(
         clients = [await connected(stack, node, said) for _ in range(7)]
         assert [turn(node, REST + 1) for _ in range(4)] == [True, True, False, False]
         for client in clients:
-            assert (await close_of(client))[0] == 4300
+            assert (await client.until_closed())[0] == 4300
         assert len(node.node.expiry) == 0
 
 

@@ -9,10 +9,9 @@ from typing import Any
 
 import jwt
 import pytest
-from websockets.exceptions import ConnectionClosed
 
 from tests.support.issuers import Key, b64, elliptic, publishing, rsa_key, says
-from tests.support.nodes import SECRET, Client, RunningNode, serving
+from tests.support.nodes import SECRET, RunningNode, serving
 
 ISSUER, AUDIENCE = "https://id.example", "stagewire"
 EC, RSA, OWN = elliptic("ec"), rsa_key("rsa"), elliptic("own")
@@ -87,19 +86,12 @@ ROWS: list[tuple[str, str, str, int]] = [
 FORGED = [pytest.param(said, why, close, id=name) for name, said, why, close in ROWS]
 
 
-async def close_of(client: Client) -> tuple[int, str]:
-    with pytest.raises(ConnectionClosed) as closed:
-        await client.until(type="nothing")
-    assert closed.value.rcvd is not None
-    return closed.value.rcvd.code, closed.value.rcvd.reason
-
-
 @pytest.mark.parametrize(("said", "why", "close"), FORGED)
 async def test_a_forged_token_gets_one_answer_everywhere(node: RunningNode, said: str, why: str, close: int) -> None:
     async with node.stranger() as client:
         error = await client.ask("hello", token=said)
         assert (error["type"], error["code"], error["message"]) == ("error", "unauthenticated", f"token {why}")
-        assert await close_of(client) == (close, f"token {why}")
+        assert await client.until_closed() == (close, f"token {why}")
     refused = await node.request("GET", "/v1/sessions", said)
     assert refused.status_code == 401
     assert refused.json() == {"error": {"code": "unauthenticated", "message": f"token {why}"}}
@@ -115,7 +107,7 @@ async def test_a_huge_token_is_refused_before_it_is_read(node: RunningNode) -> N
     huge = "a" * 9000
     async with node.stranger() as client:
         assert (await client.ask("hello", token=huge))["code"] == "bad_request"
-        assert (await close_of(client))[0] == 4401
+        assert (await client.until_closed())[0] == 4401
     refused = await node.request("GET", "/v1/sessions", huge)
     assert (refused.status_code, refused.json()["error"]["message"]) == (401, "token too_large")
 

@@ -8,9 +8,8 @@ from contextlib import asynccontextmanager
 
 import httpx
 import pytest
-from websockets.exceptions import ConnectionClosed
 
-from tests.support.nodes import Client, Message, RunningNode, serving, token
+from tests.support.nodes import Message, RunningNode, serving, token
 from tests.support.relay import relayed
 from tokens.access import AccessRole
 
@@ -29,16 +28,9 @@ async def change(node: RunningNode, user: str, how: str = "freeze", who: str = R
     return await node.request("POST", f"/v1/users/{user}/{how}", who, json={"reason": "spam"})
 
 
-async def close_of(client: Client) -> tuple[int, str]:
-    with pytest.raises(ConnectionClosed) as closed:
-        await client.until(type="nothing")
-    assert closed.value.rcvd is not None
-    return closed.value.rcvd.code, closed.value.rcvd.reason
-
-
 async def barred(node: RunningNode, user: str) -> tuple[Message, int]:
     async with node.stranger() as client:
-        return await client.ask("hello", token=token(user)), (await close_of(client))[0]
+        return await client.ask("hello", token=token(user)), (await client.until_closed())[0]
 
 
 async def test_a_frozen_user_is_out_on_every_node_within_a_second(pair: Pair) -> None:
@@ -48,7 +40,7 @@ async def test_a_frozen_user_is_out_on_every_node_within_a_second(pair: Pair) ->
         began = time.monotonic()
         assert frozen.status_code == 200
         assert {**frozen.json(), "at": 0} == {"user": "art", "frozen": True, "at": 0, "by": "root", "reason": "spam"}
-        assert [await close_of(client) for client in (first, second)] == [(4403, FROZEN)] * 2
+        assert [await client.until_closed() for client in (first, second)] == [(4403, FROZEN)] * 2
         assert time.monotonic() - began < 1
         assert (await eve.ask("pong"))["type"] == "ack"
         for node in pair:
@@ -89,7 +81,7 @@ async def test_without_redis_a_user_is_out_within_a_second_all_the_same(
         await relay.cut()
         began = time.monotonic()
         await change(pair[0], "cal")
-        assert await close_of(cal) == (4403, FROZEN)
+        assert await cal.until_closed() == (4403, FROZEN)
         assert time.monotonic() - began < 1
 
 
@@ -103,7 +95,7 @@ async def test_no_fresh_token_helps(pair: Pair) -> None:
     one = pair[0]
     async with one.client("fay") as fay:
         await change(one, "fay")
-        assert (await close_of(fay))[0] == 4403
+        assert (await fay.until_closed())[0] == 4403
     assert (await barred(one, "fay"))[1] == 4403
 
 

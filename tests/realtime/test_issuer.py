@@ -7,11 +7,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import pytest
-from websockets.exceptions import ConnectionClosed
 
 from realtime import issuer
 from tests.support.issuers import Key, Publisher, elliptic, publishing, rsa_key, says
-from tests.support.nodes import Client, Message, RunningNode, serving, token
+from tests.support.nodes import Message, RunningNode, serving, token
 
 ONE, TWO, OWN = elliptic("one"), rsa_key("two"), elliptic("own")
 
@@ -40,14 +39,7 @@ async def barred(node: RunningNode, said: str) -> tuple[Message, int]:
     """Give the error for this token, and the code of the close."""
     async with node.stranger() as client:
         error = await client.ask("hello", token=said)
-        return error, await close_of(client)
-
-
-async def close_of(client: Client) -> int:
-    with pytest.raises(ConnectionClosed) as closed:
-        await client.until(type="nothing")
-    assert closed.value.rcvd is not None
-    return closed.value.rcvd.code
+        return error, (await client.until_closed())[0]
 
 
 async def test_a_token_by_a_published_key_is_good_on_both_ports(

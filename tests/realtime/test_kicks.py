@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -55,6 +56,12 @@ async def name(node: RunningNode, session: str, user: str, role: str) -> None:
 async def change(node: RunningNode, user: str, how: str) -> None:
     root = token("root", AccessRole.ADMIN)
     assert (await node.request("POST", f"/v1/users/{user}/{how}", root, json={"reason": "spam"})).status_code == 200
+
+
+async def standing(node: RunningNode, agora: AgoraApi, session: str, uid: int) -> list[list[str]]:
+    """Give what the rules forbid a user of a session, once all is done that waits."""
+    await node.node.kicks.drain()
+    return agora.of(session, uid)
 
 
 async def test_a_session_that_ends_puts_everyone_out(node: RunningNode, agora: AgoraApi) -> None:
@@ -133,12 +140,7 @@ async def test_what_changes_back_while_a_rule_is_made_is_seen_then(
 
 async def test_a_guest_that_was_is_out_until_let_in_again(node: RunningNode, agora: AgoraApi) -> None:
     session = await node.session("ann")
-    uid, works = await uid_of(node, session, "bob"), node.node.kicks
-
-    async def stands() -> list[list[str]]:
-        await works.drain()
-        return agora.of(session, uid)
-
+    stands = partial(standing, node, agora, session, await uid_of(node, session, "bob"))
     # As long as the session is there for everyone, nobody is put out.
     await guests(node, session, allow=["bob"])
     await guests(node, session, remove=["bob"])
@@ -176,12 +178,7 @@ async def test_whoever_is_frozen_is_out_everywhere(node: RunningNode, agora: Ago
 
 async def test_what_is_taken_back_is_only_what_may_be_done_now(node: RunningNode, agora: AgoraApi) -> None:
     session = await node.session("ann")
-    uid, works = await uid_of(node, session, "hal"), node.node.kicks
-
-    async def stands() -> list[list[str]]:
-        await works.drain()
-        return agora.of(session, uid)
-
+    stands = partial(standing, node, agora, session, await uid_of(node, session, "hal"))
     await name(node, session, "hal", "cohost")
     assert await stands() == []
     await change(node, "hal", "freeze")

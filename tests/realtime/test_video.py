@@ -182,10 +182,8 @@ async def test_who_is_taken_out_of_a_private_session_gets_no_further_token(hasty
         assert [push for push in eve.pushes if push["type"] == "agora.token"] == []
 
 
-async def test_a_role_that_changes_while_the_number_is_asked_for(
-    video: RunningNode, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    session = await video.session("ann")
+def held_up(video: RunningNode, monkeypatch: pytest.MonkeyPatch) -> tuple[asyncio.Event, asyncio.Event]:
+    """Hold numbers up; give what is set once they are asked for, and what lets them through."""
     numbers = video.node.video._issuer._numbers
     numbers_of, asked, go_on = numbers._numbers_of, asyncio.Event(), asyncio.Event()
 
@@ -195,6 +193,14 @@ async def test_a_role_that_changes_while_the_number_is_asked_for(
         return await numbers_of(of)
 
     monkeypatch.setattr(numbers, "_numbers_of", slowly)
+    return asked, go_on
+
+
+async def test_a_role_that_changes_while_the_number_is_asked_for(
+    video: RunningNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = await video.session("ann")
+    asked, go_on = held_up(video, monkeypatch)
     async with video.client("ann", AccessRole.SELLER) as ann, video.client("bob") as bob, video.client("eve") as eve:
         for client in (ann, bob, eve):
             await client.join(session)
@@ -215,15 +221,7 @@ async def test_what_changes_while_the_number_is_asked_for_counts_over_http_too(
     video: RunningNode, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     session = await video.session("ann")
-    numbers = video.node.video._issuer._numbers
-    numbers_of, asked, go_on = numbers._numbers_of, asyncio.Event(), asyncio.Event()
-
-    async def slowly(of: Any) -> Any:
-        asked.set()
-        await go_on.wait()
-        return await numbers_of(of)
-
-    monkeypatch.setattr(numbers, "_numbers_of", slowly)
+    asked, go_on = held_up(video, monkeypatch)
     # Whoever is frozen stays so, in the tests to come too.
     path, user = f"/v1/sessions/{session}", f"asks-{what}"
     changes: dict[str, tuple[str, str, str, dict[str, Any]]] = {

@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from random import Random
 from uuid import UUID, uuid4
 
-import asyncpg
 import psutil
 import pytest
 from msgspec import structs
@@ -18,6 +17,7 @@ from persistence.sessions import Sessions
 from realtime.protocol.codes import Code, Refusal
 from realtime.settings import Settings
 from realtime.writer import RETRY_MS, Answer, Pending, Writer
+from tests.support.databases import connected
 from tests.support.relay import relayed
 from tests.support.sessions import move
 
@@ -90,14 +90,11 @@ async def pooled(settings: PoolSettings) -> AsyncIterator[Postgres]:
 @asynccontextmanager
 async def held(url: str, session: str) -> AsyncIterator[Callable[[], Awaitable[None]]]:
     """Hold a session's log, so that appends to it wait, until that is let go of."""
-    other = await asyncpg.connect(url)
-    transaction = other.transaction()
-    await transaction.start()
-    await other.execute("SELECT FROM log_heads WHERE session = $1 FOR UPDATE", session)
-    try:
+    async with connected(url) as other:
+        transaction = other.transaction()
+        await transaction.start()
+        await other.execute("SELECT FROM log_heads WHERE session = $1 FOR UPDATE", session)
         yield transaction.commit
-    finally:
-        await other.close()
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@
 import asyncio
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,15 +13,22 @@ from uuid import uuid4
 import asyncpg
 
 
+@asynccontextmanager
+async def connected(url: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+    """Connect to a database, and see to it that nothing is left of that: an event loop might wait for it for ever."""
+    connection = await asyncpg.connect(url)
+    try:
+        yield connection
+    finally:
+        connection.terminate()
+
+
 def query(url: str, sql: str) -> Any:
     """Run one statement outside of any event loop, and give its first value."""
 
     async def run() -> Any:
-        connection = await asyncpg.connect(url)
-        try:
+        async with connected(url) as connection:
             return await connection.fetchval(sql)
-        finally:
-            await connection.close()
 
     return asyncio.run(run())
 

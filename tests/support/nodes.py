@@ -4,13 +4,14 @@ import asyncio
 import itertools
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 from uuid import uuid4
 
 import httpx
 import msgspec
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from realtime.app import running
@@ -166,6 +167,14 @@ class Client:
                     return push
             seen = len(self.pushes)
             await self.receive(max(0.01, deadline - time.monotonic()))
+
+    async def until_closed(self) -> tuple[int, str]:
+        """Wait until the server closes the connection, and give its code and reason."""
+        with suppress(ConnectionClosed):
+            while True:
+                await self.receive()
+        assert self.socket.close_code is not None
+        return self.socket.close_code, self.socket.close_reason or ""
 
 
 @asynccontextmanager

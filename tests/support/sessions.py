@@ -1,9 +1,10 @@
-"""Sessions of tests: moved without asking whether that is legal, and their courses read from their logs."""
+"""Sessions of tests: moved without asking whether that is legal; their courses, and the numbers of users in them."""
 
 from collections.abc import Iterable
 
 import msgspec
 
+from persistence.agora_uids import AgoraUids
 from persistence.log import Record
 from persistence.postgres import Postgres
 from persistence.sessions import Move, Moved, Outcome, Sessions
@@ -23,6 +24,12 @@ async def move(postgres: Postgres, session: str, version: int, to: str, kind: st
     assert moved.outcome is Outcome.NEW
     assert moved.event is not None
     return moved.event
+
+
+async def number_of(postgres: Postgres, session: str, user: str) -> int:
+    """Give the number by which Agora knows a user in a session."""
+    [number] = await AgoraUids(postgres).give([(session, user)])
+    return number
 
 
 def course_in(log: Iterable[Record]) -> Course:

@@ -114,6 +114,8 @@ export class Connection extends EventTarget {
   #refreshSoon(left) {
     const turn = this.#turn;
     setTimeout(async () => {
+      // Whoever has signed out meanwhile would be signed in again by a fresh token.
+      if (turn !== this.#turn) return;
       try {
         const token = await this.#token(true);
         if (turn === this.#turn) await this.request({ type: "token.refresh", token });

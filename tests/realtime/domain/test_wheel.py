@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from realtime.domain.renewals import Wheel
+from realtime.domain.wheel import SLACK, Wheel
 
 THINGS = st.integers(0, 9)
 SECONDS = st.integers(0, 30)
@@ -38,6 +38,9 @@ def test_seconds_that_hold_nothing_any_more_are_forgotten() -> None:
     wheel = Wheel[str]()
     for second in range(1000):
         wheel.put("one", second)
+        # Also long before they come.
+        assert len(wheel._at) == 1
+        assert len(wheel._seconds) <= 2 + SLACK
     assert wheel.take(998, 5) == []
     assert wheel.take(999, 5) == ["one"]
     assert wheel.take(2000, 5) == []

@@ -1,9 +1,11 @@
 """When what is due: a wheel of whole seconds, on which thousands of things cost one timer. Pure."""
 
 from collections.abc import Hashable
-from heapq import heappop, heappush
-from typing import Generic, TypeVar
+from heapq import heapify, heappop, heappush
+from typing import Final, Generic, TypeVar
 
+# Seconds that have nothing any more, and are remembered in peace.
+SLACK: Final = 64
 T = TypeVar("T", bound=Hashable)
 
 
@@ -13,7 +15,7 @@ class Wheel(Generic[T]):
     def __init__(self) -> None:
         self._at: dict[int, dict[T, None]] = {}
         self._second_of: dict[T, int] = {}
-        # One entry for each second that has or had something.
+        # Each second that has something, and some that had.
         self._seconds: list[int] = []
 
     def __len__(self) -> int:
@@ -33,15 +35,23 @@ class Wheel(Generic[T]):
         second = self._second_of.pop(thing, None)
         if second is not None:
             del self._at[second][thing]
+            if not self._at[second]:
+                del self._at[second]
+                self._forget()
 
     def take(self, now: int, most: int) -> list[T]:
         """Take off what is due by now, the earliest first, and at most so many."""
         taken: list[T] = []
         while len(taken) < most and self._seconds and self._seconds[0] <= now:
-            due = self._at[self._seconds[0]]
-            if due:
+            if due := self._at.get(self._seconds[0]):
                 taken.append(next(iter(due)))
                 self.remove(taken[-1])
             else:
-                del self._at[heappop(self._seconds)]
+                heappop(self._seconds)
         return taken
+
+    def _forget(self) -> None:
+        """Forget the seconds that have nothing any more, once they are most: they may lie in the far future."""
+        if len(self._seconds) > 2 * len(self._at) + SLACK:
+            self._seconds = list(self._at)
+            heapify(self._seconds)
