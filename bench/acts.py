@@ -1,5 +1,6 @@
 """What clients do besides reading, each act by the name under which its answers are counted."""
 
+import asyncio
 from collections.abc import Callable
 from time import monotonic_ns
 from typing import Any, Final
@@ -59,8 +60,7 @@ def churn(cast: Cast, number: int, due: int, asked: Asked) -> None:
         return
     asked.begin(due)
     viewer.leave()
-    task = cast.bring_back(cast.viewers, place, 0)
-    task.add_done_callback(lambda done: asked.end(due, acked=not done.cancelled(), now=monotonic_ns()))
+    _end_with(cast.bring_back(cast.viewers, place, 0), due, asked)
 
 
 def scene(cast: Cast, number: int, due: int, asked: Asked) -> None:
@@ -72,10 +72,16 @@ def scene(cast: Cast, number: int, due: int, asked: Asked) -> None:
     if step == "vanish":
         asked.begin(due)
         host.leave()
-        task = cast.bring_back(cast.hosts, 0, AWAY_SECONDS)
-        task.add_done_callback(lambda done: asked.end(due, acked=not done.cancelled(), now=monotonic_ns()))
+        _end_with(cast.bring_back(cast.hosts, 0, AWAY_SECONDS), due, asked)
     else:
         host.ask(asked, due, {"type": f"session.{step}", "session": host.session})
+
+
+def _end_with(task: "asyncio.Task[int]", due: int, asked: Asked) -> None:
+    def end(done: "asyncio.Task[int]") -> None:
+        asked.end(due, acked=not done.cancelled() and done.exception() is None, now=monotonic_ns())
+
+    task.add_done_callback(end)
 
 
 Act = Callable[[Cast, int, int, Asked], None]

@@ -1,5 +1,6 @@
 """Processes that are measured: started on their cores, and ended with us."""
 
+import multiprocessing
 import os
 import secrets
 import signal
@@ -49,6 +50,14 @@ def running(
             process.wait(STOP_SECONDS)
         process.kill()
         process.communicate()
+
+
+def end_with_conductor() -> None:
+    """Have the kernel end this process when the one ends that has started it with `multiprocessing`."""
+    conductor = multiprocessing.parent_process()
+    assert conductor is not None
+    assert conductor.pid is not None
+    tie_to(conductor.pid, signal.SIGKILL)()
 
 
 def free_port() -> int:

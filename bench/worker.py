@@ -3,7 +3,6 @@
 import asyncio
 import multiprocessing
 import multiprocessing.connection
-import signal
 from itertools import chain
 from random import uniform
 from time import monotonic_ns
@@ -16,9 +15,9 @@ from bench.asks import Asked
 from bench.cast import Cast, sleep_until, until
 from bench.orders import GRACE_SECONDS, Back, Done, Failed, Finish, Go, Plan, Ready, Result, Storm
 from bench.pace import SECOND, Flight, Schedule, Window
+from bench.process import end_with_conductor
 from bench.tally import Latencies
 from bench.wire import Unexpected
-from persistence.embedded.child import tie_to
 
 # How long a closed loop rests before it looks who was answered.
 _REST_SECONDS = 0.001
@@ -26,10 +25,7 @@ _REST_SECONDS = 0.001
 
 def work(pipe: "multiprocessing.connection.Connection[Any, Any]", plan: Plan) -> None:
     """Be a load process, until the pipe ends or the conductor does."""
-    conductor = multiprocessing.parent_process()
-    assert conductor is not None
-    assert conductor.pid is not None
-    tie_to(conductor.pid, signal.SIGKILL)()
+    end_with_conductor()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
             runner.run(_work(pipe, plan))

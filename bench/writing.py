@@ -13,6 +13,7 @@ import uvloop
 from msgspec import Struct
 
 from bench.errors import BenchError
+from bench.process import end_with_conductor
 from persistence.log import APPEND
 
 _STARTING_SECONDS: Final = 30.0
@@ -56,6 +57,7 @@ def write_alone(writing: Writing, cores: set[int]) -> float:
 
 
 def _write(pipe: "multiprocessing.connection.Connection[float, float]", writing: Writing, cores: set[int]) -> None:
+    end_with_conductor()
     os.sched_setaffinity(0, cores)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         pipe.send(runner.run(_in_lanes(writing)))

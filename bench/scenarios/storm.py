@@ -10,7 +10,8 @@ from bench.conductor import Measured, Timetable, measure
 from bench.crew import crew
 from bench.errors import BenchError
 from bench.orders import Go, Storm
-from bench.pace import SECOND, Window, shares
+from bench.pace import Window, shares
+from bench.progress import sleep_until
 from bench.run import Place, connect_seconds, plans, target
 from bench.scenarios import fanout
 from bench.tally import Latencies, Percentiles
@@ -103,7 +104,7 @@ class Looks:
             assert self._server.again is not None
             self._server.again()
             self.back = time.monotonic_ns() - window.start
-        time.sleep(max(0, window.end - _MS - time.monotonic_ns()) / SECOND)
+        sleep_until(window.end - _MS, "waiting for all to be back")
         self.after = Look.now(self._server)
 
 
