@@ -53,14 +53,18 @@ def split_unit(field: str) -> tuple[str, str]:
 def across(tables: Sequence[Table], *, spread: bool = True) -> Table:
     """Put tables of several runs into one: medians, and with `spread` the least and the most where these differ.
 
-    Rows belong together by their first cell, which is a text.
+    Rows belong together by their first cell, which is a text, and their units: deliveries are none per second.
     """
     first = tables[0]
     rows: list[tuple[Cell, ...]] = []
-    for name in dict.fromkeys(row[0] for table in tables for row in table.rows):
-        alike = [row for table in tables for row in table.rows if row[0] == name]
+    for kind in dict.fromkeys(_kind(row) for table in tables for row in table.rows):
+        alike = [row for table in tables for row in table.rows if _kind(row) == kind]
         rows.append(tuple(_cell(cells, spread=spread) for cells in zip(*alike, strict=True)))
     return Table(first.headings, rows, first.title)
+
+
+def _kind(row: tuple[Cell, ...]) -> tuple[Cell, ...]:
+    return row[0], *(cell.unit for cell in row if isinstance(cell, Quantity))
 
 
 def _cell(cells: Sequence[Cell], *, spread: bool) -> str:

@@ -1,7 +1,7 @@
 import pytest
 from msgspec import Struct
 
-from bench.tables import Quantity, Table, across, markdown, middle_of, number, split_unit, table_of
+from bench.tables import Cell, Quantity, Table, across, markdown, middle_of, number, split_unit, table_of
 from bench.tally import Percentiles
 
 
@@ -89,3 +89,8 @@ def test_tables_are_written_in_markdown() -> None:
     table = across([Table(("what", "how much"), [("a|b", Quantity(5, "ms"))], "A title")])
     assert markdown(table) == "### A title\n\n| what | how much |\n| :-- | --: |\n| a\\|b | 5 ms |\n"
     assert markdown(Table(("x",), [("y",)])) == "| x |\n| :-- |\n| y |\n"
+
+
+def test_a_count_and_its_rate_are_two_rows() -> None:
+    rows: list[tuple[Cell, ...]] = [("deliveries", Quantity(500)), ("deliveries", Quantity(50.0, "/s"))]
+    assert across([Table(("", ""), rows)]).rows == [("deliveries", "500"), ("deliveries", "50 /s")]
