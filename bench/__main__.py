@@ -11,22 +11,31 @@ from typing import Any, Final
 from msgspec import structs
 from rich.console import Console
 
-from bench import machine, report
+from bench import machine, progress, report
 from bench.errors import BenchError
+from bench.options import add_options
 from bench.run import Place
-from bench.scenarios import crowd, fanout, idle, tokens
+from bench.scenarios import compare, crowd, fanout, floor, idle, ingest, mixed, rooms, slow, soak, storm, tokens
+from bench.tables import middle_of
 
 FAILED: Final = 1
-# Beyond these a run would say more about the machine than about the server.
-_MOST: Final = {
-    "viewers": 100_000,
-    "users": 100_000,
-    "rate": 100_000,
-    "seconds": 600,
-    "warmup": 60,
-    "settle": 60,
-    "processes": 64,
-}
+MOST_RUNS: Final = 100
+# Columns of a file, which needs no terminal's width.
+PAPER: Final = 160
+SCENARIOS: Final = (
+    compare,
+    crowd,
+    fanout,
+    floor,
+    idle,
+    ingest,
+    mixed,
+    rooms,
+    slow,
+    soak,
+    storm,
+    tokens,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,23 +43,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = vars(_parser().parse_args(arguments))
     scenario = given.pop("scenario")
     try:
-        made = _run(scenario, given)
+        with progress.shown(Console(stderr=True)):
+            made = _run(scenario, given)
     except BenchError as exc:
         print(f"bench: {exc}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
         return FAILED
+    report.show(made, scenario, Console(width=None if sys.stdout.isatty() else PAPER))
     if given["json"]:
         report.save(made, given["json"])
-    report.show(made, Console())
+    if given["report"]:
+        report.write(made, report.tables_of(made, scenario), report.plots_of(made, scenario), given["report"])
     return FAILED if made.broken else 0
 
 
 def _run(scenario: Any, given: dict[str, Any]) -> report.Report:
     shape = machine.machine()
     options = scenario.Options(**_only(given, scenario.Options))
-    results = scenario.run(options, Place(**_only(given, Place)))
-    name = scenario.__name__.rpartition(".")[2]
+    runs = [_run_once(scenario, options, given, number) for number in range(given["runs"])]
+    name = name_of(scenario)
+    results = middle_of(runs)
     return report.Report(
         scenario=name,
         command=report.command(name, given),
@@ -60,8 +73,20 @@ def _run(scenario: Any, given: dict[str, Any]) -> report.Report:
         settings=report.harmless(os.environ),
         machine=shape,
         results=results,
-        broken=scenario.broken(results),
+        runs=runs,
+        notes=getattr(scenario, "notes", lambda _: [])(results),
+        broken=list(dict.fromkeys(broken for each in runs for broken in scenario.broken(each))),
     )
+
+
+def _run_once(scenario: Any, options: Any, given: dict[str, Any], number: int) -> Any:
+    with progress.step(f"run {number + 1} of {given['runs']}"):
+        return scenario.run(options, Place(**_only(given, Place)))
+
+
+def name_of(scenario: Any) -> str:
+    """Give the name of a scenario: its module's."""
+    return str(scenario.__name__.rpartition(".")[2])
 
 
 def _only(given: dict[str, Any], kind: Any) -> dict[str, Any]:
@@ -71,54 +96,12 @@ def _only(given: dict[str, Any], kind: Any) -> dict[str, Any]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measures a Stagewire on this machine.")
     scenarios = parser.add_subparsers(required=True, metavar="SCENARIO")
-
-    scenario = scenarios.add_parser("fanout", help="one session, many viewers, a steady rate of messages")
-    scenario.set_defaults(scenario=fanout)
-    _add_count(scenario, "viewers", fanout.Options, "connections that join the session, senders included")
-    _add_count(scenario, "rate", fanout.Options, "messages per second, in all")
-    _add_count(scenario, "seconds", fanout.Options, "length of the measurement")
-    _add_count(scenario, "warmup", fanout.Options, "seconds of load before it")
-    _add_count(scenario, "processes", fanout.Options, "load processes for the viewers")
-    _add_count(scenario, "senders", fanout.Options, "viewers that send; 0 is one per 10 messages/s")
-    _add_count(scenario, "samples", fanout.Options, "viewers that check and time everything; 0 is up to 20")
-    _add_count(scenario, "size", fanout.Options, "characters of a message")
-    _add_place(scenario)
-
-    scenario = scenarios.add_parser("idle", help="connections that only stay: memory and CPU")
-    scenario.set_defaults(scenario=idle)
-    _add_count(scenario, "viewers", idle.Options, "connections")
-    _add_count(scenario, "seconds", idle.Options, "length of each of both measurements")
-    _add_count(scenario, "settle", idle.Options, "seconds of rest before each")
-    _add_count(scenario, "processes", idle.Options, "load processes")
-    scenario.add_argument("--hello-only", action="store_true", help="say hello, but join no session")
-    _add_place(scenario)
-
-    scenario = scenarios.add_parser("tokens", help="Agora tokens: built, and asked for over HTTP")
-    scenario.set_defaults(scenario=tokens)
-    _add_count(scenario, "users", tokens.Options, "who ask in turn, one token each")
-    _add_count(scenario, "rate", tokens.Options, "requests per second")
-    _add_count(scenario, "seconds", tokens.Options, "length of the measurement")
-    _add_place(scenario)
-
-    scenario = scenarios.add_parser("crowd", help="Agora tokens: asked for by all viewers at the same moment")
-    scenario.set_defaults(scenario=crowd)
-    _add_count(scenario, "viewers", crowd.Options, "connections that have joined the session")
-    _add_place(scenario)
+    for scenario in SCENARIOS:
+        told = scenarios.add_parser(name_of(scenario), help=(scenario.__doc__ or "").splitlines()[0])
+        told.set_defaults(scenario=scenario)
+        add_options(told, scenario.Options)
+        _add_place(told)
     return parser
-
-
-def _add_count(scenario: argparse.ArgumentParser, name: str, options: Any, text: str) -> None:
-    default = next(field.default for field in structs.fields(options) if field.name == name)
-    most = _MOST.get(name, 1000)
-    least = 0 if default == 0 or name in ("warmup", "settle") else 1
-
-    def count(given: str) -> int:
-        number = int(given)
-        if not least <= number <= most:
-            raise argparse.ArgumentTypeError(f"{number} is not from {least} to {most}")
-        return number
-
-    scenario.add_argument(f"--{name}", type=count, default=default, metavar="N", help=f"{text} (default: {default})")
 
 
 def _add_place(scenario: argparse.ArgumentParser) -> None:
@@ -127,7 +110,18 @@ def _add_place(scenario: argparse.ArgumentParser) -> None:
     place.add_argument("--http", metavar="http://127.0.0.1:PORT", help="its side API")
     place.add_argument("--secret", help="its JWT secret")
     place.add_argument("--pid", type=int, help="its process, to measure what it takes")
-    scenario.add_argument("--json", type=Path, metavar="FILE", help="also write everything there")
+    output = scenario.add_argument_group("what becomes of it")
+    output.add_argument(
+        "--runs", type=_runs, default=1, metavar="N", help="run it so often, and give medians and spread"
+    )
+    output.add_argument("--json", type=Path, metavar="FILE", help="also write everything there")
+    output.add_argument("--report", type=Path, metavar="DIR", help="also write tables and plots there")
+
+
+def _runs(given: str) -> int:
+    if not 1 <= int(given) <= MOST_RUNS:
+        raise argparse.ArgumentTypeError(f"{given} is not from 1 to {MOST_RUNS}")
+    return int(given)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from bench.errors import BenchError
-from bench.worker import Failed, Plan, Ready, work
+from bench.orders import Failed, Plan, Ready
+from bench.progress import step
+from bench.worker import work
 
 
 class Crew:
@@ -60,7 +62,8 @@ def crew(plans: Sequence[Plan], *, within: float) -> Iterator[Crew]:
             pipes.append(ours)
             processes.append(process)
         running = Crew(pipes)
-        assert all(isinstance(answer, Ready) for answer in running.answers(within))
+        with step(f"connecting {sum(plan.connections for plan in plans):,} clients"):
+            assert all(isinstance(answer, Ready) for answer in running.answers(within))
         yield running
     finally:
         for pipe in pipes:

@@ -1,28 +1,30 @@
 """Clients that cost little: thousands fit into one process, which must not be what is measured.
 
-A `Viewer` is let in and from then on counts events in raw bytes. A `Sender` is a viewer that also talks
-and times its acks. A `Sample` reads everything with a real protocol core and checks it, for all others.
+A `Viewer` is let in and from then on counts events in raw bytes. A `Sender` is a viewer that also talks.
+What reads everything, and checks it for all others, is a `Sample` (`bench.sample`).
 """
 
 import asyncio
-import uuid
+from random import uniform
+from socket import SO_RCVBUF, SOL_SOCKET
 from time import monotonic_ns
-from typing import Any, Final, cast
+from typing import Any, Final, Self, TypeVar, cast
+from uuid import uuid4
 
 from msgspec import Struct
-from websockets.client import ClientProtocol
-from websockets.frames import Frame, Opcode
-from websockets.protocol import State
-from websockets.uri import parse_uri
 
 from bench import wire
-from bench.pace import Window
-from bench.tally import Latencies, Order
-from bench.wire import Admission, Answers, Counter, Unexpected
+from bench.asks import Asked, Asks
+from bench.wire import Admission, Answers, Counter, Position, Unexpected
 
 PONG: Final = wire.frame({"type": "pong"})
 # Ephemeral ports that one source address offers at least; beyond, the next of 127.0.0.x is used.
 PER_ADDRESS: Final = 20_000
+FIRST_SOURCE: Final = "127.0.0.1"
+# How soon somebody tries again whom the server did not tell when.
+AGAIN_SECONDS: Final = 0.1
+# What the kernel may keep for one who stalls: as little as can be read from at full speed over the loopback.
+STALLED_BYTES: Final = 65_536
 _BUFFER: Final = bytearray(1 << 18)
 _BUFFER_VIEW: Final = memoryview(_BUFFER)
 
@@ -32,17 +34,40 @@ def source(index: int) -> str:
     return f"127.0.0.{1 + index // PER_ADDRESS}"
 
 
+class Route(Struct, frozen=True):
+    """From which address of ours to which of the server's."""
+
+    source: str
+    host: str
+    port: int
+
+
 class Client(asyncio.BaseProtocol):
     """One connection. `ready` ends with the position it starts from, or with why it was not let in."""
 
-    def __init__(self, host: str, port: int, admission: Admission) -> None:
+    def __init__(self, route: Route, admission: Admission) -> None:
+        self.route = route
         self.lost = False
         self.events = 0
-        self.position = 0
+        self.position = Position("", 0)
+        self.session = admission.session
+        # How often it had to begin anew, because it could not be given what it had missed.
+        self.resets = 0
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._host = host
-        self._port = port
+        self._token = admission.token
         self._admission: Admission | None = admission
+
+    @property
+    def reached(self) -> int:
+        """Give the seq up to which it has everything, as far as it counts."""
+        return self.position.seq + self.events
+
+    def heir(self) -> Self:
+        """Give a client that will go on, over a connection of its own, where this one has stopped."""
+        since = None if self.session is None else Position(self.position.epoch, self.reached)
+        heir = type(self)(self.route, Admission(self._token, self.session, since))
+        heir.position, heir.events, heir.resets = self.position, self.events, self.resets
+        return heir
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin the handshake."""
@@ -55,10 +80,17 @@ class Client(asyncio.BaseProtocol):
         self.lost = True
         self._fail(Unexpected(f"the server hung up: {exc or 'closed'}"))
 
-    def beat(self) -> None:
-        """Give the sign of life that the server's heartbeat asks for."""
-        if not self.lost:
+    @property
+    def here(self) -> bool:
+        """Tell whether it is let in, and not lost."""
+        return self._admission is None and not self.lost
+
+    def beat(self, *, playing: bool) -> None:
+        """Give the sign of life that the server's heartbeat asks for; tell, too, that the video plays."""
+        if self.here:
             self._transport.write(PONG)
+        if self.here and playing:
+            self._transport.write(wire.frame({"type": "playback", "session": self.session}))
 
     def leave(self) -> None:
         """Hang up."""
@@ -71,11 +103,20 @@ class Client(asyncio.BaseProtocol):
         """Take a message on the way in, and give what to send next."""
         assert self._admission is not None
         answer = self._admission.take(payload)
-        if self._admission.position is not None:
-            self.position = self._admission.position
-            self._admission = None
-            self.ready.set_result(None)
+        if (position := self._admission.position) is not None:
+            admission, self._admission = self._admission, None
+            self.resets += not admission.complete
+            self._arrive(admission.since if admission.complete else None, position, payload)
+            if not self.ready.done():
+                self.ready.set_result(None)
         return answer
+
+    def _arrive(self, since: Position | None, position: Position, payload: bytes) -> None:
+        """Begin at a position; or go on, with what was missed, where one has been before."""
+        if since is None:
+            self.position, self.events = position, 0
+        else:
+            self.events += payload.count(wire.EVENT)
 
     def _fail(self, why: Unexpected) -> None:
         if not self.ready.done():
@@ -86,8 +127,8 @@ class Client(asyncio.BaseProtocol):
 class Viewer(Client, asyncio.BufferedProtocol):
     """Counts events. All viewers of a process read into one buffer, which the loop fills and empties at once."""
 
-    def __init__(self, host: str, port: int, admission: Admission) -> None:
-        super().__init__(host, port, admission)
+    def __init__(self, route: Route, admission: Admission) -> None:
+        super().__init__(route, admission)
         self._unread = b""
         self._upgraded = False
         self._counter = Counter()
@@ -108,7 +149,7 @@ class Viewer(Client, asyncio.BufferedProtocol):
 
     def _begin(self) -> None:
         assert self._admission is not None
-        self._transport.write(wire.upgrade(self._host, self._port))
+        self._transport.write(wire.upgrade(self.route.host, self.route.port))
 
     def _enter(self, data: bytes) -> None:
         if not self._upgraded:
@@ -125,6 +166,7 @@ class Viewer(Client, asyncio.BufferedProtocol):
         self._unread = data
         if self._admission is None:
             self._unread = b""
+            self._counter.count = self.events
             self._count(data, len(data))
 
     def _take(self, size: int) -> None:
@@ -135,148 +177,112 @@ class Viewer(Client, asyncio.BufferedProtocol):
         self.events = self._counter.count
 
 
-class Acks:
-    """What the senders of a process have sent and not yet heard of, and how long the others took."""
-
-    def __init__(self, window: Window) -> None:
-        self.latencies = Latencies()
-        self.acked = 0
-        self.refused = 0
-        self.pending: dict[int, int] = {}
-        self._window = window
-
-    def settle(self, number: int, acked: bool, now: int) -> None:
-        """Take an answer. A second one to the same message is none."""
-        due = self.pending.pop(number, None)
-        if due is None:
-            return
-        self.acked += acked
-        self.refused += not acked
-        if acked and due in self._window:
-            self.latencies.record(now - due)
-
-
 class Sender(Viewer):
     """A viewer that talks."""
 
-    def __init__(self, host: str, port: int, admission: Admission) -> None:
-        super().__init__(host, port, admission)
+    def __init__(self, route: Route, admission: Admission) -> None:
+        super().__init__(route, admission)
         self._answers = Answers()
-        self._acks: Acks | None = None
+        self.asks = Asks()
+        self.unanswered: dict[int, bytes] = {}
+        # A random name and a number make a UUID that costs nothing.
+        self.keys = str(uuid4())[:24]
 
-    def arm(self, acks: Acks) -> None:
-        """Say where acks are kept, before anything is said."""
-        self._acks = acks
+    def heir(self) -> Self:
+        """Give a client that goes on for this one, and says again what was not answered."""
+        heir = super().heir()
+        heir.asks, heir.unanswered, heir.keys = self.asks, self.unanswered, self.keys
+        return heir
 
-    def say(self, number: int, due: int, session: str, size: int) -> None:
-        """Send one message. `number` is its id, unlike any other of this process."""
-        assert self._acks is not None
-        self._acks.pending[number] = due
-        message = {
-            "id": number,
-            "type": "chat.send",
-            "session": session,
-            "key": str(uuid.uuid4()),
-            "text": wire.stamp(due, size),
-        }
-        if not self.lost:
-            self._transport.write(wire.frame(message))
+    def arm(self, asks: Asks) -> None:
+        """Say where open questions are kept, before anything is said."""
+        self.asks = asks
+
+    def say(self, asked: Asked, due: int, size: int) -> None:
+        """Send one message of so many characters."""
+        assert self.session is not None
+        number = self.asks.begin(asked, due)
+        self._ask(number, wire.chat(number, self.session, f"{self.keys}{number:012x}", wire.stamp(due, size)))
+
+    def react(self, asked: Asked, due: int, kind: str) -> None:
+        """Send one reaction."""
+        number = self.asks.begin(asked, due)
+        self._ask(number, wire.frame({"id": number, "type": "react", "session": self.session, "kind": kind}))
+
+    def _ask(self, number: int, frame: bytes) -> None:
+        self.unanswered[number] = frame
+        if self.here:
+            self._transport.write(frame)
+
+    def _arrive(self, since: Position | None, position: Position, payload: bytes) -> None:
+        super()._arrive(since, position, payload)
+        # With the same keys: what was stored before its ack was lost is not stored again.
+        self._transport.writelines(self.unanswered.values())
 
     def _take(self, size: int) -> None:
         super()._take(size)
-        if self._acks is not None:
-            now = monotonic_ns()
-            for acked, number in self._answers.feed(bytes(_BUFFER_VIEW[:size])):
-                self._acks.settle(number, acked, now)
-
-
-class Findings(Struct, frozen=True):
-    """What a sample saw, of everything up to a head."""
-
-    missing: int
-    duplicated: int
-    out_of_order: int
-
-
-class Sample(Client, asyncio.Protocol):
-    """Reads every frame with websockets' core, checks the order, and times what was due in the window."""
-
-    def __init__(self, host: str, port: int, admission: Admission) -> None:
-        super().__init__(host, port, admission)
-        self.window = Window(0, 0)
-        self.latencies = Latencies()
-        self._core = ClientProtocol(parse_uri(f"ws://{host}:{port}{wire.PATH}"), max_size=None)
-        self._order: Order | None = None
-
-    def data_received(self, data: bytes) -> None:
-        """Read and check."""
         now = monotonic_ns()
-        self._core.receive_data(data)
-        for received in self._core.events_received():
-            if isinstance(received, Frame):
-                self._on_frame(received, now)
-            else:
-                self._on_response()
-        self._send()
-
-    def findings(self, head: int) -> Findings:
-        """Say what was wrong, if all up to `head` should be here."""
-        order = self._order or Order(self.position)
-        return Findings(order.missing(head), order.duplicated, order.out_of_order)
-
-    def _begin(self) -> None:
-        self._core.send_request(self._core.connect())
-        self._send()
-
-    def _on_response(self) -> None:
-        assert self._admission is not None
-        if self._core.state is not State.OPEN:
-            self._fail(Unexpected(f"the handshake was refused: {self._core.handshake_exc}"))
-            return
-        self._transport.write(self._admission.hello())
-
-    def _on_frame(self, received: Frame, now: int) -> None:
-        if received.opcode is not Opcode.TEXT:
-            return
-        if self._admission is None:
-            self._check(bytes(received.data), now)
-            return
-        try:
-            self._transport.write(self._admit(bytes(received.data)))
-        except Unexpected as exc:
-            self._fail(exc)
-        if self.ready.done():
-            self._order = Order(self.position)
-
-    def _check(self, payload: bytes, now: int) -> None:
-        event = wire.event(payload)
-        if event is None:
-            return
-        assert self._order is not None
-        self.events += 1
-        self._order.take(event.seq)
-        if event.kind == "chat.posted" and event.body is not None:
-            due = wire.due_of(event.body.text)
-            if due in self.window:
-                self.latencies.record(now - due)
-
-    def _send(self) -> None:
-        for data in self._core.data_to_send():
-            if data:
-                self._transport.write(data)
+        for acked, number in self._answers.feed(bytes(_BUFFER_VIEW[:size])):
+            if self.unanswered.pop(number, None) is not None:
+                self.asks.settle(number, acked, now)
 
 
-async def connect(kind: type[Client], host: str, port: int, index: int, admission: Admission) -> Any:
-    """Connect and wait until the client is let in.
+class Staller(Viewer):
+    """A viewer that can stop reading, without a word."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin, with little room in the kernel for what is not read."""
+        transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_RCVBUF, STALLED_BYTES)
+        super().connection_made(transport)
+
+    def stall(self) -> None:
+        """Read nothing from now on. Nor will it notice that it is closed: that would come behind all the rest."""
+        self._transport.pause_reading()
+
+
+AnyClient = TypeVar("AnyClient", bound=Client)
+
+
+async def connect(client: AnyClient) -> AnyClient:
+    """Connect, and wait until the client is let in.
 
     Raises:
         Unexpected: it was not.
         OSError: nobody listens there.
     """
-    loop = asyncio.get_running_loop()
-    client = kind(host, port, admission)
-    # The protocol is chosen by the caller, and each kind is one that the loop takes.
+    # Each kind of client is one that the loop takes.
     factory: Any = lambda: client  # noqa: E731
-    await loop.create_connection(factory, host, port, local_addr=(source(index), 0))
-    await client.ready
+    route = client.route
+    loop = asyncio.get_running_loop()
+    # To bind searches for a port that nobody uses for anything, which takes milliseconds where most are in use; to
+    # connect needs one that nobody uses to connect there.
+    local = None if route.source == FIRST_SOURCE else (route.source, 0)
+    await loop.create_connection(factory, route.host, route.port, local_addr=local)
+    try:
+        await client.ready
+    except asyncio.CancelledError:
+        # Nobody waits for it any more.
+        client.leave()
+        raise
     return client
+
+
+async def come_back(members: list[AnyClient], place: int) -> int:
+    """Have one of `members` connect again, and go on where it has stopped; try until it works.
+
+    Give how often it did not. Its heir has its place from the beginning: what is said meanwhile is said once it is in.
+    """
+    in_vain = 0
+    while True:
+        members[place] = members[place].heir()
+        try:
+            await connect(members[place])
+        except Unexpected as exc:
+            pause = exc.retry_after or AGAIN_SECONDS
+        except OSError:
+            pause = AGAIN_SECONDS
+        else:
+            return in_vain
+        in_vain += 1
+        # Not all at the same moment again.
+        await asyncio.sleep(pause * uniform(1, 1.25))

@@ -1,22 +1,29 @@
-"""What a benchmark says at the end: a table for people, and JSON with everything that one needs to repeat it."""
+"""What a benchmark says at the end: tables and plots for people, and JSON, with all that one needs to repeat it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+import rich.table
 from msgspec import Struct
 from rich.console import Console
-from rich.table import Table
 
 from bench.machine import Machine
+from bench.plots import Plot, draw, latencies_of
+from bench.tables import Table, across, markdown, table_of
 
-UNITS: Final = {"_us": "µs", "_ms": "ms", "_s": "s", "_per_s": "/s", "_percent": "%", "_kib": "KiB", "_mib": "MiB"}
-_THOUSAND: Final = 1000
+# More columns than these leave no room for the spread on a screen.
+MOST_COLUMNS: Final = 4
+# What tells a run where its output goes, or is a secret.
+_UNTOLD: Final = ("secret", "json", "report", "peers_folder")
 
 
 class Report(Struct, frozen=True, kw_only=True):
-    """One run. `results` is the scenario's own struct; its fields' endings are their units."""
+    """One command. `runs` are the scenario's own structs, whose fields' endings are their units; `results` the medians.
+
+    `notes` say what a reader must know to judge the figures.
+    """
 
     scenario: str
     command: str
@@ -26,12 +33,14 @@ class Report(Struct, frozen=True, kw_only=True):
     settings: dict[str, str]
     machine: Machine
     results: Struct
+    runs: list[Struct]
+    notes: list[str]
     broken: list[str]
 
 
 def command(scenario: str, options: dict[str, Any]) -> str:
     """Give the command line that repeats a run, without its secret and where its output went."""
-    given = {name: value for name, value in options.items() if value is not None and name not in ("secret", "json")}
+    given = {name: value for name, value in options.items() if value not in (None, "") and name not in _UNTOLD}
     words = [_word(name, value) for name, value in given.items() if value is not False]
     return " ".join(["python -m bench", scenario, *words])
 
@@ -48,48 +57,81 @@ def _word(name: str, value: Any) -> str:
     return flag if value is True else f"{flag} {value}"
 
 
-def rows(results: Struct) -> list[tuple[str, str]]:
-    """Give a label and a text for each figure, those of nested structs too."""
-    found: list[tuple[str, str]] = []
-    for field in results.__struct_fields__:
-        value = getattr(results, field)
-        name, unit = split_unit(field)
-        if isinstance(value, Struct):
-            found += [
-                (f"{name} {inner}", _text(getattr(value, inner), unit or "ms")) for inner in value.__struct_fields__
-            ]
-        else:
-            found.append((name, "not measured" if value is None else _text(value, unit)))
-    return found
+def tables_of(report: Report, scenario: Any, *, spread: bool = True) -> list[Table]:
+    """Give what to show of all runs: a scenario's own tables, if it has any, or one of all its results."""
+    tables: Any = getattr(scenario, "tables", lambda results: [table_of(results)])
+    return [across(same, spread=spread) for same in zip(*(tables(results) for results in report.runs), strict=True)]
 
 
-def split_unit(field: str) -> tuple[str, str]:
-    """Divide a field's name into words and a unit."""
-    ending = max((e for e in UNITS if field.endswith(e)), key=len, default="")
-    return field.removesuffix(ending).replace("_", " "), UNITS.get(ending, "")
+def plots_of(report: Report, scenario: Any) -> list[Plot]:
+    """Give the plots: a scenario's own, if it has any, or its latencies."""
+    plots: Any = getattr(scenario, "plots", latencies_of)
+    return list(plots(report.results))
 
 
-def _text(value: float, unit: str) -> str:
-    number = f"{value:,.0f}" if isinstance(value, int) or value >= _THOUSAND else f"{value:.3g}"
-    return f"{number} {unit}".strip()
-
-
-def show(report: Report, console: Console) -> None:
-    """Print the table."""
-    table = Table(title=f"{report.scenario} · {report.commit}", title_justify="left", show_header=False)
-    table.add_column()
-    table.add_column(justify="right")
-    for label, text in rows(report.results):
-        table.add_row(label, text)
-    console.print(table)
-    shape = report.machine
-    console.print(
-        f"{report.command}\n{shape.cores} cores of {shape.cpu}, {shape.system}, {shape.python}", soft_wrap=True
-    )
+def show(report: Report, scenario: Any, console: Console) -> None:
+    """Print the tables; those with many columns without the spread, for which there is no room."""
+    kinds = (tables_of(report, scenario, spread=spread) for spread in (True, False))
+    for full, bare in zip(*kinds, strict=True):
+        _print(report, full if len(full.headings) <= MOST_COLUMNS else bare, console)
+    for line in (*report.notes, report.command, shape(report.machine)):
+        console.print(line, soft_wrap=True, highlight=False)
     for line in report.broken:
         console.print(f"BROKEN: {line}", style="bold red")
+
+
+def _print(report: Report, given: Table, console: Console) -> None:
+    title = " · ".join(filter(None, (report.scenario, given.title, report.commit)))
+    table = rich.table.Table(title=title, title_justify="left", show_header=any(given.headings), pad_edge=False)
+    for number, heading in enumerate(given.headings):
+        table.add_column(heading, justify="right" if number else "left", no_wrap=not number)
+    for row in given.rows:
+        table.add_row(*map(str, row))
+    console.print(table)
+
+
+def shape(machine: Machine) -> str:
+    """Describe a machine in a line."""
+    return f"{machine.cores} cores of {machine.cpu}, {machine.memory_gib:g} GiB, {machine.system}, {machine.python}"
 
 
 def save(report: Report, path: Path) -> None:
     """Write the JSON."""
     path.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
+
+
+def write(report: Report, tables: Sequence[Table], plots: Sequence[Plot], folder: Path) -> None:
+    """Write a folder: `report.md` with the tables and everything that one needs to repeat it, plots, and the JSON.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    pictures = [f"{report.scenario}-{number}.png" for number in range(1, len(plots) + 1)]
+    for plot, name in zip(plots, pictures, strict=True):
+        draw(plot, folder / name)
+    (folder / "report.md").write_text(page(report, tables, list(zip(plots, pictures, strict=True))), "utf-8")
+    save(report, folder / "report.json")
+
+
+def page(report: Report, tables: Sequence[Table], pictures: Sequence[tuple[Plot, str]]) -> str:
+    """Give the report in Markdown."""
+    runs = f"Medians of {len(report.runs)} runs (least to most)." if len(report.runs) > 1 else "One run."
+    return "\n".join(
+        [
+            f"## {report.scenario}\n\n{runs}\n",
+            *map(markdown, tables),
+            *(f"![{plot.title}]({name})\n" for plot, name in pictures),
+            *(f"- {line}" for line in report.notes),
+            *(f"- **Broken**: {line}" for line in report.broken),
+            f"- Command: `{report.command}`",
+            f"- Commit: {report.commit}",
+            f"- Machine: {shape(report.machine)}",
+            f"- Settings: {_listed(report.settings) or 'the default ones'}",
+            f"- Versions: {_listed(report.versions)}\n",
+        ]
+    )
+
+
+def _listed(named: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in named.items())

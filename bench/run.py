@@ -1,17 +1,18 @@
 """What all scenarios share: the options of a run, the server it goes to, and how its load is divided."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from msgspec import Struct
 
 from bench.errors import BenchError
 from bench.machine import divide, raise_file_limit, require_files
+from bench.orders import Plan
+from bench.progress import step
 from bench.server import under_test
-from bench.target import Target, address
-from bench.worker import Plan
+from bench.target import Measurable, Target, address
 
 # Handshakes per second that a slow machine still manages, and what starting takes besides.
 SLOWEST_HANDSHAKES = 200
@@ -37,7 +38,9 @@ def target(place: Place, connections: int) -> Iterator[Target]:
     limit = raise_file_limit()
     if place.url is None:
         require_files(limit, connections, "the server")
-        with under_test(divide(os.sched_getaffinity(0))) as started:
+        with ExitStack() as stack:
+            with step("starting Stagewire"):
+                started = stack.enter_context(under_test(divide(os.sched_getaffinity(0))))
             yield started
     elif place.http is None or place.secret is None:
         raise BenchError("--url, --http and --secret go together")
@@ -45,8 +48,8 @@ def target(place: Place, connections: int) -> Iterator[Target]:
         yield Target(address(place.url, ("ws",)), address(place.http, ("http",)), place.secret, place.pid, None)
 
 
-def plans(target: Target, session: str | None, parts: list[dict[str, Any]]) -> list[Plan]:
-    """Number the users of all processes, and make sure that each process can hold its own.
+def plans(target: Measurable, sessions: Sequence[str], parts: list[dict[str, Any]]) -> list[Plan]:
+    """Number the users of all processes, deal them to the sessions, and make sure that each process can hold its own.
 
     Raises:
         BenchError: one cannot.
@@ -54,7 +57,7 @@ def plans(target: Target, session: str | None, parts: list[dict[str, Any]]) -> l
     limit, first, made = raise_file_limit(), 0, []
     for part in parts:
         host, port = target.websocket.host, target.websocket.port
-        plan = Plan(host=host, port=port, secret=target.secret, session=session, first=first, **part)
+        plan = Plan(host=host, port=port, secret=target.secret, sessions=list(sessions), first=first, **part)
         require_files(limit, plan.connections, "a load process")
         first += plan.connections
         made.append(plan)

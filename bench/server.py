@@ -3,14 +3,12 @@
 import os
 import secrets
 import shutil
-import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Final
 
@@ -18,16 +16,14 @@ from msgspec import structs
 
 from bench.errors import BenchError
 from bench.machine import Cores
+from bench.process import free_port, running
 from bench.target import Address, Target
 from persistence.embedded import EmbeddedError, Servers, embedded
-from persistence.embedded.child import tie_to
 
 READY_SECONDS: Final = 20.0
-STOP_SECONDS: Final = 15.0
 _POLL_SECONDS: Final = 0.05
 _TAIL_BYTES: Final = 2000
 _HOST: Final = "127.0.0.1"
-_PORTS: Final = range(10_000, 30_000)
 
 
 @contextmanager
@@ -45,13 +41,41 @@ def under_test(cores: Cores) -> Iterator[Target]:
         folder = stack.enter_context(_scratch())
         stores = stack.enter_context(_stores(folder))
         log = stack.enter_context((folder / "server.log").open("w+"))
-        websocket, http = Address(_HOST, _free_port()), Address(_HOST, _free_port())
+        websocket, http = Address(_HOST, free_port()), Address(_HOST, free_port())
         target = Target(websocket, http, secrets.token_hex(32), None, cores)
         environ = _environ(target, stores)
         _migrate(environ)
-        process = stack.enter_context(_serving(environ, cores.server, log))
-        _await_ready(target, process, log)
-        yield structs.replace(target, pid=process.pid)
+        serving = _Serving(stack, target, cores.server, log, environ)
+        pid = serving.start()
+        yield structs.replace(target, pid=pid, database_url=stores.database_url, again=serving.again)
+
+
+class _Serving:
+    """The server's process, which may be killed and get a successor. All end with the stack."""
+
+    def __init__(
+        self, stack: ExitStack, target: Target, cores: set[int], log: IO[str], environ: Mapping[str, str]
+    ) -> None:
+        self._stack = stack
+        self._target = target
+        self._cores = cores
+        self._log = log
+        self._environ = environ
+        self._process: subprocess.Popen[str] | None = None
+
+    def start(self) -> int:
+        """Start it, wait until it is ready, and give its pid."""
+        command = [sys.executable, "-m", "realtime", "serve"]
+        self._process = self._stack.enter_context(running(command, self._cores, self._log, self._environ))
+        _await_ready(self._target, self._process, self._log)
+        return self._process.pid
+
+    def again(self) -> int:
+        """Kill it without a word, and start it anew."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+        return self.start()
 
 
 @contextmanager
@@ -103,33 +127,6 @@ def _migrate(environ: Mapping[str, str]) -> None:
         raise BenchError(f"the database could not be made: {done.stderr.strip()}")
 
 
-@contextmanager
-def _serving(environ: Mapping[str, str], cores: set[int], log: IO[str]) -> Iterator[subprocess.Popen[str]]:
-    tie = tie_to(os.getpid(), signal.SIGTERM)
-
-    def prepare() -> None:
-        tie()
-        os.sched_setaffinity(0, cores)
-
-    process = subprocess.Popen(
-        [sys.executable, "-m", "realtime", "serve"],
-        env=environ,
-        stdout=log,
-        stderr=log,
-        text=True,
-        start_new_session=True,
-        preexec_fn=prepare,  # noqa: PLW1509 - it takes no lock: three system calls
-    )
-    try:
-        yield process
-    finally:
-        process.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(STOP_SECONDS)
-        process.kill()
-        process.wait()
-
-
 def _await_ready(target: Target, process: subprocess.Popen[str], log: IO[str]) -> None:
     deadline = time.monotonic() + READY_SECONDS
     while not target.ready():
@@ -137,11 +134,3 @@ def _await_ready(target: Target, process: subprocess.Popen[str], log: IO[str]) -
             log.seek(0)
             raise BenchError(f"the server did not start:\n{log.read()[-_TAIL_BYTES:].strip()}")
         time.sleep(_POLL_SECONDS)
-
-
-def _free_port() -> int:
-    # Below Linux's ephemeral ports, or a connection of somebody's takes it before the server does.
-    while True:
-        port = _PORTS.start + secrets.randbelow(len(_PORTS))
-        with suppress(OSError), closing(socket.create_server((_HOST, port))):
-            return port

@@ -17,16 +17,16 @@ class Order:
     def __init__(self, position: int) -> None:
         self.out_of_order = 0
         self.duplicated = 0
-        self._last = position
+        self.last = position
         self._holes: set[int] = set()
 
     def take(self, seq: int) -> None:
         """Take the next seq that arrived."""
-        if seq == self._last + 1:
-            self._last = seq
-        elif seq > self._last:
-            self._holes.update(range(self._last + 1, seq))
-            self._last = seq
+        if seq == self.last + 1:
+            self.last = seq
+        elif seq > self.last:
+            self._holes.update(range(self.last + 1, seq))
+            self.last = seq
         elif seq in self._holes:
             self._holes.remove(seq)
             self.out_of_order += 1
@@ -35,7 +35,7 @@ class Order:
 
     def missing(self, head: int) -> int:
         """Count what has not arrived of everything up to the head."""
-        return len(self._holes) + max(0, head - self._last)
+        return len(self._holes) + max(0, head - self.last)
 
 
 class Percentiles(Struct, frozen=True):

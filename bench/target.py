@@ -1,9 +1,10 @@
 """The server that is measured, by its addresses, and the little that is asked of its side API."""
 
 import http.client
+from collections.abc import Callable
 from ipaddress import AddressValueError, IPv4Address
 from time import time
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
 import msgspec
@@ -23,6 +24,29 @@ class Address(Struct, frozen=True):
 
     host: str
     port: int
+
+
+class Measurable(Protocol):
+    """What a measurement has to know of a server; see `Target`."""
+
+    @property
+    def websocket(self) -> Address:
+        """Give where load goes."""
+
+    @property
+    def secret(self) -> str:
+        """Give what signs the tokens of its users."""
+
+    @property
+    def pid(self) -> int | None:
+        """Give its process, if that can be measured."""
+
+    @property
+    def cores(self) -> Cores | None:
+        """Give how the machine is divided, if it is."""
+
+    def head(self, session: str) -> int:
+        """Give the newest seq of a session's log."""
 
 
 def address(url: str, schemes: tuple[str, ...]) -> Address:
@@ -51,24 +75,44 @@ def _loopback(host: str) -> bool:
         return False
 
 
+def samples(exposition: str) -> dict[str, float]:
+    """Read Prometheus' text format: a name, with its labels, and a value on each line that is no comment."""
+    lines = (line.rpartition(" ") for line in exposition.splitlines() if line and not line.startswith("#"))
+    return {name: float(value) for name, _, value in lines}
+
+
 class Target(Struct, frozen=True):
-    """A server. Without `pid`, what it takes is not measured; `cores` says how the machine was divided."""
+    """A server. Without `pid`, what it takes is not measured; `cores` says how the machine was divided.
+
+    One that was started for the run can be asked for more: its database, and to be killed and started `again`, which
+    gives its next pid.
+    """
 
     websocket: Address
     http: Address
     secret: str
     pid: int | None
     cores: Cores | None
+    database_url: str | None = None
+    again: Callable[[], int] | None = None
 
-    def live_session(self) -> str:
-        """Create a session, start it, and give its id."""
-        session = str(self._call("POST", "/v1/sessions", {"title": "A benchmark"})["id"])
+    def live_session(self, **settings: Any) -> str:
+        """Create a session with these settings, start it, and give its id."""
+        session = str(self._call("POST", "/v1/sessions", {"title": "A benchmark", **settings})["id"])
         self._call("POST", f"/v1/sessions/{session}/start")
         return session
+
+    def state(self, session: str) -> str:
+        """Give the state that a session has."""
+        return str(self._call("GET", f"/v1/sessions/{session}")["state"])
 
     def head(self, session: str) -> int:
         """Give the newest seq of a session's log."""
         return int(self._call("GET", f"/v1/sessions/{session}/events?limit=1")["events"][-1]["seq"])
+
+    def counters(self) -> dict[str, float]:
+        """Give the server's metrics, by their names with the labels, as Prometheus would read them."""
+        return samples(self._request("GET", "/metrics").decode())
 
     def ready(self) -> bool:
         """Tell whether the server is ready for traffic."""
@@ -79,6 +123,9 @@ class Target(Struct, frozen=True):
         return True
 
     def _call(self, method: str, path: str, body: Any = None) -> Any:
+        return msgspec.json.decode(self._request(method, path, body))
+
+    def _request(self, method: str, path: str, body: Any = None) -> bytes:
         connection = http.client.HTTPConnection(self.http.host, self.http.port, timeout=_TIMEOUT_SECONDS)
         headers = {"Authorization": f"Bearer {self._token()}", "Content-Type": "application/json"}
         try:
@@ -91,7 +138,7 @@ class Target(Struct, frozen=True):
             connection.close()
         if response.status not in _OK:
             raise BenchError(f"{method} {path}: {response.status} {answer[:200].decode(errors='replace')}")
-        return msgspec.json.decode(answer)
+        return answer
 
     def request(self, path: str, user: str) -> bytes:
         """Give a POST without a body by a viewer, as it goes over a connection that is kept open."""

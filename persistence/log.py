@@ -62,7 +62,7 @@ class Head(Struct, frozen=True, gc=False):
     seq: int
 
 
-_APPEND = "SELECT outcome, seq, at, epoch FROM append_events($1::uuid[], $2, $3::uuid[], $4, $5, $6)"
+APPEND = "SELECT outcome, seq, at, epoch FROM append_events($1::uuid[], $2, $3::uuid[], $4, $5, $6)"
 _TOLD = "SELECT seq, at, kind, sender, key, body FROM told_events WHERE session = $1"
 # In the snapshot of the same statement: what is read belongs to this life of the log, or there is nothing.
 _IN_EPOCH = "EXISTS (SELECT FROM log_heads WHERE session = $1 AND epoch = $4)"
@@ -118,7 +118,7 @@ class Log:
             Rejected: nothing was appended, because of the data of one entry or more.
         """
         rows = await self._postgres.rows(
-            _APPEND,
+            APPEND,
             [entry.session for entry in entries],
             [entry.sender for entry in entries],
             [entry.key for entry in entries],

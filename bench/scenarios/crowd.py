@@ -4,21 +4,21 @@ import asyncio
 import re
 from collections.abc import Callable
 from time import monotonic_ns, time
-from typing import Final
+from typing import Annotated, Final
 
 import uvloop
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from bench import wire
+from bench.cast import CONNECTING, TOKEN_SECONDS
 from bench.errors import BenchError
-from bench.load import Viewer, connect
+from bench.load import Route, Viewer, connect, source
 from bench.machine import read
 from bench.pace import SECOND
 from bench.run import Place, plans, target
 from bench.tally import Latencies, Percentiles
 from bench.target import Target
 from bench.wire import Admission, Unexpected
-from bench.worker import CONNECTING, TOKEN_SECONDS
 from tokens.access import AccessRole, SharedSecret, mint
 
 # Until the last one has an answer; and between signs of life, while the others connect.
@@ -33,7 +33,7 @@ _CARRIED: Final = 40
 class Options(Struct, frozen=True, kw_only=True):
     """The load: so many viewers of one session, each with a connection."""
 
-    viewers: int = 1000
+    viewers: Annotated[int, Meta(ge=1, le=100_000, description="connections that have joined the session")] = 1000
 
 
 class Results(Struct, frozen=True, kw_only=True):
@@ -74,7 +74,7 @@ def run(options: Options, place: Place) -> Results:
     """
     with target(place, options.viewers) as server:
         session = server.live_session()
-        plans(server, session, [{"viewers": options.viewers}])
+        plans(server, [session], [{"viewers": options.viewers}])
         try:
             return uvloop.run(_crowd(options, server, session))
         except (Unexpected, OSError) as exc:
@@ -113,15 +113,14 @@ async def _gather(viewers: int, server: Target, session: str, askers: list[Asker
         if monotonic_ns() - beaten > _BEAT:
             beaten = monotonic_ns()
             for asker in askers:
-                asker.beat()
+                asker.beat(playing=False)
 
 
 async def _come(server: Target, session: str, index: int) -> Asker:
     secret = SharedSecret(server.secret)
     token = mint(f"crowd-{index}", AccessRole.VIEWER, secret, int(time()), TOKEN_SECONDS, synthetic=True)
-    place = server.websocket
-    asker: Asker = await connect(Asker, place.host, place.port, index, Admission(token, session))
-    return asker
+    route = Route(source(index), server.websocket.host, server.websocket.port)
+    return await connect(Asker(route, Admission(token, session)))
 
 
 def summarise(askers: list[Asker], began: int, spent: float | None) -> Results:

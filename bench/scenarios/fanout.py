@@ -1,20 +1,18 @@
 """Fan-out: one session, many viewers, a steady rate of messages. How late, how complete, at what cost?"""
 
-import time
-from collections.abc import Sequence
+from functools import partial
+from typing import Annotated, Any
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
-from bench.crew import Crew, crew
-from bench.machine import Reading, Ticks, busy_share, cpu_share, read
-from bench.pace import SECOND, Schedule, Window, shares
+from bench.conductor import Measured, Timetable, measure
+from bench.crew import crew
+from bench.machine import Ticks, busy_share, cpu_share
+from bench.orders import Go
+from bench.pace import SECOND, shares
 from bench.run import Place, connect_seconds, plans, target
 from bench.tally import Latencies, Percentiles
-from bench.target import Target
-from bench.worker import GRACE_SECONDS, Finish, Go, Result, Sent
 
-# From the decision to begin until every process has heard of it.
-_LEAD_NS = SECOND // 2
 # What a sample costs is paid per message: above this many read in full per second, there are fewer samples.
 SAMPLED_PER_SECOND = 10_000
 MOST_SAMPLES = 20
@@ -25,14 +23,18 @@ _RATE_OF_ONE = 10
 class Options(Struct, frozen=True, kw_only=True):
     """The load: `rate` messages/s in all by `senders` of the `viewers`, measured for `seconds` after `warmup`."""
 
-    viewers: int = 1000
-    rate: int = 50
-    seconds: int = 10
-    warmup: int = 2
-    processes: int = 1
-    senders: int = 0
-    samples: int = 0
-    size: int = 100
+    viewers: Annotated[
+        int, Meta(ge=1, le=100_000, description="connections that join the session, senders included")
+    ] = 1000
+    rate: Annotated[int, Meta(ge=1, le=100_000, description="messages per second, in all")] = 50
+    seconds: Annotated[int, Meta(ge=1, le=600, description="length of the measurement")] = 10
+    warmup: Annotated[int, Meta(ge=0, le=60, description="seconds of load before it")] = 2
+    processes: Annotated[int, Meta(ge=1, le=64, description="load processes for the viewers")] = 1
+    senders: Annotated[int, Meta(ge=0, le=1_000, description="viewers that send; 0 is one per 10 messages/s")] = 0
+    samples: Annotated[
+        int, Meta(ge=0, le=1_000, description="viewers that check and time everything; 0 is up to 20")
+    ] = 0
+    size: Annotated[int, Meta(ge=1, le=1_000, description="characters of a message")] = 100
 
     @property
     def talkers(self) -> int:
@@ -82,9 +84,15 @@ def run(options: Options, place: Place) -> Results:
         BenchError: it cannot be run.
     """
     with target(place, options.viewers) as server:
-        session = server.live_session()
-        with crew(plans(server, session, divide(options)), within=connect_seconds(options.viewers)) as workers:
-            return _measure(options, server, session, workers)
+        sessions = [server.live_session()]
+        with crew(plans(server, sessions, divide(options)), within=connect_seconds(options.viewers)) as workers:
+            return summarise(options.viewers, measure(server, sessions, workers, partial(load, options)))
+
+
+def load(options: Options) -> Go:
+    """Give what the load processes do."""
+    times = Timetable.now(options.warmup, options.seconds)
+    return Go({"chat": times.often(options.rate)}, times.window)
 
 
 def divide(options: Options) -> list[dict[str, int]]:
@@ -94,72 +102,54 @@ def divide(options: Options) -> list[dict[str, int]]:
     """
     quiet = options.viewers - options.talkers - options.checked
     crowd = [{"viewers": share} for share in shares(quiet, options.processes) if share]
-    return [*crowd, {"senders": options.talkers, "samples": options.checked}]
+    return [*crowd, {"senders": options.talkers, "samples": options.checked, "size": options.size}]
 
 
-def _measure(options: Options, server: Target, session: str, workers: Crew) -> Results:
-    start = time.monotonic_ns() + _LEAD_NS
-    begin = start + options.warmup * SECOND
-    window = Window(begin, begin + options.seconds * SECOND)
-    before_all = server.head(session)
-    workers.tell(Go(Schedule(start, options.rate, (options.warmup + options.seconds) * options.rate), window))
-    before, after = (_read_at(moment, server) for moment in (window.start, window.end))
-    sent: list[Sent] = workers.answers(_LEAD_NS / SECOND + 3 * GRACE_SECONDS)
-    head = server.head(session)
-    workers.tell(Finish(head))
-    results: list[Result] = workers.answers(2 * GRACE_SECONDS)
-    return summarise(options.viewers, head - before_all, sent, results, (before, after))
-
-
-def _read_at(moment: int, server: Target) -> Reading:
-    time.sleep(max(0, moment - time.monotonic_ns()) / SECOND)
-    return read(server.pid, server.cores)
-
-
-def summarise(
-    viewers: int,
-    messages: int,
-    sent: Sequence[Sent],
-    results: Sequence[Result],
-    readings: tuple[Reading, Reading],
-) -> Results:
+def summarise(viewers: int, measured: Measured) -> Results:
     """Add up what the processes saw, and what the server took meanwhile."""
+    return Results(**figures(viewers, measured))
+
+
+def figures(viewers: int, measured: Measured) -> dict[str, Any]:
+    """Give the fields of `Results`, for whatever has more of them."""
+    results = measured.results
     per_second = sum(r.deliveries / ((r.window.end - r.window.start) / SECOND) for r in results)
-    before, after = readings
+    before, after = measured.readings
     used = after.server
     share = cpu_share(before.server, used) if before.server and used else None
     latencies = Latencies.merged(result.latencies for result in results)
     findings = [sample for result in results for sample in result.samples]
-    return Results(
-        connections=viewers,
-        messages=messages,
-        deliveries=sum(result.deliveries for result in results),
-        deliveries_per_s=per_second,
-        latency_ms=latencies.percentiles(),
-        latencies=latencies.count,
-        ack_ms=Latencies.merged(part.latencies for part in sent).percentiles(),
-        lateness_of_senders_ms=Latencies.merged(part.lateness for part in sent).percentiles(),
-        server_cpu_per_delivery_us=share / per_second * 1e6 if share is not None and per_second else None,
-        server_cpu_percent=share * 100 if share is not None else None,
-        server_core_busy_percent=_percent(before.server_core, after.server_core),
-        other_cores_busy_percent=_percent(before.other_cores, after.other_cores),
-        server_rss_mib=used.rss / 1024 if used else None,
-        server_pss_mib=used.pss / 1024 if used else None,
-        missing=sum(result.missing for result in results),
-        duplicated=max(sum(result.surplus for result in results), sum(sample.duplicated for sample in findings)),
-        out_of_order=sum(sample.out_of_order for sample in findings),
-        not_acked=sum(part.unanswered for part in sent),
-        refused=sum(part.refused for part in sent),
-        connections_lost=sum(result.lost for result in results),
-    )
+    sent = [part for done in measured.done for part in done.sent.values()]
+    return {
+        "connections": viewers,
+        "messages": measured.messages,
+        "deliveries": sum(result.deliveries for result in results),
+        "deliveries_per_s": per_second,
+        "latency_ms": latencies.percentiles(),
+        "latencies": latencies.count,
+        "ack_ms": Latencies.merged(part.latencies for part in sent).percentiles(),
+        "lateness_of_senders_ms": Latencies.merged(part.lateness for part in sent).percentiles(),
+        "server_cpu_per_delivery_us": share / per_second * 1e6 if share is not None and per_second else None,
+        "server_cpu_percent": share * 100 if share is not None else None,
+        "server_core_busy_percent": _percent(before.server_core, after.server_core),
+        "other_cores_busy_percent": _percent(before.other_cores, after.other_cores),
+        "server_rss_mib": used.rss / 1024 if used else None,
+        "server_pss_mib": used.pss / 1024 if used else None,
+        "missing": sum(result.missing for result in results),
+        "duplicated": max(sum(result.surplus for result in results), sum(sample.duplicated for sample in findings)),
+        "out_of_order": sum(sample.out_of_order for sample in findings),
+        "not_acked": sum(part.unanswered for part in sent),
+        "refused": sum(part.refused for part in sent),
+        "connections_lost": sum(result.lost for result in results),
+    }
 
 
 def _percent(before: Ticks | None, after: Ticks | None) -> float | None:
     return 100 * busy_share(before, after) if before and after else None
 
 
-def broken(results: Results) -> list[str]:
-    """Name the promises that were not kept."""
+def broken(results: Any) -> list[str]:
+    """Name the promises that were not kept, by the counts that the results of a fan-out have."""
     counts = {
         "deliveries missing": results.missing,
         "deliveries twice": results.duplicated,

@@ -1,8 +1,9 @@
 """Idle: connections that only stay. What does each cost in memory, and all together in CPU?"""
 
 import time
+from typing import Annotated
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from bench.crew import crew
 from bench.errors import BenchError
@@ -18,11 +19,11 @@ _FIRST = 50
 class Options(Struct, frozen=True, kw_only=True):
     """The load: so many viewers, who join one session or, with `hello_only`, none."""
 
-    viewers: int = 1000
-    seconds: int = 10
-    settle: int = 3
-    processes: int = 1
-    hello_only: bool = False
+    viewers: Annotated[int, Meta(ge=1, le=100_000, description="connections")] = 1000
+    seconds: Annotated[int, Meta(ge=1, le=600, description="length of each of both measurements")] = 10
+    settle: Annotated[int, Meta(ge=0, le=60, description="seconds of rest before each")] = 3
+    processes: Annotated[int, Meta(ge=1, le=64, description="load processes")] = 1
+    hello_only: Annotated[bool, Meta(description="say hello, but join no session")] = False
 
 
 class Results(Struct, frozen=True, kw_only=True):
@@ -45,12 +46,12 @@ def run(options: Options, place: Place) -> Results:
         BenchError: it cannot be run.
     """
     with target(place, options.viewers) as server:
-        session = None if options.hello_only else server.live_session()
-        with crew(plans(server, session, [{"viewers": _FIRST}]), within=connect_seconds(_FIRST)):
+        sessions = [] if options.hello_only else [server.live_session()]
+        with crew(plans(server, sessions, [{"viewers": _FIRST}]), within=connect_seconds(_FIRST)):
             pass
         before, share_before = _rest(options, server)
         parts = [{"viewers": share} for share in shares(options.viewers, options.processes) if share]
-        with crew(plans(server, session, parts), within=connect_seconds(options.viewers)):
+        with crew(plans(server, sessions, parts), within=connect_seconds(options.viewers)):
             after, share = _rest(options, server)
     return summarise(options.viewers, (before, share_before), (after, share))
 

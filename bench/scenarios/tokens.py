@@ -4,9 +4,9 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
 from secrets import token_hex
-from typing import Final
+from typing import Annotated, Final
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from bench.errors import BenchError
 from bench.machine import cpu_share, read
@@ -33,9 +33,9 @@ _SESSION: Final = "0192f0c8-1111-7abc-8def-0123456789ab"
 class Options(Struct, frozen=True, kw_only=True):
     """The load: `users` in turn ask for a token of one session, `rate` of them in a second, for `seconds`."""
 
-    users: int = 1000
-    rate: int = 200
-    seconds: int = 10
+    users: Annotated[int, Meta(ge=1, le=100_000, description="who ask in turn, one token each")] = 1000
+    rate: Annotated[int, Meta(ge=1, le=100_000, description="requests per second")] = 200
+    seconds: Annotated[int, Meta(ge=1, le=600, description="length of the measurement")] = 10
 
 
 class Results(Struct, frozen=True, kw_only=True):

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.pace import SECOND, Schedule, Window, shares
+from bench.pace import SECOND, Flight, Schedule, Window, shares
 
 schedules = st.builds(
     Schedule,
@@ -29,6 +29,18 @@ def test_a_message_is_reached_when_it_is_due_and_not_before(schedule: Schedule, 
     due = schedule.due(number)
     assert schedule.reached(due + 1) >= min(number + 1, schedule.count)
     assert schedule.reached(due - 1) <= number
+
+
+def test_a_period_may_be_longer_than_a_second() -> None:
+    schedule = Schedule(start=0, rate=3, count=10, period=60 * SECOND)
+    assert [schedule.due(n) for n in (0, 1, 3)] == [0, 20 * SECOND, 60 * SECOND]
+    assert [schedule.reached(at) for at in (0, 20 * SECOND - 1, 20 * SECOND)] == [1, 1, 2]
+
+
+def test_a_closed_loop_keeps_so_many_on_their_way() -> None:
+    flight = Flight(start=10, end=20, size=5)
+    assert [flight.free(now, pending=2) for now in (9, 10, 19, 20)] == [0, 3, 3, 0]
+    assert [flight.free(15, pending) for pending in (0, 5, 6)] == [5, 0, 0]
 
 
 def test_a_window_has_its_start_and_not_its_end() -> None:

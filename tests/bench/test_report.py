@@ -3,12 +3,14 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 from rich.console import Console
 
 from bench import report
 from bench.machine import Machine
+from bench.plots import Bars
 from bench.report import Report
+from bench.tables import Table
 from bench.tally import Percentiles
 
 
@@ -31,22 +33,11 @@ MADE = Report(
     settings={},
     machine=Machine(2, "A CPU", 23.5, "Linux 6 x86_64", "CPython 3.11.7"),
     results=RESULTS,
+    runs=[RESULTS],
+    notes=["The others were busy."],
     broken=["3 deliveries missing"],
 )
-
-
-def test_figures_carry_the_units_of_their_names() -> None:
-    assert report.rows(RESULTS) == [
-        ("connections", "1,000"),
-        ("deliveries", "49,978 /s"),
-        ("latency p50", "4.44 ms"),
-        ("latency p99", "21.4 ms"),
-        ("latency p999", "31.8 ms"),
-        ("latency max", "1,234 ms"),
-        ("ack", "not measured"),
-        ("server cpu per delivery", "0.473 µs"),
-        ("server cpu", "47.2 %"),
-    ]
+TABLES = report.tables_of(MADE, None)
 
 
 def test_the_command_repeats_the_run_and_keeps_the_secret() -> None:
@@ -58,6 +49,9 @@ def test_the_command_repeats_the_run_and_keeps_the_secret() -> None:
         "pid": None,
         "secret": "s3cret",
         "json": Path("/somewhere/out.json"),
+        "report": Path("/somewhere"),
+        "peers_folder": "/somewhere",
+        "against": "",
     }
     assert report.command("idle", given) == "python -m bench idle --viewers 20 --hello-only --url ws://127.0.0.1:1"
 
@@ -81,7 +75,55 @@ def test_the_file_holds_everything(tmp_path: Path) -> None:
 
 def test_the_screen_shows_figures_command_machine_and_what_broke() -> None:
     console = Console(record=True, width=60, file=StringIO())
-    report.show(MADE, console)
+    report.show(MADE, None, console)
     shown = console.export_text()
-    for text in ("deliveries", "49,978 /s", MADE.command, "2 cores of A CPU", "BROKEN: 3 deliveries missing"):
+    for text in (
+        "deliveries",
+        "49,978 /s",
+        "The others were busy.",
+        MADE.command,
+        "2 cores of A CPU, 23.5 GiB",
+        "BROKEN: 3 deliveries missing",
+    ):
         assert text in shown
+
+
+def test_the_folder_holds_tables_plots_and_everything(tmp_path: Path) -> None:
+    report.write(MADE, TABLES, report.plots_of(MADE, None), tmp_path / "new")
+    page = (tmp_path / "new/report.md").read_text("utf-8")
+    for text in (
+        "| deliveries | 49,978 /s |",
+        "![Latencies](fanout-1.png)",
+        "- The others were busy.",
+        "- **Broken**: 3 deliveries missing",
+        f"- Command: `{MADE.command}`",
+        "- Commit: 0123456789",
+        "- Settings: the default ones",
+        "- Versions: uvloop 1",
+    ):
+        assert text in page
+    assert (tmp_path / "new/fanout-1.png").read_bytes().startswith(b"\x89PNG")
+    assert msgspec.json.decode((tmp_path / "new/report.json").read_bytes()) == msgspec.to_builtins(MADE)
+
+
+def test_several_runs_are_told_as_medians_with_their_spread() -> None:
+    other = structs.replace(RESULTS, server_cpu_percent=50.0)
+    (table,) = report.tables_of(structs.replace(MADE, runs=[RESULTS, other, other]), None)
+    assert ("server cpu", "50 % (47.2 to 50)") in table.rows
+    assert "Medians of 2 runs" in report.page(structs.replace(MADE, runs=[RESULTS, other]), [table], [])
+
+
+def test_a_scenario_may_have_tables_and_plots_of_its_own() -> None:
+    bars = Bars("Own", "ms", [], {})
+
+    class Scenario:
+        @staticmethod
+        def tables(_: Results) -> list[Table]:
+            return [Table(("a",), [("own",)])]
+
+        @staticmethod
+        def plots(_: Results) -> list[Bars]:
+            return [bars]
+
+    assert report.tables_of(MADE, Scenario) == [Table(("a",), [("own",)])]
+    assert report.plots_of(MADE, Scenario) == [bars]

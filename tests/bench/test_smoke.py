@@ -45,6 +45,68 @@ def test_fanout(server: list[str], tmp_path: Path, capsys: pytest.CaptureFixture
     assert "server cpu per delivery" in capsys.readouterr().out
 
 
+def test_rooms(server: list[str], tmp_path: Path) -> None:
+    made = run(tmp_path, "rooms", *server, "--sessions=5", "--each=4", "--rate=50", "--seconds=1", "--warmup=0")
+    results = made["results"]
+    assert (results["connections"], results["sessions"], results["messages"]) == (20, 5, 50)
+    assert 180 <= results["deliveries"] <= 200
+    assert (results["missing"], results["duplicated"], results["not_acked"]) == (0, 0, 0)
+
+
+def test_slow(server: list[str], tmp_path: Path) -> None:
+    load = ("--viewers=20", "--rate=50", "--seconds=1", "--warmup=0", "--rounds=1")
+    results = run(tmp_path, "slow", *server, *load)["results"]
+    assert (results["connections"], results["stalled"], results["missing"]) == (20, 1, 0)
+    assert results["p99_ratio"] > 0
+
+
+def test_ingest(tmp_path: Path) -> None:
+    made = run(tmp_path, "ingest", "--sessions=3", "--senders=3", "--flight=10", "--seconds=1", "--warmup=0")
+    results = made["results"]
+    assert results["messages"] > 30
+    assert results["acked_per_s"] > 0
+    assert results["batch"] >= 1
+    assert results["ratio_to_asyncpg"] > 0
+    assert (results["missing"], results["not_acked"], results["refused"]) == (0, 0, 0)
+
+
+def test_storm_of_cut_sockets(server: list[str], tmp_path: Path) -> None:
+    load = ("--viewers=40", "--rate=20", "--seconds=3", "--warmup=1", "--spread=100")
+    results = run(tmp_path, "storm", *server, *load)["results"]
+    assert (results["resumed"], results["resumed_from_memory"]) == (38, 38)
+    assert (results["began_anew"], results["missing"], results["connections_lost"]) == (0, 0, 0)
+
+
+def test_storm_of_a_killed_server(tmp_path: Path) -> None:
+    load = ("--kill", "--viewers=40", "--rate=20", "--seconds=8", "--warmup=1", "--spread=100")
+    results = run(tmp_path, "storm", *load)["results"]
+    assert results["resumed"] == 40
+    assert results["server_back_ms"] > 0
+    assert (results["missing"], results["acked_and_lost"], results["not_acked"]) == (0, 0, 0)
+
+
+def test_mixed(server: list[str], tmp_path: Path) -> None:
+    load = ("--viewers=40", "--rate=10", "--seconds=3", "--warmup=0", "--scenes=60")
+    made = run(tmp_path, "mixed", *server, *load)
+    results = made["results"]
+    assert (results["scenes"], results["state"]) == (3, "live")
+    assert results["returns"] >= 1
+    for figure in ("latency_ms", "ack_ms", "burst_ack_ms", "reaction_ack_ms", "page_ms", "letter_ms", "return_ms"):
+        assert results[figure]["p50"] > 0
+    assert results["refused"] == 0
+    assert made["broken"] == []
+
+
+def test_soak(server: list[str], tmp_path: Path) -> None:
+    load = ("--viewers=30", "--rate=5", "--seconds=4", "--warmup=0", "--every=1")
+    made = run(tmp_path, "soak", *server, *load, f"--report={tmp_path}")
+    results = made["results"]
+    assert len(results["looks"]) == 3
+    assert results["rss"]["first"] > 10
+    assert results["files"]["first"] > 30
+    assert (tmp_path / "soak-1.png").exists()
+
+
 def test_idle(server: list[str], tmp_path: Path) -> None:
     made = run(tmp_path, "idle", *server, "--viewers=20", "--seconds=1", "--settle=0")
     assert made["results"]["connections"] == 20
@@ -88,3 +150,38 @@ def test_counts_are_bounded(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["fanout", "--seconds", "601"])
     assert "601 is not from 1 to 600" in capsys.readouterr().err
+
+
+@pytest.fixture
+def short() -> list[str]:
+    return ["--viewers=10", "--seconds=1", "--warmup=0"]
+
+
+def test_floor(server: list[str], short: list[str], tmp_path: Path) -> None:
+    made = run(tmp_path, "floor", *server, *short, "--rate=50", f"--report={tmp_path / 'report'}")
+    outcomes = {outcome["contestant"]: outcome["figures"] for outcome in made["results"]["outcomes"]}
+    assert list(outcomes) == ["stagewire", "floor", "floor-each"]
+    for figures in outcomes.values():
+        assert (figures["messages"], figures["missing"], figures["out_of_order"]) == (50, 0, 0)
+        assert figures["latency_ms"]["p50"] > 0
+        # What so little takes may be less than a tick of the clock.
+        assert figures["server_cpu_per_delivery_us"] is not None
+    assert "| floor-each | " in (tmp_path / "report/report.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("peer", ["websockets", "python-socketio"])
+def test_compare(short: list[str], peer: str, tmp_path: Path) -> None:
+    made = run(tmp_path, "compare", *short, f"--against={peer}", "--rates=30,60", "--runs=2")
+    assert len(made["runs"]) == 2
+    slow, fast = made["results"]["outcomes"]
+    assert (slow["rate"], slow["figures"]["messages"], slow["figures"]["missing"]) == (30, 30, 0)
+    assert (fast["rate"], fast["figures"]["messages"], fast["figures"]["missing"]) == (60, 60, 0)
+    assert fast["figures"]["deliveries"] > 500
+    assert fast["figures"]["latencies"] > 0
+    assert any(note.startswith(f"{peer} (") for note in made["notes"])
+
+
+@pytest.mark.parametrize("arguments", [["--rates=many"], ["--against=nobody"]])
+def test_what_cannot_be_compared_is_said_in_a_line(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", *arguments]) == 1
+    assert arguments[0].partition("=")[0] in capsys.readouterr().err

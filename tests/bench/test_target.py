@@ -1,7 +1,7 @@
 import pytest
 
 from bench.errors import BenchError
-from bench.target import Address, address
+from bench.target import Address, address, samples
 
 
 @pytest.mark.parametrize(
@@ -26,3 +26,12 @@ def test_load_goes_nowhere_else(url: str) -> None:
 def test_what_is_no_such_url(url: str) -> None:
     with pytest.raises(BenchError, match="is not ws://ADDRESS:PORT"):
         address(url, ("ws",))
+
+
+def test_metrics_are_read_by_name_and_labels() -> None:
+    exposition = """# HELP joins Joins, by source.
+# TYPE joins counter
+joins_total{source="memory"} 12.0
+words{text="two words"} 1.5e+06
+"""
+    assert samples(exposition) == {'joins_total{source="memory"}': 12, 'words{text="two words"}': 1_500_000}

@@ -1,5 +1,6 @@
 from itertools import pairwise
 from typing import Any
+from uuid import UUID
 
 import msgspec
 import pytest
@@ -9,9 +10,10 @@ from websockets.frames import Frame, Opcode
 from websockets.server import ServerProtocol
 
 from bench import wire
-from bench.wire import Admission, Answers, Counter, Unexpected
+from bench.wire import Admission, Answers, Counter, Position, Unexpected
+from realtime.protocol import types
 from realtime.protocol.codec import JSON
-from realtime.protocol.commands import Hello, Join
+from realtime.protocol.commands import ChatSend, Hello, Join
 from realtime.protocol.events import Event, Ping
 from realtime.protocol.replies import Ack, Error
 from realtime.transport import to_frame
@@ -84,8 +86,12 @@ def test_the_handshake_is_one_that_a_server_accepts() -> None:
 
 
 def test_a_refused_handshake_says_so() -> None:
-    with pytest.raises(Unexpected, match=r"refused: HTTP/1.1 503"):
-        wire.after_head(b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n\r\nNot now.\n")
+    with pytest.raises(Unexpected, match=r"refused: HTTP/1.1 503") as refused:
+        wire.after_head(b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\n\r\nNot now.\n")
+    assert refused.value.retry_after == 2
+    with pytest.raises(Unexpected, match=r"refused: HTTP/1.1 404") as refused:
+        wire.after_head(b"HTTP/1.1 404 Not Found\r\n\r\n")
+    assert refused.value.retry_after is None
 
 
 def command(frame: bytes) -> Any:
@@ -99,6 +105,13 @@ def command(frame: bytes) -> Any:
     return JSON.decode(bytes(received.data))
 
 
+@pytest.mark.parametrize("size", [1, 20, 200, 1000])
+def test_a_message_is_encoded_as_the_server_reads_it(size: int) -> None:
+    key = "0b6b2f5e-53a3-4d1e-8a54-fd0cbbd0a1c7"
+    sent = command(wire.chat(7, SESSION, key, "x" * size))
+    assert sent == ChatSend(id=7, session=SESSION, key=UUID(key), text="x" * size)
+
+
 def test_the_way_in_is_hello_then_join() -> None:
     admission = Admission("a-token", SESSION)
     hello = command(admission.hello())
@@ -107,16 +120,25 @@ def test_the_way_in_is_hello_then_join() -> None:
     join = command(admission.take(b'{"type":"welcome","re":0,"connection":"c"}'))
     assert isinstance(join, Join)
     assert join.session == SESSION
-    assert admission.position is None
+    assert not admission.position
     assert admission.take(b'{"type":"ping","now":1,"heads":{}}') == b""
     assert admission.take(b'{"type":"joined","re":0,"position":{"epoch":"e","seq":41},"events":[]}') == b""
-    assert admission.position == 41
+    assert (admission.position, admission.complete) == (Position("e", 41), True)
+
+
+def test_the_way_back_names_the_position() -> None:
+    admission = Admission("a-token", SESSION, Position("e", 41))
+    join = command(admission.take(b'{"type":"welcome","re":0,"connection":"c"}'))
+    assert isinstance(join, Join)
+    assert join.since == types.Position("e", 41)
+    admission.take(b'{"type":"joined","re":0,"position":{"epoch":"f","seq":50},"complete":false,"events":[]}')
+    assert (admission.position, admission.complete) == (Position("f", 50), False)
 
 
 def test_without_a_session_hello_is_enough() -> None:
     admission = Admission("a-token", None)
     assert admission.take(b'{"type":"welcome","re":0}') == b""
-    assert admission.position == 0
+    assert admission.position == Position("", 0)
 
 
 def test_a_refusal_on_the_way_in_ends_it() -> None:
@@ -124,11 +146,17 @@ def test_a_refusal_on_the_way_in_ends_it() -> None:
         Admission("old", None).take(b'{"type":"error","re":0,"code":"unauthenticated","message":"token expired"}')
 
 
-def test_a_sample_reads_events_and_nothing_else() -> None:
-    found = wire.event(event(5, "hello"))
-    assert found is not None
-    assert (found.seq, found.kind, found.body) == (5, "chat.posted", wire.Body("hello"))
-    assert wire.event(JSON.encode(Ack(re=1))) is None
+def test_a_sample_reads_events_and_answers() -> None:
+    found = wire.push(event(5, "hello"))
+    assert (found.type, found.seq, found.kind, found.body) == ("event", 5, "chat.posted", wire.Body("hello"))
+    assert wire.push(JSON.encode(Ack(re=1))).re == 1
+
+
+def test_a_sample_reads_what_it_has_missed() -> None:
+    told = b'{"type":"joined","re":0,"session":{"id":"s","state":"paused"},"events":[%b,%b]}' % (event(5), event(6))
+    joined = wire.joined(told)
+    assert joined.session.state == "paused"
+    assert [missed.seq for missed in joined.events] == [5, 6]
 
 
 @given(st.integers(min_value=0), st.integers(min_value=1, max_value=1000))

@@ -1,31 +1,13 @@
 import pytest
 
-from bench.load import Findings
+from bench.conductor import Measured
 from bench.machine import Reading, Ticks, Usage
-from bench.pace import SECOND, Window
+from bench.orders import Done
+from bench.pace import SECOND
+from bench.sample import Findings
 from bench.scenarios import fanout
 from bench.scenarios.fanout import Options
-from bench.tally import Latencies
-from bench.worker import Result, Sent
-
-
-def latencies(*late_ms: int) -> bytes:
-    made = Latencies()
-    for late in late_ms:
-        made.record(late * 1_000_000)
-    return made.encode()
-
-
-def result(*, deliveries: int = 0, missing: int = 0, surplus: int = 0, samples: tuple[Findings, ...] = ()) -> Result:
-    return Result(
-        lost=1,
-        deliveries=deliveries,
-        window=Window(0, 2 * SECOND),
-        missing=missing,
-        surplus=surplus,
-        samples=list(samples),
-        latencies=latencies(3, 3),
-    )
+from tests.bench.seen import result, sent
 
 
 @pytest.mark.parametrize(
@@ -44,11 +26,11 @@ def test_senders_and_samples_follow_the_load(options: Options, talkers: int, che
 
 def test_everyone_is_a_viewer_and_those_who_measure_sit_apart() -> None:
     parts = fanout.divide(Options(viewers=1000, rate=200, processes=2))
-    assert parts == [{"viewers": 480}, {"viewers": 480}, {"senders": 20, "samples": 20}]
+    assert parts == [{"viewers": 480}, {"viewers": 480}, {"senders": 20, "samples": 20, "size": 100}]
 
 
 def test_a_process_without_clients_is_not_started() -> None:
-    assert fanout.divide(Options(viewers=4, rate=10, processes=8)) == [{"senders": 1, "samples": 3}]
+    assert fanout.divide(Options(viewers=4, rate=10, processes=8)) == [{"senders": 1, "samples": 3, "size": 100}]
 
 
 def test_what_the_processes_saw_adds_up() -> None:
@@ -57,13 +39,12 @@ def test_what_the_processes_saw_adds_up() -> None:
         Reading(used[0], Ticks(0, 0), Ticks(0, 0)),
         Reading(used[1], Ticks(60, 100), Ticks(90, 100)),
     )
-    silent = Sent(latencies=latencies(), lateness=latencies())
-    sent = Sent(acked=8, refused=1, unanswered=2, latencies=latencies(5), lateness=latencies(1))
     seen = [
-        result(deliveries=1_000_000, missing=3),
-        result(deliveries=1000, surplus=2, samples=(Findings(0, 1, 4), Findings(1, 0, 0))),
+        result(deliveries=1_000_000, missing=3, lost=1),
+        result(deliveries=1000, surplus=2, lost=1, samples=(Findings(0, 1, 4), Findings(1, 0, 0))),
     ]
-    summary = fanout.summarise(1000, 10, [silent, sent], seen, readings)
+    done = [Done({"chat": sent()}), Done({"chat": sent(5, acked=8, refused=1, unanswered=2)})]
+    summary = fanout.summarise(1000, Measured(10, done, seen, readings))
     assert summary.deliveries == 1_001_000
     assert summary.deliveries_per_s == 500_500
     assert summary.server_cpu_percent == 50
@@ -89,7 +70,7 @@ def test_what_the_processes_saw_adds_up() -> None:
 
 def test_a_server_that_cannot_be_measured_leaves_its_figures_out() -> None:
     nothing = Reading(None, None, None)
-    summary = fanout.summarise(1, 0, [], [result()], (nothing, nothing))
+    summary = fanout.summarise(1, Measured(0, [], [result()], (nothing, nothing)))
     assert summary.server_cpu_percent is None
     assert summary.server_cpu_per_delivery_us is None
     assert summary.server_core_busy_percent is None

@@ -1,0 +1,33 @@
+import pytest
+
+from bench.pace import Flight, Schedule
+from bench.scenarios import ingest
+from bench.scenarios.ingest import Options
+from tests.bench.seen import measured, result, sent
+
+
+def test_it_goes_as_fast_as_it_is_answered_unless_there_is_a_rate() -> None:
+    closed = ingest.load(Options(flight=7)).acts["chat"]
+    assert isinstance(closed, Flight)
+    assert closed.size == 7
+    opened = ingest.load(Options(rate=100, seconds=2, warmup=1)).acts["chat"]
+    assert isinstance(opened, Schedule)
+    assert (opened.rate, opened.count) == (100, 300)
+
+
+def test_the_mean_batch_is_of_the_run() -> None:
+    before = {"stagewire_batch_events_sum": 100.0, "stagewire_batch_events_count": 50.0}
+    after = {"stagewire_batch_events_sum": 300.0, "stagewire_batch_events_count": 55.0}
+    assert ingest.mean_batch(before, after) == 40
+    assert ingest.mean_batch(before, before) == 0
+
+
+def test_acks_of_the_window_are_compared_with_what_the_database_can_do() -> None:
+    seen = measured(result(), messages=900, acts={"chat": sent(5, acked=900, in_window=600)})
+    results = ingest.summarise(Options(sessions=8), seen, 40, 600)
+    assert results.acked_per_s == 300
+    assert results.ratio_to_asyncpg == 0.5
+    assert results.server_cpu_per_message_us is None
+    assert results.ack_ms is not None
+    assert results.ack_ms.p50 == pytest.approx(5, rel=0.01)
+    assert ingest.summarise(Options(), seen, 40, None).ratio_to_asyncpg is None

@@ -1,0 +1,39 @@
+import argparse
+from typing import Annotated
+
+import pytest
+from msgspec import Meta, Struct
+
+from bench.options import add_options
+
+
+class Options(Struct, frozen=True, kw_only=True):
+    viewers: Annotated[int, Meta(ge=1, le=1000, description="connections")] = 10
+    hello_only: Annotated[bool, Meta(description="say hello")] = False
+    against: Annotated[str, Meta(description="whom to meet")] = "all"
+    folder: Annotated[str, Meta(description="where to keep things")] = ""
+
+
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser()
+    add_options(made, Options)
+    return made
+
+
+def test_every_field_is_an_option_with_its_default() -> None:
+    assert vars(parser().parse_args([])) == {"viewers": 10, "hello_only": False, "against": "all", "folder": ""}
+    given = parser().parse_args(["--viewers=1000", "--hello-only", "--against", "one", "--folder=/x"])
+    assert vars(given) == {"viewers": 1000, "hello_only": True, "against": "one", "folder": "/x"}
+
+
+@pytest.mark.parametrize("given", ["0", "1001", "many"])
+def test_numbers_are_bounded(given: str) -> None:
+    with pytest.raises(SystemExit):
+        parser().parse_args(["--viewers", given])
+
+
+def test_help_says_what_each_means() -> None:
+    told = parser().format_help()
+    for text in ("--viewers N", "connections (default: 10)", "say hello", "whom to meet (default: all)"):
+        assert text in told
+    assert "where to keep things (" not in told
