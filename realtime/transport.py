@@ -11,6 +11,7 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 from http import HTTPStatus
+from struct import Struct
 from typing import Any, Final, Protocol, cast
 
 from websockets.frames import Frame, Opcode
@@ -32,11 +33,23 @@ HIGH_WATER: Final = 65_536
 SLICE: Final = 4096
 # Of a handshake: browsers and proxies are content with 8 KiB, and whoever has not even shaken hands is to cost little.
 MAX_HEAD: Final = 16_384
+# The first byte of a whole frame of either kind; where the length follows in 16 bits or in 64, and the head then.
+_TEXT: Final = 0x80 | Opcode.TEXT
+_BINARY: Final = 0x80 | Opcode.BINARY
+_LENGTH_16: Final = 126
+_LENGTH_64: Final = 127
+_HEAD_16: Final = Struct(">BBH")
+_HEAD_64: Final = Struct(">BBQ")
 
 
 def to_frame(payload: bytes, *, binary: bool = False) -> bytes:
-    """Wrap a message in a frame of the server's (unmasked, final)."""
-    return Frame(Opcode.BINARY if binary else Opcode.TEXT, payload).serialize(mask=False)
+    """Wrap a message in a frame of the server's: unmasked, final (RFC 6455, section 5.2)."""
+    first, size = _BINARY if binary else _TEXT, len(payload)
+    if size < _LENGTH_16:
+        return bytes((first, size)) + payload
+    if size < 1 << 16:
+        return _HEAD_16.pack(first, _LENGTH_16, size) + payload
+    return _HEAD_64.pack(first, _LENGTH_64, size) + payload
 
 
 class Service(Protocol):

@@ -5,13 +5,14 @@ import asyncio
 import msgspec
 from hypothesis import strategies as st
 
+from realtime.domain.lanes import Parcel
 from realtime.hub import Hub
 from tests.realtime.links import Link
 
 
-def documents(*numbers: int) -> list[bytes]:
+def documents(*numbers: int) -> list[Parcel]:
     """Give a document for each number."""
-    return [msgspec.json.encode(number) for number in numbers]
+    return [Parcel(msgspec.json.encode(number)) for number in numbers]
 
 
 async def flushed(hub: Hub) -> None:

@@ -8,6 +8,7 @@ import uvloop
 from hypothesis import example, given, settings
 
 from realtime import hub as hub_module
+from realtime.domain.lanes import Parcel
 from realtime.hub import Hub
 from realtime.protocol.codec import Format
 from realtime.protocol.codes import Close
@@ -28,7 +29,7 @@ async def test_everyone_gets_what_is_published_in_their_session_in_their_format(
         json.join(hub, "s")
         msgpack.join(hub, "s")
         other.join(hub, "t")
-        hub.publish("s", [b'{"a":[1,"\xc3\xa9",null]}', b"2"])
+        hub.publish("s", [Parcel(b'{"a":[1,"\xc3\xa9",null]}'), Parcel(b"2")])
         hub.publish("t", documents(3))
         hub.publish("nobody is here", documents(4))
         hub.publish("s", iter(documents(5)))
@@ -189,6 +190,7 @@ async def test_what_waits_for_one_session_can_be_written_at_once() -> None:
 
 @given(steps=STEPS)
 @example(steps=[("join", 0), ("publish", 1), ("join", 1), ("publish", 1), ("flush", 0)])
+@example(steps=[("join", 0), ("publish", 1), ("write", 0), ("flush", 0), ("publish", 1)])
 @example(steps=[("join", 0), ("publish", 1), ("leave", 0), ("join", 0), ("publish", 2), ("join", 1), ("leave", 1)])
 @settings(max_examples=60, deadline=None)
 def test_each_reader_gets_exactly_what_was_published_while_it_was_in(steps: list[tuple[str, int]]) -> None:
@@ -293,7 +295,7 @@ async def test_a_reader_for_whom_too_much_waits_is_closed_and_costs_the_others_n
         quick.join(hub, "s")
         most = published = 0
         while slow.connection.close_code is None:
-            hub.publish("s", [BIG])
+            hub.publish("s", [Parcel(BIG)])
             published += 1
             most = max(most, slow.connection.outgoing)
             assert len(await quick.receive()) == 20_000
