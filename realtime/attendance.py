@@ -179,9 +179,7 @@ class Attendance:
 
     def current(self, session: str) -> AudienceSignal:
         """Give a signal that needs none before it: what was told last, the list included where there is one."""
-        return AudienceSignal(
-            session=session, audience=self.audience(session), present=_given(self.present(session))
-        )
+        return AudienceSignal(session=session, audience=self.audience(session), present=_given(self.present(session)))
 
     def has(self, session: str, user: str) -> bool:
         """Tell whether the user is there on this node."""

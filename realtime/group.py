@@ -38,7 +38,7 @@ class Run:
 class Group:
     """The connections that follow a session, by format. `waiting` is for the next flush, first asked for at `since`."""
 
-    __slots__ = ("_arriving", "_members", "_runs", "session", "since", "waiting")
+    __slots__ = ("_arriving", "_first", "_members", "_runs", "session", "since", "waiting")
 
     def __init__(self, session: str) -> None:
         self.session = session
@@ -48,6 +48,8 @@ class Group:
         # Those who came while something waited or was on its way, and how much of what waits they have already.
         self._arriving: dict[Connection, int] = {}
         self._runs: list[Run] = []
+        # The first event of what is on its way.
+        self._first: int | None = None
 
     def __iter__(self) -> Iterator[Connection]:
         return chain(self._arriving, *self._members.values())
@@ -77,6 +79,11 @@ class Group:
         return [connection for connection in self if connection in connections]
 
     @property
+    def unsent(self) -> int | None:
+        """Give the `seq` of the first event that has not been written to all."""
+        return self._first or _first(self.waiting)
+
+    @property
     def busy(self) -> bool:
         """Tell whether something is still on its way."""
         return bool(self._runs)
@@ -84,6 +91,7 @@ class Group:
     def begin(self, slow: Mapping[Connection, Missed], now: float, every: float) -> None:
         """Send what waits on its way. The slow get what they can, at once: a message every so many seconds."""
         parcels, self.waiting = self.waiting, []
+        self._first = _first(parcels)
         arriving, self._arriving = self._arriving, {}
         for connection, missed in slow.items():
             due = parcels[arriving.get(connection, 0) :]
@@ -105,20 +113,26 @@ class Group:
     def _told(self, given: Given) -> bytes:
         return given.document if isinstance(given, Parcel) else JSON.encode(skipped(self.session, given))
 
-    def write(self, most: int | None = None) -> int:
-        """Write what is on its way to so many readers, or to all; give how many that were."""
+    def write(self, most: int) -> int:
+        """Write what is on its way to so many readers at most; give how many that were."""
         written = 0
-        while self._runs and (most is None or written < most):
+        while self._runs and written < most:
             run = self._runs[-1]
-            written += run.write(len(run.readers) if most is None else most - written)
+            written += run.write(most - written)
             if not run.readers:
                 self._runs.pop()
+        if not self._runs:
+            self._first = None
         return written
 
 
 def skipped(session: str, gap: Gap) -> Skipped:
     """Give what tells a reader of a gap."""
     return Skipped(session=session, skipped=gap.size, first=gap.first, last=gap.last)
+
+
+def _first(parcels: Iterable[Parcel]) -> int | None:
+    return next((parcel.seq for parcel in parcels if parcel.seq), None)
 
 
 def _frames(documents: Iterable[bytes], name: Format) -> list[bytes]:

@@ -109,7 +109,9 @@ class Heartbeat:
         pings: dict[tuple[Format, frozenset[str]], tuple[bytes, Pinged]] = {}
         now = int(asyncio.get_running_loop().time() * 1000)
         for connection in spoke:
-            key = (connection.codec.name, frozenset(connection.peer.joined))
+            # Who is behind may have to do without some of what is there, and would believe to have lost it.
+            known = () if connection.behind else connection.peer.joined
+            key = (connection.codec.name, frozenset(known))
             ping = pings.get(key)
             if ping is None:
                 heads = {session: self._head_of(session) for session in key[1]}

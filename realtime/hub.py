@@ -18,9 +18,10 @@ from realtime.transport import HIGH_WATER, Connection
 WATCH_SECONDS: Final = 1.0
 # For so long, in seconds, a flush keeps the loop from everything else; what is left of it waits for the next turn.
 TURN_SECONDS: Final = 0.005
-# Writes of a turn, where it is not known yet what one costs, and whatever it costs.
-FIRST_TURN: Final = 500
+# Writes of a turn, whatever one costs; and so many that they tell what one costs, which is this at first, in seconds.
 LEAST_TURN: Final = 50
+TELLING: Final = 500
+FIRST_COST: Final = 10e-6
 
 
 class Lag:
@@ -58,7 +59,7 @@ class Hub:
         self._taken = 0.0
         self._written = 0
         # Of one write, in seconds.
-        self._cost = TURN_SECONDS / FIRST_TURN
+        self._cost = FIRST_COST
         self._behind: dict[Connection, Lag] = {}
         self._scheduled = False
         self._not_before = 0.0
@@ -99,13 +100,10 @@ class Hub:
         group.waiting.extend(parcels)
         self._schedule()
 
-    def write_now(self, session: str) -> None:
-        """Write what waits for a session, without waiting for the tick."""
-        if group := self._groups.get(session):
-            group.write()
-            if self._dirty.pop(session, None):
-                self._begin(group)
-                group.write()
+    def unsent(self, session: str) -> int | None:
+        """Give the `seq` of the first event that has not been written to all who follow the session."""
+        group = self._groups.get(session)
+        return group.unsent if group else None
 
     def signal(self, session: str, message: Any) -> None:
         """Write a message that is not kept to all who follow the session."""
@@ -179,7 +177,7 @@ class Hub:
         self._taken += took
         if self._written:
             # Few writes say little of what one costs.
-            self._cost += (took / self._written - self._cost) * min(self._written / FIRST_TURN, 1) / 2
+            self._cost += (took / self._written - self._cost) * min(self._written / TELLING, 1) / 2
         if self._behind:
             self.shed()
         if self._flushing:
