@@ -5,10 +5,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 
 from realtime.domain.lanes import Gap, Given, Missed, Parcel
-from realtime.protocol.codec import CODECS, JSON, Format
+from realtime.frames import Form
+from realtime.protocol.codec import JSON
 from realtime.protocol.events import Skipped
 from realtime.telemetry import metrics
-from realtime.transport import Connection, to_frame
+from realtime.transport import Connection
 
 
 class Run:
@@ -36,7 +37,7 @@ class Run:
 
 
 class Group:
-    """The connections that follow a session, by format. `waiting` is for the next flush, first asked for at `since`."""
+    """The connections that follow a session, by form. `waiting` is for the next flush, first asked for at `since`."""
 
     __slots__ = ("_arriving", "_first", "_members", "_runs", "session", "since", "waiting")
 
@@ -44,7 +45,7 @@ class Group:
         self.session = session
         self.since = 0.0
         self.waiting: list[Parcel] = []
-        self._members: dict[Format, set[Connection]] = {name: set() for name in Format}
+        self._members: dict[Form, set[Connection]] = {}
         # Those who came while something waited or was on its way, and how much of what waits they have already.
         self._arriving: dict[Connection, int] = {}
         self._runs: list[Run] = []
@@ -58,19 +59,20 @@ class Group:
         return len(self._arriving) + sum(map(len, self._members.values()))
 
     def __contains__(self, connection: Connection) -> bool:
-        return connection in self._members[connection.codec.name] or connection in self._arriving
+        return connection in self._members.get(connection.form, ()) or connection in self._arriving
 
     def add(self, connection: Connection) -> None:
         """Add a connection, which has been given all that waits or is on its way."""
         if self.waiting or self._runs:
             self._arriving[connection] = len(self.waiting)
         else:
-            self._members[connection.codec.name].add(connection)
+            self._members.setdefault(connection.form, set()).add(connection)
 
     def remove(self, connection: Connection) -> None:
         """Remove a connection."""
         self._arriving.pop(connection, None)
-        self._members[connection.codec.name].discard(connection)
+        if members := self._members.get(connection.form):
+            members.discard(connection)
 
     def among(self, connections: Collection[Connection]) -> list[Connection]:
         """Give those of some connections that follow."""
@@ -96,13 +98,16 @@ class Group:
         for connection, missed in slow.items():
             due = parcels[arriving.get(connection, 0) :]
             chosen = missed.select(due, now, every)
-            _write(connection, _frames((self._told(one) for one in chosen), connection.codec.name))
+            _write(connection, [connection.form.frame(self._told(one)) for one in chosen])
             _count_skipped(due, chosen)
-        for name, members in self._members.items():
-            late = {connection: given for connection, given in arriving.items() if connection.codec.name is name}
+        documents = [parcel.document for parcel in parcels]
+        for connection in arriving:
+            self._members.setdefault(connection.form, set())
+        for form, members in self._members.items():
+            late = {connection: given for connection, given in arriving.items() if connection.form is form}
             if not members and not late:
                 continue
-            frames = _frames((parcel.document for parcel in parcels), name)
+            frames = list(map(form.frame, documents))
             for connection, given in late.items():
                 if connection not in slow:
                     _write(connection, frames[given:])
@@ -133,11 +138,6 @@ def skipped(session: str, gap: Gap) -> Skipped:
 
 def _first(parcels: Iterable[Parcel]) -> int | None:
     return next((parcel.seq for parcel in parcels if parcel.seq), None)
-
-
-def _frames(documents: Iterable[bytes], name: Format) -> list[bytes]:
-    codec = CODECS[name]
-    return [to_frame(codec.translate(document), binary=codec.binary) for document in documents]
 
 
 def _write(connection: Connection, frames: Sequence[bytes]) -> None:

@@ -12,13 +12,14 @@ from time import time_ns
 from typing import Final
 
 from realtime import quality
+from realtime.frames import to_frame
 from realtime.peer import Pinged
 from realtime.protocol.codec import Codec, Format
 from realtime.protocol.codes import Close
 from realtime.protocol.events import Ping
 from realtime.protocol.types import Position
 from realtime.settings import Settings
-from realtime.transport import Connection, to_frame
+from realtime.transport import Connection
 
 SPOKES: Final = 20
 # By so many seconds a turn is late before which the node stood still.

@@ -68,6 +68,12 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     log_level: Annotated[str, Meta(pattern=r"^(debug|info|warning|error)\Z"), about("The lowest level logged.")] = (
         "info"
     )
+    compression: Annotated[
+        bool,
+        about(
+            "Compress messages for many (permessage-deflate), for clients who agree: a third fewer bytes, more work."
+        ),
+    ] = False
     origins: Annotated[str, about("Origins from which browsers may connect, separated by commas; `*` allows all.")] = ""
 
     jwt_secret: Annotated[str, about("The secret of HS256 access tokens, 32 bytes or more.")] = ""

@@ -11,7 +11,6 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 from http import HTTPStatus
-from struct import Struct
 from typing import Any, Final, Protocol, cast
 
 from websockets.frames import Frame, Opcode
@@ -21,6 +20,7 @@ from websockets.typing import Origin
 
 from realtime.core import Core
 from realtime.domain.limits import Bucket, Limit
+from realtime.frames import FORMS, PLAIN, Form, to_frame
 from realtime.protocol.codec import CODECS, JSON, Codec, Format, Malformed, NotText
 from realtime.protocol.codes import Close
 from realtime.settings import Settings
@@ -33,23 +33,6 @@ HIGH_WATER: Final = 65_536
 SLICE: Final = 4096
 # Of a handshake: browsers and proxies are content with 8 KiB, and whoever has not even shaken hands is to cost little.
 MAX_HEAD: Final = 16_384
-# The first byte of a whole frame of either kind; where the length follows in 16 bits or in 64, and the head then.
-_TEXT: Final = 0x80 | Opcode.TEXT
-_BINARY: Final = 0x80 | Opcode.BINARY
-_LENGTH_16: Final = 126
-_LENGTH_64: Final = 127
-_HEAD_16: Final = Struct(">BBH")
-_HEAD_64: Final = Struct(">BBQ")
-
-
-def to_frame(payload: bytes, *, binary: bool = False) -> bytes:
-    """Wrap a message in a frame of the server's: unmasked, final (RFC 6455, section 5.2)."""
-    first, size = _BINARY if binary else _TEXT, len(payload)
-    if size < _LENGTH_16:
-        return bytes((first, size)) + payload
-    if size < 1 << 16:
-        return _HEAD_16.pack(first, _LENGTH_16, size) + payload
-    return _HEAD_64.pack(first, _LENGTH_64, size) + payload
 
 
 class Service(Protocol):
@@ -89,13 +72,14 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_behind", "_core", "_events", "_loop", "_lost", "_message", "_reading", "_settings", "_small", "_stopper",
-        "_transport", "_unparsed", "address", "allowance", "bytes_in", "close_code", "codec", "counted", "held",
+        "_transport", "_unparsed", "address", "allowance", "bytes_in", "close_code", "codec", "counted", "form", "held",
         "in_flight", "last_heard", "opened_at", "peer", "retired", "service",
     )  # fmt: skip
 
     def __init__(self, service: Service, settings: Settings, origins: Sequence[Origin | None] | None) -> None:
         self.service = service
         self.codec: Codec = JSON
+        self.form = PLAIN
         self.peer: Any = None
         # The peer's IP address, and under which it is counted, if it is.
         self.address = self.counted = ""
@@ -116,7 +100,7 @@ class Connection(asyncio.Protocol):
         self._behind = False
         self._reading = True
         self._stopper: asyncio.TimerHandle | None = None
-        self._core = Core(origins, settings.max_frame)
+        self._core = Core(origins, settings.max_frame, compressing=settings.compression)
 
     # The event loop calls these.
 
@@ -355,6 +339,7 @@ class Connection(asyncio.Protocol):
         # The core's parser keeps the request for as long as the connection lives: 2 KiB and more.
         request.headers.clear()
         self.codec = CODECS.get(Format(self._core.subprotocol), JSON) if self._core.subprotocol else JSON
+        self.form = FORMS[Form(self.codec.name, self._core.compressing)]
 
     def _respond(self, response: Response) -> None:
         metrics.HANDSHAKES.labels(str(response.status_code)).inc()

@@ -9,13 +9,14 @@ from hypothesis import HealthCheck, example, given, settings
 
 from realtime import hub as hub_module
 from realtime.domain.lanes import Lane, Parcel
+from realtime.frames import to_frame
 from realtime.hub import Hub
 from realtime.protocol.codec import Format
 from realtime.protocol.codes import Close
 from realtime.protocol.events import TypingSignal
 from realtime.settings import Settings
 from realtime.telemetry import metrics
-from realtime.transport import HIGH_WATER, to_frame
+from realtime.transport import HIGH_WATER
 from tests.realtime.links import Link, linked
 from tests.realtime.stories import STEPS, Story, documents, flushed
 
