@@ -197,6 +197,7 @@ def _assemble(settings: Settings, postgres: Postgres, client: Redis, tasks: Task
         limits=limits,
     )
     node = Node(parts)
+    hub.current = node.signals
     feeds.on_standing = partial(review, node)
     feeds.on_turn(node.video.renewals.turned)
     feeds.on_change(node.kicks.changed)

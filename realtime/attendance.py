@@ -177,6 +177,10 @@ class Attendance:
         watch = self._watches.get(session)
         return watch.present.told if watch else None
 
+    def current(self, session: str) -> AudienceSignal:
+        """Give a signal that needs none before it: what was told last, the list included where there is one."""
+        return AudienceSignal(session=session, audience=self.audience(session), present=_given(self.present(session)))
+
     def has(self, session: str, user: str) -> bool:
         """Tell whether the user is there on this node."""
         watch = self._watches.get(session)

@@ -6,9 +6,11 @@ from http import HTTPStatus
 from typing import Final
 
 from websockets.exceptions import InvalidMessage
+from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.server import ServerProtocol
 from websockets.typing import Origin, Subprotocol
 
+from realtime.frames import DEFLATE, WINDOW_BITS
 from realtime.protocol.codec import Format
 from realtime.protocol.codes import Close
 
@@ -19,8 +21,18 @@ _SUBPROTOCOLS: Final = [Subprotocol(name) for name in Format]
 class Core(ServerProtocol):
     """websockets' core, with our choice of subprotocol and our close code for what is too large."""
 
-    def __init__(self, origins: Sequence[Origin | None] | None, max_message: int) -> None:
-        super().__init__(origins=origins, max_size=max_message, logger=_LOGGER)
+    def __init__(self, origins: Sequence[Origin | None] | None, max_message: int, *, compressing: bool = False) -> None:
+        extensions = [DEFLATE] if compressing else None
+        super().__init__(origins=origins, max_size=max_message, logger=_LOGGER, extensions=extensions)
+
+    @property
+    def compressing(self) -> bool:
+        """Tell whether the client takes messages that are compressed in our way."""
+        # It may want a smaller window.
+        return any(
+            isinstance(extension, PerMessageDeflate) and extension.local_max_window_bits >= WINDOW_BITS
+            for extension in self.extensions
+        )
 
     def select_subprotocol(self, subprotocols: Sequence[Subprotocol]) -> Subprotocol | None:
         """Pick the first of ours; go without (and speak JSON) where the client names none of them."""

@@ -14,6 +14,7 @@ from realtime.domain import access, timeline
 from realtime.domain import session as lifecycle
 from realtime.domain.access import Role
 from realtime.domain.course import Course, Span
+from realtime.domain.lanes import Lane
 from realtime.domain.replay import Window
 from realtime.domain.session import State
 from realtime.protocol.events import Event, Kind, SessionBody
@@ -22,6 +23,8 @@ from realtime.protocol.session_settings import SessionSettings
 from realtime.protocol.types import Position
 from tokens.access import Identity
 
+# What a reader who is behind can do without for a while. That a message was deleted is none of that.
+_TALK: Final = frozenset([Kind.CHAT_POSTED, Kind.CHAT_EDITED])
 _CHANGES: Final = frozenset([Kind.CHAT_EDITED, Kind.CHAT_DELETED])
 # After these, people may have another role, or may not be here at all.
 _STANDINGS: Final = frozenset([Kind.SESSION_ROLE, Kind.SESSION_GUESTS])
@@ -38,6 +41,7 @@ class Document(Struct):
 
     seq: int
     json: bytes
+    lane: Lane
     message: int = 0
     told: timeline.Message | None = None
 
@@ -166,12 +170,13 @@ class Feed:
 
     def _keep(self, record: Record) -> Document:
         event = event_of(self.id, record, self.course)
+        lane = Lane.CHAT if record.kind in _TALK else Lane.CONTROL
         fact = timeline.read(event) if record.kind in _CHANGES else None
         if fact is None:
-            document = Document(record.seq, _to_json(event), record.seq if record.kind == Kind.CHAT_POSTED else 0)
+            document = Document(record.seq, _to_json(event), lane, record.seq if record.kind == Kind.CHAT_POSTED else 0)
         else:
             known = self._learn(fact)
-            document = Document(record.seq, _to_json(timeline.retell(event, known)), fact.seq, known)
+            document = Document(record.seq, _to_json(timeline.retell(event, known)), lane, fact.seq, known)
         if len(self._ring) == self._capacity:
             self._drop()
         self._ring.append(document)

@@ -21,6 +21,7 @@ from persistence.hints import Hints
 from persistence.log import Head, Log, Record
 from persistence.seldom import Seldom
 from persistence.sessions import Sessions
+from realtime.domain.lanes import Parcel
 from realtime.feed import Feed
 from realtime.hub import Hub
 from realtime.protocol.codes import Close
@@ -258,7 +259,7 @@ class Feeds:
         if feed.standings != standings:
             self.on_standing(feed)
         if documents:
-            self._hub.publish(feed.id, [document.json for document in documents])
+            self._hub.publish(feed.id, [Parcel(d.json, d.lane, d.seq) for d in documents])
         for record in feed.take_turns():
             for take in self._on_turn:
                 take(feed, record)

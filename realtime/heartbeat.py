@@ -12,13 +12,14 @@ from time import time_ns
 from typing import Final
 
 from realtime import quality
+from realtime.frames import to_frame
 from realtime.peer import Pinged
 from realtime.protocol.codec import Codec, Format
 from realtime.protocol.codes import Close
 from realtime.protocol.events import Ping
 from realtime.protocol.types import Position
 from realtime.settings import Settings
-from realtime.transport import Connection, to_frame
+from realtime.transport import Connection
 
 SPOKES: Final = 20
 # By so many seconds a turn is late before which the node stood still.
@@ -109,7 +110,9 @@ class Heartbeat:
         pings: dict[tuple[Format, frozenset[str]], tuple[bytes, Pinged]] = {}
         now = int(asyncio.get_running_loop().time() * 1000)
         for connection in spoke:
-            key = (connection.codec.name, frozenset(connection.peer.joined))
+            # Who is behind may have to do without some of what is there, and would believe to have lost it.
+            known = () if connection.behind else connection.peer.joined
+            key = (connection.codec.name, frozenset(known))
             ping = pings.get(key)
             if ping is None:
                 heads = {session: self._head_of(session) for session in key[1]}

@@ -1,89 +1,41 @@
 """Which connections follow which session, and how bytes reach them: encoded once, written many times."""
 
 import asyncio
-from collections.abc import Collection, Iterable, Iterator
-from itertools import chain
+from collections import deque
+from collections.abc import Callable, Iterable
 from time import monotonic
 from typing import Any, Final
 
-from realtime.protocol.codec import CODECS, JSON, Format
+from realtime.domain.lanes import Lane, Missed, Parcel
+from realtime.group import Group, skipped
+from realtime.protocol.codec import JSON
 from realtime.protocol.codes import Close
 from realtime.settings import Settings
 from realtime.telemetry import metrics
-from realtime.transport import Connection, to_frame
+from realtime.transport import HIGH_WATER, Connection
 
 # How often, in seconds, readers are looked at that are behind.
 WATCH_SECONDS: Final = 1.0
+# For so long, in seconds, a flush keeps the loop from everything else; what is left of it waits for the next turn.
+TURN_SECONDS: Final = 0.005
+# Writes of a turn, whatever one costs; and so many that they tell what one costs, which is this at first, in seconds.
+LEAST_TURN: Final = 50
+TELLING: Final = 500
+FIRST_COST: Final = 10e-6
 
 
 class Lag:
-    """How a reader is behind: what waited for it when last looked at, and since when that is no less."""
+    """How a reader is behind: what waited for it when last looked at, and since when that is no less.
 
-    __slots__ = ("since", "waiting")
+    `missed` is what it has not got of each session since it was found to be too slow for everything.
+    """
+
+    __slots__ = ("missed", "since", "waiting")
 
     def __init__(self, since: float, waiting: int) -> None:
         self.since = since
         self.waiting = waiting
-
-
-class Group:
-    """The connections of one session, by format, and the documents that wait for the next flush."""
-
-    __slots__ = ("arriving", "members", "since", "waiting")
-
-    def __init__(self) -> None:
-        self.members: dict[Format, set[Connection]] = {name: set() for name in Format}
-        # Those who joined while documents were waiting, and how many of these they have been given already.
-        self.arriving: dict[Connection, int] = {}
-        self.waiting: list[bytes] = []
-        self.since = 0.0
-
-    def __iter__(self) -> Iterator[Connection]:
-        return chain(self.arriving, *self.members.values())
-
-    def __len__(self) -> int:
-        return len(self.arriving) + sum(map(len, self.members.values()))
-
-    def add(self, connection: Connection) -> None:
-        """Add a connection, which has been given all that waits."""
-        if self.waiting:
-            self.arriving[connection] = len(self.waiting)
-        else:
-            self.members[connection.codec.name].add(connection)
-
-    def remove(self, connection: Connection) -> None:
-        """Remove a connection."""
-        self.arriving.pop(connection, None)
-        self.members[connection.codec.name].discard(connection)
-
-    def write(self) -> tuple[int, int]:
-        """Write what waits, one write each; give the number of documents and of bytes written."""
-        documents, self.waiting = self.waiting, []
-        arriving, self.arriving = self.arriving, {}
-        deliveries = size = 0
-        for name, members in self.members.items():
-            late = {connection: given for connection, given in arriving.items() if connection.codec.name is name}
-            if not members and not late:
-                continue
-            frames = _frames(documents, name)
-            size += _write_all(frames, members)
-            size += sum(_write_all(frames[given:], (connection,)) for connection, given in late.items())
-            deliveries += len(frames) * (len(members) + len(late)) - sum(late.values())
-            members.update(late)
-        return deliveries, size
-
-
-def _frames(documents: list[bytes], name: Format) -> list[bytes]:
-    codec = CODECS[name]
-    return [to_frame(codec.translate(document), binary=codec.binary) for document in documents]
-
-
-def _write_all(frames: list[bytes], connections: Collection[Connection]) -> int:
-    joined = b"".join(frames)
-    if joined:
-        for connection in connections:
-            connection.write(joined)
-    return len(joined) * len(connections)
+        self.missed: dict[str, Missed] = {}
 
 
 class Hub:
@@ -91,14 +43,23 @@ class Hub:
 
     An idle hub flushes at once. After a flush the next one waits for as long as that one took, up to
     the tick, so that fan-out takes about half of the event loop at most, and busy sessions gather more
-    events into each write.
+    events into each write. A flush that takes long does it in turns, between which the loop does everything else.
+
+    `current(session)` gives the signals that say how a session is now, for those who have missed some.
     """
 
     def __init__(self, settings: Settings) -> None:
+        self.current: Callable[[str], Iterable[Any]] = _nothing
         self._settings = settings
         self._loop = asyncio.get_running_loop()
         self._groups: dict[str, Group] = {}
         self._dirty: dict[str, Group] = {}
+        # Whose turn it is, in this flush, and how long it has taken so far.
+        self._flushing: deque[Group] = deque()
+        self._taken = 0.0
+        self._written = 0
+        # Of one write, in seconds.
+        self._cost = FIRST_COST
         self._behind: dict[Connection, Lag] = {}
         self._scheduled = False
         self._not_before = 0.0
@@ -113,17 +74,22 @@ class Hub:
 
     def attach(self, session: str, connection: Connection) -> None:
         """Give the connection whatever is published from now on."""
-        self._groups.setdefault(session, Group()).add(connection)
+        group = self._groups.get(session)
+        if group is None:
+            group = self._groups[session] = Group(session)
+        group.add(connection)
 
     def detach(self, session: str, connection: Connection) -> None:
         """Give the connection nothing more of this session."""
         group = self._groups[session]
         group.remove(connection)
+        if lag := self._behind.get(connection):
+            lag.missed.pop(session, None)
         if not len(group):
             del self._groups[session]
             self._dirty.pop(session, None)
 
-    def publish(self, session: str, documents: Iterable[bytes]) -> None:
+    def publish(self, session: str, parcels: Iterable[Parcel]) -> None:
         """Write JSON documents to all who follow the session, within a tick."""
         group = self._groups.get(session)
         if group is None:
@@ -131,25 +97,32 @@ class Hub:
         if not group.waiting:
             group.since = monotonic()
             self._dirty[session] = group
-        group.waiting.extend(documents)
+        group.waiting.extend(parcels)
         self._schedule()
 
-    def write_now(self, session: str) -> None:
-        """Write what waits for a session, without waiting for the tick."""
-        if group := self._dirty.pop(session, None):
-            self._write(group, monotonic())
+    def unsent(self, session: str) -> int | None:
+        """Give the `seq` of the first event that has not been written to all who follow the session."""
+        group = self._groups.get(session)
+        return group.unsent if group else None
 
     def signal(self, session: str, message: Any) -> None:
         """Write a message that is not kept to all who follow the session."""
-        self.publish(session, (JSON.encode(message),))
+        self.publish(session, (Parcel(JSON.encode(message), Lane.SIGNAL),))
 
     def fall_behind(self, connection: Connection) -> None:
         """Watch a connection whose peer reads too slowly."""
         self._behind[connection] = Lag(monotonic(), connection.outgoing)
 
     def catch_up(self, connection: Connection) -> None:
-        """Stop watching it."""
-        self._behind.pop(connection, None)
+        """Stop watching it, and tell it what it has missed."""
+        lag = self._behind.pop(connection, None)
+        if lag is None or not connection.open:
+            return
+        for session, missed in lag.missed.items():
+            for gap in missed.settle():
+                connection.send(skipped(session, gap))
+            for signal in self.current(session) if missed.signals else ():
+                connection.send(signal)
 
     async def watch(self) -> None:
         """Close slow readers, also where nothing is written, for ever."""
@@ -180,25 +153,55 @@ class Hub:
             self._loop.call_soon(self._flush)
 
     def _flush(self) -> None:
-        began = monotonic()
-        dirty, self._dirty = self._dirty, {}
-        # The loop writes to the sockets after this callback and before the next. Asked for first: whatever
-        # happens in this flush, there must be a next one.
-        self._loop.call_soon(self._flushed, began)
-        for group in dirty.values():
-            self._write(group, began)
+        self._flushing.extend(self._dirty.values())
+        self._taken = 0.0
+        self._turn()
 
-    def _write(self, group: Group, now: float) -> None:
-        deliveries, size = group.write()
-        metrics.DELIVERIES.inc(deliveries)
-        metrics.BYTES_OUT.inc(size)
-        metrics.HUB_WAIT.observe(now - group.since)
+    def _turn(self) -> None:
+        """Write to as many as there is time for. The loop hands it on after this, and before what comes next."""
+        self._written = 0
+        # Asked for first: whatever happens in this turn, there must be a next one.
+        self._loop.call_soon(self._turned, monotonic())
+        most = max(int(TURN_SECONDS / self._cost), LEAST_TURN)
+        while self._flushing and self._written < most:
+            group = self._flushing.popleft()
+            if not group.busy and self._dirty.get(group.session) is group:
+                del self._dirty[group.session]
+                self._begin(group)
+            self._written += 1 + group.write(most - self._written)
+            if group.busy:
+                self._flushing.appendleft(group)
 
-    def _flushed(self, began: float) -> None:
-        now = monotonic()
-        self._not_before = now + min(now - began, self._settings.tick_ms / 1000)
-        self._scheduled = False
+    def _turned(self, began: float) -> None:
+        took = monotonic() - began
+        self._taken += took
+        if self._written:
+            # Few writes say little of what one costs.
+            self._cost += (took / self._written - self._cost) * min(self._written / TELLING, 1) / 2
         if self._behind:
             self.shed()
+        if self._flushing:
+            self._turn()
+            return
+        self._not_before = monotonic() + min(self._taken, self._settings.tick_ms / 1000)
+        self._scheduled = False
         if self._dirty:
             self._schedule()
+
+    def _begin(self, group: Group) -> None:
+        now = monotonic()
+        metrics.HUB_WAIT.observe(now - group.since)
+        group.begin(self._too_slow(group) if self._behind else {}, now, self._settings.sample_ms / 1000)
+
+    def _too_slow(self, group: Group) -> dict[Connection, Missed]:
+        """Give who of a group is to get only what it must have. A reader of long replies of its own is not slow yet."""
+        found = {}
+        for connection in group.among(self._behind):
+            lag = self._behind[connection]
+            if lag.missed or connection.outgoing > HIGH_WATER + connection.allowance:
+                found[connection] = lag.missed.setdefault(group.session, Missed())
+        return found
+
+
+def _nothing(_: str) -> Iterable[Any]:
+    return ()

@@ -1,5 +1,8 @@
 """One server process: everything that a command may need, and how connections enter and leave sessions."""
 
+from collections.abc import Iterator
+from typing import Any
+
 from msgspec import Struct
 
 from persistence.log import Log
@@ -116,6 +119,11 @@ class Node:
         if not peer.identity.synthetic:
             self.attendance.enter(feed.id, peer.identity.user)
 
+    def signals(self, session: str) -> Iterator[Any]:
+        """Give the signals that say how a session is now, for those who have missed some."""
+        yield self.attendance.current(session)
+        yield self.typists.current(session)
+
     def leave(self, connection: Connection, peer: Peer, session: str) -> None:
         """Let a connection follow a session no more."""
         feed = peer.joined.pop(session).feed
@@ -138,5 +146,5 @@ class Node:
         feed = self.feeds.get(session)
         assert feed is not None, "a session that somebody follows stays open"
         # A heartbeat must not tell of events that are still to be written.
-        self.hub.write_now(session)
-        return feed.position
+        unsent = self.hub.unsent(session)
+        return feed.position if unsent is None else Position(feed.epoch, unsent - 1)

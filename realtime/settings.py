@@ -68,6 +68,12 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     log_level: Annotated[str, Meta(pattern=r"^(debug|info|warning|error)\Z"), about("The lowest level logged.")] = (
         "info"
     )
+    compression: Annotated[
+        bool,
+        about(
+            "Compress messages for many (permessage-deflate), for clients who agree: a third fewer bytes, more work."
+        ),
+    ] = False
     origins: Annotated[str, about("Origins from which browsers may connect, separated by commas; `*` allows all.")] = ""
 
     jwt_secret: Annotated[str, about("The secret of HS256 access tokens, 32 bytes or more.")] = ""
@@ -175,6 +181,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     max_outgoing: Annotated[
         int, Meta(ge=65_536), about("Bytes that may wait for a slow reader before it is closed.")
     ] = 1 << 20
+    sample_ms: Annotated[
+        Milliseconds, about("Milliseconds from message to message that a reader who is behind gets all the same.")
+    ] = 1000
     slow_timeout: Annotated[Seconds, about("Seconds that a reader may be behind without reading.")] = 10.0
 
     text_characters: Annotated[Count, about("Characters of a chat message at most.")] = 1000

@@ -20,6 +20,7 @@ from websockets.typing import Origin
 
 from realtime.core import Core
 from realtime.domain.limits import Bucket, Limit
+from realtime.frames import FORMS, PLAIN, Form, to_frame
 from realtime.protocol.codec import CODECS, JSON, Codec, Format, Malformed, NotText
 from realtime.protocol.codes import Close
 from realtime.settings import Settings
@@ -32,11 +33,6 @@ HIGH_WATER: Final = 65_536
 SLICE: Final = 4096
 # Of a handshake: browsers and proxies are content with 8 KiB, and whoever has not even shaken hands is to cost little.
 MAX_HEAD: Final = 16_384
-
-
-def to_frame(payload: bytes, *, binary: bool = False) -> bytes:
-    """Wrap a message in a frame of the server's (unmasked, final)."""
-    return Frame(Opcode.BINARY if binary else Opcode.TEXT, payload).serialize(mask=False)
 
 
 class Service(Protocol):
@@ -76,13 +72,14 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_behind", "_core", "_events", "_loop", "_lost", "_message", "_reading", "_settings", "_small", "_stopper",
-        "_transport", "_unparsed", "address", "allowance", "bytes_in", "close_code", "codec", "counted", "held",
+        "_transport", "_unparsed", "address", "allowance", "bytes_in", "close_code", "codec", "counted", "form", "held",
         "in_flight", "last_heard", "opened_at", "peer", "retired", "service",
     )  # fmt: skip
 
     def __init__(self, service: Service, settings: Settings, origins: Sequence[Origin | None] | None) -> None:
         self.service = service
         self.codec: Codec = JSON
+        self.form = PLAIN
         self.peer: Any = None
         # The peer's IP address, and under which it is counted, if it is.
         self.address = self.counted = ""
@@ -103,7 +100,7 @@ class Connection(asyncio.Protocol):
         self._behind = False
         self._reading = True
         self._stopper: asyncio.TimerHandle | None = None
-        self._core = Core(origins, settings.max_frame)
+        self._core = Core(origins, settings.max_frame, compressing=settings.compression)
 
     # The event loop calls these.
 
@@ -342,6 +339,7 @@ class Connection(asyncio.Protocol):
         # The core's parser keeps the request for as long as the connection lives: 2 KiB and more.
         request.headers.clear()
         self.codec = CODECS.get(Format(self._core.subprotocol), JSON) if self._core.subprotocol else JSON
+        self.form = FORMS[Form(self.codec.name, self._core.compressing)]
 
     def _respond(self, response: Response) -> None:
         metrics.HANDSHAKES.labels(str(response.status_code)).inc()

@@ -5,7 +5,7 @@ from time import monotonic
 from typing import Final
 
 from realtime.attendance import Attendance
-from realtime.domain.typing import Pace, Typing
+from realtime.domain.typing import Pace, Typing, View
 from realtime.feeds import Feeds
 from realtime.hub import Hub
 from realtime.protocol.events import TypingSignal
@@ -44,6 +44,12 @@ class Typists:
         if self._hub.size(session) and not self._feeds.over(session):
             self._at(session).hear(node, left, _now())
             self._tell(session)
+
+    def current(self, session: str) -> TypingSignal:
+        """Give what was told last."""
+        typing = self._sessions.get(session)
+        view = typing.told if typing else View()
+        return TypingSignal(session=session, users=view.users, count=view.count)
 
     def __len__(self) -> int:
         return len(self._sessions)

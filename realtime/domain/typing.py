@@ -67,6 +67,11 @@ class Typing:
         bound = self._pace.lifetime
         self._others[node] = {user: now + min(left[user], bound) for user in list(left)[: self._pace.most]}
 
+    @property
+    def told(self) -> View:
+        """Give what clients were told last."""
+        return self._told
+
     def signal(self, now: int, *, quiet: bool = False) -> View | None:
         """Give what clients are to be told now, if anything; `quiet` tells them that nobody types.
 

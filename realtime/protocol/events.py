@@ -149,6 +149,15 @@ class AudienceSignal(Push, tag="signal", omit_defaults=False, frozen=True, kw_on
     left: list[str] | UnsetType = UNSET
 
 
+class Skipped(Push, tag="skipped", frozen=True, kw_only=True):
+    """You read too slowly: so many messages, from `first` to `last`, were left out. `history` has them."""
+
+    session: SessionId
+    skipped: int
+    first: Seq
+    last: Seq
+
+
 class QualityPush(Push, tag="quality", frozen=True, kw_only=True):
     """How good this connection is, and the round trip of its last heartbeat, where one was answered."""
 

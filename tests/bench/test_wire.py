@@ -11,12 +11,12 @@ from websockets.server import ServerProtocol
 
 from bench import wire
 from bench.wire import Admission, Answers, Counter, Position, Unexpected
+from realtime.frames import to_frame
 from realtime.protocol import types
 from realtime.protocol.codec import JSON
 from realtime.protocol.commands import ChatSend, Hello, Join
 from realtime.protocol.events import Event, Ping
 from realtime.protocol.replies import Ack, Error
-from realtime.transport import to_frame
 
 SESSION = "019e3bd2-5a5c-7000-8000-000000000001"
 

@@ -5,9 +5,10 @@ from http import HTTPStatus
 
 from websockets.frames import Frame, Opcode
 
+from realtime.frames import to_frame
 from realtime.protocol.codec import JSON, MSGPACK, NotText
 from realtime.settings import Settings
-from realtime.transport import Connection, to_frame
+from realtime.transport import Connection
 
 # The suite sends messages of 16 MiB, as one frame, and in a hundred thousand.
 SETTINGS = Settings(max_frame=32 << 20, small_frames=10_000_000)

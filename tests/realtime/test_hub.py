@@ -5,16 +5,18 @@ import time
 
 import pytest
 import uvloop
-from hypothesis import example, given, settings
+from hypothesis import HealthCheck, example, given, settings
 
 from realtime import hub as hub_module
+from realtime.domain.lanes import Lane, Parcel
+from realtime.frames import to_frame
 from realtime.hub import Hub
 from realtime.protocol.codec import Format
 from realtime.protocol.codes import Close
 from realtime.protocol.events import TypingSignal
 from realtime.settings import Settings
 from realtime.telemetry import metrics
-from realtime.transport import HIGH_WATER, to_frame
+from realtime.transport import HIGH_WATER
 from tests.realtime.links import Link, linked
 from tests.realtime.stories import STEPS, Story, documents, flushed
 
@@ -28,7 +30,7 @@ async def test_everyone_gets_what_is_published_in_their_session_in_their_format(
         json.join(hub, "s")
         msgpack.join(hub, "s")
         other.join(hub, "t")
-        hub.publish("s", [b'{"a":[1,"\xc3\xa9",null]}', b"2"])
+        hub.publish("s", [Parcel(b'{"a":[1,"\xc3\xa9",null]}'), Parcel(b"2")])
         hub.publish("t", documents(3))
         hub.publish("nobody is here", documents(4))
         hub.publish("s", iter(documents(5)))
@@ -168,40 +170,29 @@ async def test_a_connection_that_cannot_be_written_to_is_ended_and_harms_nobody(
         assert await stays.receive() == 3
 
 
-async def test_what_waits_for_one_session_can_be_written_at_once() -> None:
-    hub = Hub(QUICK)
-    async with linked(hub, QUICK, J, J) as (one, other):
-        one.join(hub, "s")
-        other.join(hub, "t")
-        hub.write_now("s")
-        hub.publish("s", documents(1))
-        hub.publish("t", documents(2))
-        hub.write_now("s")
-        hub.write_now("nobody is here")
-        # Written in this very turn, so before what is sent next.
-        for link in (one, other):
-            link.connection.send(0)
-        assert await one.read_along(2) == [1, 0]
-        assert await other.read_along(2) == [0, 2]
-        hub.publish("s", documents(3))
-        assert await one.receive() == 3
-
-
+@pytest.mark.parametrize("turn", [0, 0.005])
 @given(steps=STEPS)
 @example(steps=[("join", 0), ("publish", 1), ("join", 1), ("publish", 1), ("flush", 0)])
 @example(steps=[("join", 0), ("publish", 1), ("leave", 0), ("join", 0), ("publish", 2), ("join", 1), ("leave", 1)])
-@settings(max_examples=60, deadline=None)
-def test_each_reader_gets_exactly_what_was_published_while_it_was_in(steps: list[tuple[str, int]]) -> None:
+@example(steps=[("join", 0), ("join", 1), ("publish", 1), ("turn", 0), ("leave", 0), ("join", 0), ("publish", 1)])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_each_reader_gets_exactly_what_was_published_while_it_was_in(
+    monkeypatch: pytest.MonkeyPatch, turn: float, steps: list[tuple[str, int]]
+) -> None:
+    """Also where a flush takes a turn of the loop for each reader."""
+    monkeypatch.setattr(hub_module, "TURN_SECONDS", turn)
+    monkeypatch.setattr(hub_module, "LEAST_TURN", 1)
+
     async def play() -> None:
         hub = Hub(QUICK)
         async with linked(hub, QUICK, J, M, J) as links:
             story = Story(hub, links)
             for step in steps:
                 await story.tell(*step)
-            await story.flush()
-            for link, due in zip(links, story.due, strict=True):
+            await flushed(hub)
+            for reader, link in enumerate(links):
                 link.connection.send(0)
-                assert await link.until(0) == due
+                story.check(reader, await link.until(0))
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(play())
@@ -293,7 +284,7 @@ async def test_a_reader_for_whom_too_much_waits_is_closed_and_costs_the_others_n
         quick.join(hub, "s")
         most = published = 0
         while slow.connection.close_code is None:
-            hub.publish("s", [BIG])
+            hub.publish("s", [Parcel(BIG)])
             published += 1
             most = max(most, slow.connection.outgoing)
             assert len(await quick.receive()) == 20_000
@@ -382,3 +373,100 @@ async def test_a_long_reply_is_no_reason_to_call_its_reader_slow() -> None:
             hub.shed()
         assert 11 * HIGH_WATER - 2000 < link.connection.outgoing < 11 * HIGH_WATER + 2000
         assert (await link.rest())[1] == Close.SLOW_CONSUMER
+
+
+def talk(*numbers: int) -> list[Parcel]:
+    """Give a message for each number."""
+    return [
+        Parcel(parcel.document, Lane.CHAT, number) for number, parcel in zip(numbers, documents(*numbers), strict=True)
+    ]
+
+
+@pytest.mark.parametrize("fmt", Format)
+async def test_who_is_behind_gets_control_and_samples_and_is_told_what_was_left_out(fmt: Format) -> None:
+    rare = Settings(sample_ms=60_000)
+    hub = Hub(rare)
+    hub.current = lambda session: [f"how {session} is"]
+    async with linked(hub, rare, fmt, J) as (slow, quick):
+        slow.join(hub, "s")
+        quick.join(hub, "s")
+        count = await lag(slow)
+        before = {lane: metrics.SKIPPED.labels(lane)._value.get() for lane in Lane}
+        hub.publish("s", talk(1, 2, 3))
+        await flushed(hub)
+        hub.publish("s", [*talk(4, 5), Parcel(b'"control"', Lane.CONTROL, 6), *talk(7)])
+        hub.signal("s", "a signal")
+        await flushed(hub)
+        assert await quick.read_along(8) == [1, 2, 3, 4, 5, "control", 7, "a signal"]
+        assert len(await slow.read_along(count)) == count
+        await flushed(hub)
+        hub.publish("s", talk(8))
+        assert await slow.until(8) == [
+            {"type": "skipped", "session": "s", "skipped": 2, "first": 1, "last": 2},
+            3,
+            {"type": "skipped", "session": "s", "skipped": 2, "first": 4, "last": 5},
+            "control",
+            {"type": "skipped", "session": "s", "skipped": 1, "first": 7, "last": 7},
+            "how s is",
+        ]
+        skipped = {lane: metrics.SKIPPED.labels(lane)._value.get() - before[lane] for lane in Lane}
+        assert skipped == {Lane.CONTROL: 0, Lane.CHAT: 5, Lane.SIGNAL: 1}
+
+
+async def test_a_long_answer_is_no_reason_to_leave_anything_out() -> None:
+    hub = Hub(QUICK)
+    async with linked(hub, QUICK, J) as [link]:
+        link.join(hub, "s")
+        link.connection.send("x" * 10 * HIGH_WATER)
+        assert link.connection.behind
+        hub.publish("s", talk(1, 2))
+        await flushed(hub)
+        assert len(await link.receive()) == 10 * HIGH_WATER
+        assert await link.read_along(2) == [1, 2]
+
+
+async def test_who_leaves_a_session_while_behind_is_told_nothing_of_it() -> None:
+    hub = Hub(QUICK)
+    async with linked(hub, QUICK, J) as [slow]:
+        slow.join(hub, "s", "t")
+        count = await lag(slow)
+        hub.publish("s", talk(1, 2, 3))
+        hub.publish("t", talk(11, 12))
+        await flushed(hub)
+        hub.publish("s", talk(4))
+        hub.publish("t", talk(13))
+        await flushed(hub)
+        hub.detach("s", slow.connection)
+        slow.connection.peer = ["t"]
+        await slow.read_along(count)
+        hub.publish("t", talk(14))
+        assert await slow.until(14) == [
+            {"type": "skipped", "session": "s", "skipped": 2, "first": 1, "last": 2},
+            3,
+            {"type": "skipped", "session": "t", "skipped": 1, "first": 11, "last": 11},
+            12,
+            {"type": "skipped", "session": "t", "skipped": 1, "first": 13, "last": 13},
+        ]
+
+
+async def test_a_large_flush_leaves_room_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub_module, "TURN_SECONDS", 0)
+    monkeypatch.setattr(hub_module, "LEAST_TURN", 2)
+    hub = Hub(QUICK)
+    async with linked(hub, QUICK, J, J, M, J, M) as links:
+        for link in links:
+            link.join(hub, "s")
+        hub.publish("s", [Parcel(b"1", Lane.CHAT, 7)])
+        seen = []
+        while hub._scheduled:
+            seen.append((sum(not link.idle() for link in links), hub.unsent("s")))
+            await asyncio.sleep(0)
+        # Nothing before the flush, then more and more; the head is told when all have it.
+        counts = [count for count, _ in seen]
+        assert counts == sorted(counts)
+        assert len({count for count in counts if count < len(links)}) >= 3
+        assert all(first == 7 for count, first in seen if count < len(links))
+        assert hub.unsent("s") is None
+        assert hub.unsent("nobody is here") is None
+        for link in links:
+            assert await link.receive() == 1

@@ -209,6 +209,7 @@ export class Session extends EventTarget {
     else if (message.session !== this.id) return;
     else if (message.type === "event") this.#merge([message]);
     else if (message.type === "signal") this.#signal(message);
+    else if (message.type === "skipped") this.#expect(message.last);
     else if (message.type === "removed") this.#leave(message);
     this.#changed();
   };
@@ -287,7 +288,12 @@ export class Session extends EventTarget {
       this.#join();
       return;
     }
-    this.#timeline.expect(head.seq);
+    this.#expect(head.seq);
+  }
+
+  /** Takes note that the log has reached `seq`. */
+  #expect(seq) {
+    this.#timeline.expect(seq);
     if (this.#timeline.hole) this.#heal();
   }
 

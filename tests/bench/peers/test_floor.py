@@ -7,9 +7,9 @@ from websockets.protocol import State
 from websockets.uri import parse_uri
 
 from bench.peers.floor import Flushes, accepted, frame
+from realtime.frames import to_frame
 from realtime.protocol.codec import JSON
 from realtime.protocol.events import Event
-from realtime.transport import to_frame
 
 
 def test_the_handshake_is_one() -> None:
