@@ -17,7 +17,7 @@ from realtime.transport import HIGH_WATER, Connection
 # How often, in seconds, readers are looked at that are behind.
 WATCH_SECONDS: Final = 1.0
 # For so long, in seconds, a flush keeps the loop from everything else; what is left of it waits for the next turn.
-TURN_SECONDS: Final = 0.005
+TURN_SECONDS: Final = 0.008
 # Writes of a turn, whatever one costs; and so many that they tell what one costs, which is this at first, in seconds.
 LEAST_TURN: Final = 50
 TELLING: Final = 500

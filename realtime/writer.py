@@ -89,10 +89,17 @@ class Writer:
         Raises:
             Refusal: `unavailable`, too many are waiting.
         """
-        lane = self._lanes[hash(pending.entry.session) % len(self._lanes)]
+        lane = self._lane_of(pending.entry.session)
         if lane.queued * len(self._lanes) >= self._limit:
             raise _busy()
         lane.submit(pending)
+
+    def _lane_of(self, session: str) -> "_Lane":
+        """Give the lane that a session's entries are in, so that they stay in order; else the shortest one."""
+        for lane in self._lanes:
+            if session in lane.sessions:
+                return lane
+        return min(self._lanes, key=lambda lane: (lane.queued, len(lane.sessions)))
 
     async def drain(self) -> None:
         """Wait until everything that was submitted is answered."""
@@ -105,6 +112,8 @@ class _Lane:
         self._publish = publish
         self._batch_size = settings.batch_size
         self._timeout = settings.send_timeout
+        # Those of which something may wait, or be on its way.
+        self.sessions: set[str] = set()
         self._waiting: deque[Pending] = deque()
         self._task: asyncio.Task[None] | None = None
 
@@ -113,6 +122,7 @@ class _Lane:
         return len(self._waiting)
 
     def submit(self, pending: Pending) -> None:
+        self.sessions.add(pending.entry.session)
         self._waiting.append(pending)
         if self._task is None:
             self._task = asyncio.create_task(self._run())
@@ -131,6 +141,7 @@ class _Lane:
                     await self._store(batch)
         finally:
             self._task = None
+            self.sessions.clear()
 
     def _refuse_the_late(self) -> None:
         """Keep half of each entry's time for its append; who has waited for longer is not tried at all."""

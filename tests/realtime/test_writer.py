@@ -235,13 +235,27 @@ async def test_the_queue_is_bounded(postgres: Postgres, session: str) -> None:
 
 async def test_a_full_lane_leaves_the_others_open(postgres: Postgres) -> None:
     desk = Desk(postgres, Settings(batch_lanes=2, batch_queue=4))
-    # Any 64 sessions have one in each lane.
-    in_lane = {hash(session) % 2: session for session in map(str, (uuid4() for _ in range(64)))}
+    crowded, other = str(uuid4()), str(uuid4())
     for _ in range(2):
-        desk.submit(chat(in_lane[0]))
+        desk.submit(chat(crowded))
     with pytest.raises(Refusal):
-        desk.submit(chat(in_lane[0]))
-    assert codes(await desk.ask(chat(in_lane[1]))) == ["not_found"]
+        desk.submit(chat(crowded))
+    assert codes(await desk.ask(chat(other))) == ["not_found"]
+
+
+async def test_sessions_share_the_lanes_evenly_and_each_stays_in_its_own(postgres: Postgres) -> None:
+    desk = Desk(postgres, Settings(batch_lanes=4))
+    sessions = [str(uuid4()) for _ in range(8)]
+    for session in sessions * 3:
+        desk.submit(chat(session))
+    lanes = desk.writer._lanes
+    assert [len(lane.sessions) for lane in lanes] == [2] * 4
+    assert {session: sum(session in lane.sessions for lane in lanes) for session in sessions} == dict.fromkeys(
+        sessions, 1
+    )
+    await desk.writer.drain()
+    # What is over binds nobody.
+    assert not any(lane.sessions for lane in lanes)
 
 
 POISON: dict[str, Callable[[str], Entry]] = {
