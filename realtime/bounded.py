@@ -1,6 +1,6 @@
-"""Memories that forget the oldest of what they know."""
+"""Memories that forget: the oldest of what they know, or what counts no more."""
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from typing import TypeVar
 
 K = TypeVar("K")
@@ -16,3 +16,10 @@ def keep(known: OrderedDict[K, V], key: K, value: V, most: int) -> None:
     known.move_to_end(key)
     if len(known) > most:
         known.popitem(last=False)
+
+
+def uncount(counts: Counter[K], key: K) -> None:
+    """Count one less; forget what there is none of any more."""
+    counts[key] -= 1
+    if not counts[key]:
+        del counts[key]

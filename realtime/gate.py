@@ -9,6 +9,7 @@ from typing import Final
 import structlog
 
 from persistence.seldom import Seldom
+from realtime.bounded import uncount
 from realtime.domain.addresses import Networks, believed, subject_of
 from realtime.domain.limits import Action, Bucket, Limit
 from realtime.limiting import Limits
@@ -60,9 +61,7 @@ class Gate:
     def part(self, connection: Connection) -> None:
         """Count a connection no more."""
         if connection.counted:
-            self._connections[connection.counted] -= 1
-            if not self._connections[connection.counted]:
-                del self._connections[connection.counted]
+            uncount(self._connections, connection.counted)
 
     def address_of(self, peer: str, forwarded: Sequence[str]) -> str:
         """Give where an HTTP request comes from."""

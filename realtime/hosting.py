@@ -18,6 +18,7 @@ from persistence.errors import StorageError
 from persistence.log import Record
 from persistence.seldom import Seldom
 from persistence.sessions import Host, Hosted, Renewed, Sessions
+from realtime.bounded import uncount
 from realtime.domain import access
 from realtime.domain.session import State
 from realtime.feed import Feed
@@ -243,9 +244,7 @@ class Hosting:
         try:
             yield
         finally:
-            self._acting[session] -= 1
-            if not self._acting[session]:
-                del self._acting[session]
+            uncount(self._acting, session)
 
     async def renew(self) -> None:
         """Renew the leases of all, and end the interruption of every session that has a host."""

@@ -18,6 +18,7 @@ from persistence.errors import StorageError
 from persistence.hints import Hints
 from persistence.rate_limits import RateLimits, StoredLimit
 from persistence.seldom import Seldom
+from realtime.bounded import uncount
 from realtime.domain.limits import DEFAULTS, Action, Bucket, Buckets, Limit, RateRole, merged, rate_role
 from realtime.peer import Peer
 from realtime.protocol import commands
@@ -124,9 +125,7 @@ class Limits:
 
     def leave(self, who: Identity) -> None:
         """Count a connection no more that was let in."""
-        self._connections[who.user] -= 1
-        if not self._connections[who.user]:
-            del self._connections[who.user]
+        uncount(self._connections, who.user)
 
     def strike(self, peer: Peer) -> bool:
         """Count that a connection was refused something; tell whether that makes it a flooder."""

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
-from tests.support.nodes import Message, RunningNode, serving, token
+from tests.support.nodes import Message, RunningNode, answered, barred, serving, token
 from tests.support.relay import relayed
 from tokens.access import AccessRole
 
@@ -28,11 +28,6 @@ async def change(node: RunningNode, user: str, how: str = "freeze", who: str = R
     return await node.request("POST", f"/v1/users/{user}/{how}", who, json={"reason": "spam"})
 
 
-async def barred(node: RunningNode, user: str) -> tuple[Message, int]:
-    async with node.stranger() as client:
-        return await client.ask("hello", token=token(user)), (await client.until_closed())[0]
-
-
 async def test_a_frozen_user_is_out_on_every_node_within_a_second(pair: Pair) -> None:
     one, two = pair
     async with one.client("art") as first, two.client("art") as second, two.client("eve") as eve:
@@ -44,7 +39,7 @@ async def test_a_frozen_user_is_out_on_every_node_within_a_second(pair: Pair) ->
         assert time.monotonic() - began < 1
         assert (await eve.ask("pong"))["type"] == "ack"
         for node in pair:
-            error, close = await barred(node, "art")
+            error, close = await barred(node, token("art"))
             assert (error["code"], error["message"], close) == ("forbidden", FROZEN, 4403)
             refused = await node.request("GET", "/v1/sessions", token("art"))
             assert (refused.status_code, refused.json()["error"]["message"]) == (403, FROZEN)
@@ -59,15 +54,10 @@ async def test_a_user_is_let_in_again_on_every_node(pair: Pair) -> None:
     thawed = await change(two, "ben", "unfreeze")
     assert thawed.json()["frozen"] is False
     async with asyncio.timeout(1):
-        while (await answered(one, "ben"))["type"] == "error":
+        while (await answered(one, token("ben")))["type"] == "error":
             pass
     async with two.client("ben") as ben:
         assert (await ben.ask("pong"))["type"] == "ack"
-
-
-async def answered(node: RunningNode, user: str) -> Message:
-    async with node.stranger() as client:
-        return await client.ask("hello", token=token(user))
 
 
 async def test_without_redis_a_user_is_out_within_a_second_all_the_same(
@@ -88,7 +78,7 @@ async def test_without_redis_a_user_is_out_within_a_second_all_the_same(
 async def test_a_node_that_starts_knows_who_is_frozen(migrated: str, redis_url: str, pair: Pair) -> None:
     await change(pair[0], "dot")
     async with serving(migrated, redis_url) as late:
-        assert (await barred(late, "dot"))[1] == 4403
+        assert (await barred(late, token("dot")))[1] == 4403
 
 
 async def test_no_fresh_token_helps(pair: Pair) -> None:
@@ -96,7 +86,7 @@ async def test_no_fresh_token_helps(pair: Pair) -> None:
     async with one.client("fay") as fay:
         await change(one, "fay")
         assert (await fay.until_closed())[0] == 4403
-    assert (await barred(one, "fay"))[1] == 4403
+    assert (await barred(one, token("fay")))[1] == 4403
 
 
 @pytest.mark.parametrize("role", [AccessRole.VIEWER, AccessRole.SELLER, AccessRole.MODERATOR])
@@ -117,7 +107,7 @@ async def test_nobody_freezes_themselves(pair: Pair) -> None:
 async def test_a_freeze_has_a_reason(pair: Pair, body: Message) -> None:
     refused = await pair[0].request("POST", "/v1/users/hal/freeze", ROOT, json=body)
     assert (refused.status_code, refused.json()["error"]["code"]) == (400, "bad_request")
-    assert (await answered(pair[0], "hal"))["type"] == "welcome"
+    assert (await answered(pair[0], token("hal")))["type"] == "welcome"
 
 
 @asynccontextmanager

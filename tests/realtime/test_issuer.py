@@ -10,7 +10,7 @@ import pytest
 
 from realtime import issuer
 from tests.support.issuers import Key, Publisher, elliptic, publishing, rsa_key, says
-from tests.support.nodes import Message, RunningNode, serving, token
+from tests.support.nodes import RunningNode, answered, barred, serving, token
 
 ONE, TWO, OWN = elliptic("one"), rsa_key("two"), elliptic("own")
 
@@ -27,19 +27,6 @@ async def issued(migrated: str, redis_url: str, publisher: Publisher, **settings
     quick = {"jwks_cooldown": 0.2, "jwks_timeout": 2.0, "jwt_secret": "", **settings}
     async with serving(migrated, redis_url, jwt_jwks_url=publisher.url, **quick) as node:
         yield node
-
-
-async def answered(node: RunningNode, said: str) -> Message:
-    """Give the answer to a hello with this token."""
-    async with node.stranger() as client:
-        return await client.ask("hello", token=said)
-
-
-async def barred(node: RunningNode, said: str) -> tuple[Message, int]:
-    """Give the error for this token, and the code of the close."""
-    async with node.stranger() as client:
-        error = await client.ask("hello", token=said)
-        return error, (await client.until_closed())[0]
 
 
 async def test_a_token_by_a_published_key_is_good_on_both_ports(

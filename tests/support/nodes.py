@@ -177,6 +177,19 @@ class Client:
         return self.socket.close_code, self.socket.close_reason or ""
 
 
+async def answered(node: Target, said: str) -> Message:
+    """Give the answer to a hello with this token."""
+    async with node.stranger() as client:
+        return await client.ask("hello", token=said)
+
+
+async def barred(node: Target, said: str) -> tuple[Message, int]:
+    """Give the error for this token, and the code of the close."""
+    async with node.stranger() as client:
+        error = await client.ask("hello", token=said)
+        return error, (await client.until_closed())[0]
+
+
 @asynccontextmanager
 async def serving(database_url: str, redis_url: str, **overrides: Any) -> AsyncIterator[RunningNode]:
     """Run a node on free ports."""
