@@ -112,7 +112,7 @@ class _Lane:
         self._publish = publish
         self._batch_size = settings.batch_size
         self._timeout = settings.send_timeout
-        # Those of which something may wait, or be on its way.
+        # Those of which something waits, or is on its way.
         self.sessions: set[str] = set()
         self._waiting: deque[Pending] = deque()
         self._task: asyncio.Task[None] | None = None
@@ -139,9 +139,10 @@ class _Lane:
                 self._refuse_the_late()
                 if batch := self._take():
                     await self._store(batch)
+                # Settled ones are free to take another lane, and a lane that never rests remembers no more than waits.
+                self.sessions = {pending.entry.session for pending in self._waiting}
         finally:
             self._task = None
-            self.sessions.clear()
 
     def _refuse_the_late(self) -> None:
         """Keep half of each entry's time for its append; who has waited for longer is not tried at all."""
