@@ -35,7 +35,7 @@ def refusal_for(exc: Exception, name: str) -> Refusal:
 
 def answer(connection: Connection, command: Command, reply: replies.Reply) -> None:
     """Tell that a command was carried out, if that was asked for."""
-    metrics.COMMANDS.labels(type_of(command), "ok").inc()
+    metrics.COMMANDS.count(type_of(command), "ok")
     if command.id is not None:
         connection.send(reply)
 
@@ -55,6 +55,6 @@ def refuse(connection: Connection, command: Command, refusal: Refusal) -> None:
 
 def refuse_unread(connection: Connection, name: str, refusal: Refusal, re: int | None) -> None:
     """Tell why something was not carried out that may be no command of ours."""
-    metrics.COMMANDS.labels(name, "refused").inc()
-    metrics.REFUSALS.labels(refusal.code).inc()
+    metrics.COMMANDS.count(name, "refused")
+    metrics.REFUSALS.count(refusal.code)
     connection.send(replies.error(refusal, re))

@@ -148,8 +148,8 @@ def _write(connection: Connection, frames: Sequence[bytes]) -> None:
 
 
 def _count(deliveries: int, size: int) -> None:
-    metrics.DELIVERIES.inc(deliveries)
-    metrics.BYTES_OUT.inc(size)
+    metrics.DELIVERIES.count(by=deliveries)
+    metrics.BYTES_OUT.count(by=size)
 
 
 def _count_skipped(due: Iterable[Parcel], given: Iterable[Given]) -> None:

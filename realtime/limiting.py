@@ -143,7 +143,7 @@ class Limits:
             return 0
         wait = buckets.take(f"{action}:{subject}", self._table[action, role], monotonic())
         if wait:
-            metrics.LIMITED.labels(action).inc()
+            metrics.LIMITED.count(action)
         return wait
 
     # What goes on beside.

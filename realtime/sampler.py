@@ -8,6 +8,7 @@ from typing import Final
 from realtime.node import Node
 from realtime.protocol.codec import Format
 from realtime.telemetry import metrics
+from realtime.telemetry.tally import settle
 from realtime.transport import Connection
 
 PERIOD: Final = 1.0
@@ -24,14 +25,19 @@ class Sampler:
     async def run(self) -> None:
         """Sample for ever."""
         loop = asyncio.get_running_loop()
-        while True:
-            due = loop.time() + PERIOD
-            await asyncio.sleep(PERIOD)
-            metrics.LOOP_LAG.observe(max(0.0, loop.time() - due))
-            self.sample()
+        try:
+            while True:
+                due = loop.time() + PERIOD
+                await asyncio.sleep(PERIOD)
+                metrics.LOOP_LAG.observe(max(0.0, loop.time() - due))
+                self.sample()
+        finally:
+            # What a worker has counted stays when it ends.
+            settle()
 
     def sample(self) -> None:
         """Read everything once."""
+        settle()
         formats = Counter(connection.codec.name for connection in self._connections)
         for name in Format:
             metrics.CONNECTIONS.labels(name).set(formats[name])

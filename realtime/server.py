@@ -18,6 +18,7 @@ from realtime.peer import Peer
 from realtime.protocol.codec import Rejected
 from realtime.protocol.codes import Barred, Close, Code, Refusal
 from realtime.protocol.commands import Command, Hello, type_of
+from realtime.protocol.replies import Reply
 from realtime.protocol.text import legible
 from realtime.tasks import Tasks
 from realtime.telemetry import metrics
@@ -165,12 +166,12 @@ class Server:
         except Exception as exc:  # noqa: BLE001 - whatever it is, the sender must learn of it
             refuse(connection, command, refusal_for(exc, type_of(command)))
         else:
-            if isinstance(outcome, Coroutine):
+            if isinstance(outcome, Reply):
+                answer(connection, command, outcome)
+            elif outcome is not None:
                 # Later messages wait, so that a connection's commands are carried out in their order.
                 connection.hold()
                 self._tasks.start(self._await(connection, command, outcome))
-            elif outcome is not None:
-                answer(connection, command, outcome)
 
     def _strike(self, connection: Connection, peer: Peer) -> None:
         if self._node.limits.strike(peer):

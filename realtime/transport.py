@@ -119,7 +119,7 @@ class Connection(asyncio.Protocol):
         """Parse, and serve what is complete."""
         self.last_heard = self._loop.time()
         self.bytes_in += len(data)
-        metrics.BYTES_IN.inc(len(data))
+        metrics.BYTES_IN.count(by=len(data))
         self._unparsed = self._unparsed + data if self._unparsed else data
         self._parse()
 

@@ -41,6 +41,10 @@ Publish = Callable[[str, str, list[Record]], None]
 
 # How long a client should wait before it sends again what the database didn't take, where nothing better is known.
 RETRY_MS: Final = 1000
+# So many wait in a lane for its next append before another lane is used.
+FILL: Final = 32
+# Sessions that a lane which never rests remembers, before it looks whose entries still wait.
+REMEMBERED: Final = 1000
 # What a probe of the database may take: who comes back just when one is due would only meet it on its way.
 _PROBE_MS: Final = 100
 log = structlog.get_logger("writer")
@@ -76,6 +80,7 @@ class Writer:
 
     def __init__(self, log: Appends, publish: Publish, settings: Settings) -> None:
         self._limit = settings.batch_queue
+        self._fill = min(FILL, self._limit // settings.batch_lanes)
         self._lanes = [_Lane(log, publish, settings) for _ in range(settings.batch_lanes)]
 
     @property
@@ -95,11 +100,16 @@ class Writer:
         lane.submit(pending)
 
     def _lane_of(self, session: str) -> "_Lane":
-        """Give the lane that a session's entries are in, so that they stay in order; else the shortest one."""
+        """Give the lane that a session's entries are in, so that they stay in order.
+
+        Else the first one that has room in its next batch: what an append costs here hardly depends on how much it is
+        of. Or the shortest one.
+        """
         for lane in self._lanes:
             if session in lane.sessions:
                 return lane
-        return min(self._lanes, key=lambda lane: (lane.queued, len(lane.sessions)))
+        free = next((lane for lane in self._lanes if lane.queued < self._fill), None)
+        return free or min(self._lanes, key=lambda lane: (lane.queued, len(lane.sessions)))
 
     async def drain(self) -> None:
         """Wait until everything that was submitted is answered."""
@@ -112,7 +122,7 @@ class _Lane:
         self._publish = publish
         self._batch_size = settings.batch_size
         self._timeout = settings.send_timeout
-        # Those of which something waits, or is on its way.
+        # Those of which something waits, or is on its way; and some of those that are settled.
         self.sessions: set[str] = set()
         self._waiting: deque[Pending] = deque()
         self._task: asyncio.Task[None] | None = None
@@ -139,8 +149,9 @@ class _Lane:
                 self._refuse_the_late()
                 if batch := self._take():
                     await self._store(batch)
-                # Settled ones are free to take another lane, and a lane that never rests remembers no more than waits.
-                self.sessions = {pending.entry.session for pending in self._waiting}
+                if len(self.sessions) > REMEMBERED or not self._waiting:
+                    # Settled ones are free to take another lane, also where a lane never rests.
+                    self.sessions = {pending.entry.session for pending in self._waiting}
         finally:
             self._task = None
 
@@ -244,7 +255,7 @@ def _answer_all(batch: list[Pending], answer: Answer) -> None:
 
 
 def _answer(pending: Pending, answer: Answer) -> None:
-    metrics.APPENDED.labels(answer.outcome if isinstance(answer, Appended) else "refused").inc()
+    metrics.APPENDED.count(answer.outcome if isinstance(answer, Appended) else "refused")
     _safely(pending.answer, answer)
 
 

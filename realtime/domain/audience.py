@@ -100,8 +100,9 @@ class Roster:
 
     @property
     def chatters(self) -> int:
-        """Count the users who have posted."""
-        return len(self._chatters)
+        """Count the users who are here and have posted."""
+        # Those who have gone are chatters until that is taken.
+        return len(self._chatters) - sum(user in self._chatters for user in self._users.gone())
 
     def names(self) -> list[str]:
         """Give the users, by name."""

@@ -99,7 +99,7 @@ def json_response(content: Any, status: int = 200) -> Response:
 
 def refused(refusal: Refusal, challenge: str = BEARER) -> Response:
     """Answer with a refusal; `challenge` says how to prove who one is, where that is what is missing."""
-    metrics.REFUSALS.labels(refusal.code).inc()
+    metrics.REFUSALS.count(refusal.code)
     failure = Failure(refusal.code, refusal.message, refusal.retry_after_ms, refusal.state)
     response = json_response(FailureBody(failure), HTTP_STATUS[refusal.code])
     if refusal.code is Code.UNAUTHENTICATED:

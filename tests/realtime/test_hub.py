@@ -6,6 +6,7 @@ import time
 import pytest
 import uvloop
 from hypothesis import HealthCheck, example, given, settings
+from prometheus_client import REGISTRY
 
 from realtime import hub as hub_module
 from realtime.domain.lanes import Lane, Parcel
@@ -16,6 +17,7 @@ from realtime.protocol.codes import Close
 from realtime.protocol.events import TypingSignal
 from realtime.settings import Settings
 from realtime.telemetry import metrics
+from realtime.telemetry.tally import settle
 from realtime.transport import HIGH_WATER
 from tests.realtime.links import Link, linked
 from tests.realtime.stories import STEPS, Story, documents, flushed
@@ -253,14 +255,19 @@ async def test_deliveries_and_bytes_are_counted_as_written() -> None:
     async with linked(hub, QUICK, J, M, J) as (first, second, third):
         first.join(hub, "s")
         second.join(hub, "s")
-        deliveries, size = metrics.DELIVERIES._value.get(), metrics.BYTES_OUT._value.get()
+        deliveries, size = counted("stagewire_deliveries_total"), counted("stagewire_sent_bytes_total")
         hub.publish("s", documents(1, 2))
         third.join(hub, "s")
         hub.publish("s", documents(3))
         await flushed(hub)
         # Of two bytes and a payload of one each.
-        assert metrics.DELIVERIES._value.get() - deliveries == 3 + 3 + 1
-        assert metrics.BYTES_OUT._value.get() - size == 3 * 7
+        assert counted("stagewire_deliveries_total") - deliveries == 3 + 3 + 1
+        assert counted("stagewire_sent_bytes_total") - size == 3 * 7
+
+
+def counted(name: str) -> float:
+    settle()
+    return REGISTRY.get_sample_value(name) or 0.0
 
 
 async def lag(link: Link) -> int:

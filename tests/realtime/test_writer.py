@@ -16,7 +16,7 @@ from persistence.postgres import PoolSettings, Postgres
 from persistence.sessions import Sessions
 from realtime.protocol.codes import Code, Refusal
 from realtime.settings import Settings
-from realtime.writer import RETRY_MS, Answer, Pending, Writer
+from realtime.writer import FILL, RETRY_MS, Answer, Pending, Writer
 from tests.support.databases import connected
 from tests.support.relay import relayed
 from tests.support.sessions import move
@@ -243,16 +243,25 @@ async def test_a_full_lane_leaves_the_others_open(postgres: Postgres) -> None:
     assert codes(await desk.ask(chat(other))) == ["not_found"]
 
 
-async def test_sessions_share_the_lanes_evenly_and_each_stays_in_its_own(postgres: Postgres) -> None:
+async def test_quiet_sessions_share_an_append(postgres: Postgres) -> None:
+    desk = Desk(postgres, Settings(batch_lanes=4))
+    for _ in range(FILL):
+        desk.submit(chat(str(uuid4())))
+    assert [lane.queued for lane in desk.writer._lanes] == [FILL, 0, 0, 0]
+    await desk.writer.drain()
+
+
+async def test_busy_sessions_share_the_lanes_evenly_and_each_stays_in_its_own(postgres: Postgres) -> None:
     desk = Desk(postgres, Settings(batch_lanes=4))
     sessions = [str(uuid4()) for _ in range(8)]
-    for session in sessions * 3:
-        desk.submit(chat(session))
+    for session in sessions:
+        for _ in range(FILL):
+            desk.submit(chat(session))
     lanes = desk.writer._lanes
     assert [len(lane.sessions) for lane in lanes] == [2] * 4
-    assert {session: sum(session in lane.sessions for lane in lanes) for session in sessions} == dict.fromkeys(
-        sessions, 1
-    )
+    for session in sessions:
+        desk.submit(chat(session))
+        assert sum(session in lane.sessions for lane in lanes) == 1
     await desk.writer.drain()
     # What is over binds nobody.
     assert not any(lane.sessions for lane in lanes)

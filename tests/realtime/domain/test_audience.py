@@ -136,7 +136,7 @@ class RosterMachine(RuleBasedStateMachine):
         assert self.roster.names() == sorted(self.users)
         assert self.roster.connections == len(self.connections)
         assert self.roster.watching == len(self.watching)
-        assert self.roster.chatters == len(self.posted)
+        assert self.roster.chatters == len(self.posted & self.users)
         for user in ("alice", "bob", "eve"):
             assert (user in self.roster) is (user in self.users)
 
@@ -162,6 +162,14 @@ def test_a_user_who_went_and_came_in_between_stays_written_and_a_chatter() -> No
     roster.enter("alice")
     assert roster.take() == change(1)
     assert roster.chatters == 1
+
+
+def test_who_has_gone_is_no_chatter_also_before_that_is_written() -> None:
+    roster = Roster()
+    roster.enter("alice")
+    roster.post("alice")
+    roster.leave("alice", "c")
+    assert (roster.connections, roster.users, roster.chatters) == (0, 0, 0)
 
 
 def test_a_second_connection_is_no_second_user() -> None:
