@@ -8,11 +8,12 @@ from typing import Any, Final
 
 from realtime.domain.lanes import Lane, Missed, Parcel
 from realtime.group import Group, skipped
+from realtime.outgoing import HIGH_WATER
 from realtime.protocol.codec import JSON
 from realtime.protocol.codes import Close
 from realtime.settings import Settings
 from realtime.telemetry import metrics
-from realtime.transport import HIGH_WATER, Connection
+from realtime.transport import Connection
 
 # How often, in seconds, readers are looked at that are behind.
 WATCH_SECONDS: Final = 1.0

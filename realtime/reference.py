@@ -23,6 +23,7 @@ from realtime.limiting import action_of
 from realtime.protocol.commands import AnyCommand, Hello
 from realtime.settings import Settings, name_of
 from realtime.telemetry import metrics
+from realtime.telemetry.tally import Tally
 
 
 def settings_table() -> str:
@@ -34,7 +35,8 @@ def settings_table() -> str:
 
 def metrics_table() -> str:
     """Render every metric: its name as Prometheus sees it, its type, its labels, its meaning."""
-    found = [value for value in vars(metrics).values() if isinstance(value, MetricWrapperBase)]
+    named = (value.counter if isinstance(value, Tally) else value for value in vars(metrics).values())
+    found = [value for value in named if isinstance(value, MetricWrapperBase)]
     return _table(("metric", "type", "labels", "meaning"), [_metric_row(metric) for metric in found])
 
 

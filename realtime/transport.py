@@ -21,14 +21,13 @@ from websockets.typing import Origin
 from realtime.core import Core
 from realtime.domain.limits import Bucket, Limit
 from realtime.frames import FORMS, PLAIN, Form, to_frame
+from realtime.outgoing import HIGH_WATER, Outgoing
 from realtime.protocol.codec import CODECS, JSON, Codec, Format, Malformed, NotText
 from realtime.protocol.codes import Close
 from realtime.settings import Settings
 from realtime.telemetry import metrics
 
 PATH: Final = "/v1/ws"
-# Below this the kernel and the event loop buffer in peace; above it a reader counts as behind.
-HIGH_WATER: Final = 65_536
 # Bytes of one connection that are parsed in one turn of the loop, which others are to have in between.
 SLICE: Final = 4096
 # Of a handshake: browsers and proxies are content with 8 KiB, and whoever has not even shaken hands is to cost little.
@@ -67,16 +66,17 @@ class Service(Protocol):
         """Take notice that the peer has read what waited."""
 
 
-class Connection(asyncio.Protocol):
+class Connection(Outgoing):
     """One socket. `peer` belongs to the service; all times are the loop's clock."""
 
     __slots__ = (
-        "_behind", "_core", "_events", "_loop", "_lost", "_message", "_reading", "_settings", "_small", "_stopper",
-        "_transport", "_unparsed", "address", "allowance", "bytes_in", "close_code", "codec", "counted", "form", "held",
-        "in_flight", "last_heard", "opened_at", "peer", "retired", "service",
+        "_behind", "_core", "_events", "_lost", "_message", "_reading", "_settings", "_small", "_stopper", "_unparsed",
+        "address", "bytes_in", "close_code", "codec", "counted", "form", "held", "in_flight", "last_heard", "opened_at",
+        "peer", "retired", "service",
     )  # fmt: skip
 
     def __init__(self, service: Service, settings: Settings, origins: Sequence[Origin | None] | None) -> None:
+        super().__init__()
         self.service = service
         self.codec: Codec = JSON
         self.form = PLAIN
@@ -84,8 +84,6 @@ class Connection(asyncio.Protocol):
         # The peer's IP address, and under which it is counted, if it is.
         self.address = self.counted = ""
         self.close_code: int | None = None
-        # Bytes of large replies that wait: a long replay is no reason to call the peer slow.
-        self.allowance = 0
         self.bytes_in = 0
         self.in_flight = 0
         self.held = False
@@ -169,26 +167,10 @@ class Connection(asyncio.Protocol):
         """Tell whether the peer reads slower than we write. Nothing that it says is read meanwhile."""
         return self._behind
 
-    @property
-    def outgoing(self) -> int:
-        """Count the bytes that wait for the peer."""
-        return self._transport.get_write_buffer_size()
-
-    def write(self, frames: bytes) -> None:
-        """Write whole frames. Whoever they can't be written to has missed something, and is gone."""
-        try:
-            self._transport.write(frames)
-        except RuntimeError:
-            # That is how the loop says that it is closing. The others in the flush must not pay for it.
-            self._transport.abort()
-
     def send(self, message: Any) -> None:
-        """Encode and write one message, unless the connection is closing."""
+        """Encode one message, and write it in this turn of the loop, unless the connection is closing."""
         if self.open:
-            frame = to_frame(self.codec.encode(message), binary=self.codec.binary)
-            if len(frame) > HIGH_WATER:
-                self.allowance += len(frame)
-            self._transport.write(frame)
+            self._post(to_frame(self.codec.encode(message), binary=self.codec.binary))
 
     @property
     def heard_ms(self) -> int:
@@ -242,6 +224,7 @@ class Connection(asyncio.Protocol):
             return
         self._lost = True
         self._events.clear()
+        self._forget_posted()
         if self.close_code is None:
             received, sent = self._core.close_rcvd, self._core.close_sent
             self.close_code = received.code if received else sent.code if sent else Close.ABNORMAL
@@ -325,6 +308,7 @@ class Connection(asyncio.Protocol):
         self._parse()
 
     def _send(self) -> None:
+        self._write_posted()
         for data in self._core.data_to_send():
             if data:
                 self._transport.write(data)

@@ -14,10 +14,10 @@ _TALLIES: Final[list["Tally"]] = []
 class Tally:
     """Counts for a counter, which has it at the next `settle`."""
 
-    __slots__ = ("_counter", "_sums")
+    __slots__ = ("_sums", "counter")
 
     def __init__(self, counter: Counter) -> None:
-        self._counter = counter
+        self.counter = counter
         self._sums: defaultdict[tuple[str, ...], int] = defaultdict(int)
         _TALLIES.append(self)
 
@@ -28,7 +28,7 @@ class Tally:
     def settle(self) -> None:
         """Have the counter say what was counted."""
         for labels, total in self._sums.items():
-            (self._counter.labels(*labels) if labels else self._counter).inc(total)
+            (self.counter.labels(*labels) if labels else self.counter).inc(total)
         self._sums.clear()
 
 

@@ -4,9 +4,10 @@ import asyncio
 from itertools import count
 
 from realtime.hub import Hub
+from realtime.outgoing import HIGH_WATER
 from realtime.protocol.codec import Format
 from realtime.settings import Settings
-from realtime.transport import HIGH_WATER, Connection
+from realtime.transport import Connection
 from tests.realtime.links import Guests, linked
 
 ANSWER = "x" * 20_000

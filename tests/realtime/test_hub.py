@@ -12,13 +12,13 @@ from realtime import hub as hub_module
 from realtime.domain.lanes import Lane, Parcel
 from realtime.frames import to_frame
 from realtime.hub import Hub
+from realtime.outgoing import HIGH_WATER
 from realtime.protocol.codec import Format
 from realtime.protocol.codes import Close
 from realtime.protocol.events import TypingSignal
 from realtime.settings import Settings
 from realtime.telemetry import metrics
 from realtime.telemetry.tally import settle
-from realtime.transport import HIGH_WATER
 from tests.realtime.links import Link, linked
 from tests.realtime.stories import STEPS, Story, documents, flushed
 

@@ -13,10 +13,10 @@ import redis.asyncio
 from persistence.inbox import Page
 from persistence.log import Entry
 from realtime.gate import Gate
+from realtime.outgoing import HIGH_WATER
 from realtime.protocol.codec import Format
 from realtime.server import Server
 from realtime.tasks import Tasks
-from realtime.transport import HIGH_WATER
 from tests.realtime.links import Link, linked
 from tests.realtime.test_two_nodes import Pair
 from tests.support.nodes import Client, RunningNode, serving, token
