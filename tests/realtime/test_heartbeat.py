@@ -48,6 +48,22 @@ async def test_the_first_ping_comes_soon_and_then_one_each_heartbeat(node: Runni
         assert [step for step, pings in enumerate(told) if pings] == [1, SPOKES + 1, 2 * SPOKES + 1]
 
 
+async def test_many_are_pinged_a_few_at_a_time(node: RunningNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heartbeat, "MOST", 2)
+    async with AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(node.client(f"user-{n}")) for n in range(5)]
+        turn(node)
+        turn(node)
+        waiting = [connection.peer.silent for connection in node.node.heartbeat._spoke_of]
+        assert waiting.count(True) == 2
+        # Whoever has left meanwhile is pinged no more.
+        gone = next(connection for connection in node.node.heartbeat._spoke_of if not connection.peer.silent)
+        user = gone.peer.identity.user
+        node.node.heartbeat.remove(gone)
+        told = {client.user: len(await pushes(client, "ping")) for client in clients}
+        assert told == {client.user: int(client.user != user) for client in clients}
+
+
 async def test_connections_that_follow_the_same_share_one_ping(
     node: RunningNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
