@@ -93,8 +93,7 @@ _FOUND = """
         SELECT coalesce(w.seq, 0) AS since, h.seq AS upto
           FROM log_heads h LEFT JOIN word_heads w USING (session) WHERE h.session = $1
     ), candidate AS MATERIALIZED (
-        SELECT message FROM words
-         WHERE session = $1 AND message < $3 AND words @@ websearch_to_tsquery('simple', $2)
+        SELECT message FROM words WHERE session = $1 AND words @@ websearch_to_tsquery('simple', $2)
         UNION
         SELECT CASE kind WHEN 'chat.posted' THEN seq ELSE (body->>'seq')::bigint END FROM events
          WHERE session = $1 AND seq > (SELECT since FROM tail) AND seq <= (SELECT upto FROM tail)
