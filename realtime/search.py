@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from persistence.errors import Rejected
+from persistence.errors import Rejected, Unavailable
 from persistence.log import Log
 from persistence.sessions import Session
 from realtime.feed import course_of, encode
@@ -35,6 +35,10 @@ class Search:
         async with self._one_of_few():
             try:
                 found = await self._log.search(session.id, wanted, before or MAX_INTEGER, limit)
+            except Unavailable:
+                # Perhaps because so much is not indexed. Whether that is so is found out with the next call.
+                self._words.searched(session.id, session.head.seq)
+                raise
             except Rejected:
                 raise Refusal(Code.BAD_REQUEST, "no text can have these words") from None
         self._words.searched(session.id, found.behind)

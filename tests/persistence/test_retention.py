@@ -196,6 +196,13 @@ async def test_nothing_is_indexed_while_a_partition_is_dropped(world: World) -> 
         await other.execute("SELECT drop_partition(0, $1)", world.midnight - 7 * DAY_MS)
         indexing = asyncio.create_task(WordIndex(world.postgres).index([old, fresh], 100))
         await until(partial(_waits_for_lock, world, "index_words"))
+        # It has not even begun: what it saw before the wait would be of the former life.
+        [[held]] = await world.postgres.rows(
+            "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid)"
+            " WHERE l.granted AND l.relation = 'word_heads'::regclass AND position('index_words' IN a.query) > 0"
+            " AND a.wait_event_type = 'Lock'"
+        )
+        assert held == 0
         await transaction.commit()
         assert await indexing == {old: Indexed(0, 0), fresh: Indexed(1, 0)}
     assert await _words(world, old) == (0, [0])

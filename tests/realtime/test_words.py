@@ -101,6 +101,23 @@ async def test_a_search_finds_what_a_node_that_died_has_left_behind(
         assert len(await searched(node, session, "coat")) == TAIL
 
 
+async def test_a_search_that_takes_too_long_has_the_session_indexed_as_well(
+    postgres: Postgres, migrated: str, redis_url: str
+) -> None:
+    async with serving(migrated, redis_url, database_timeout=0.5, **EAGER) as node:
+        session, short = await node.session(), await node.session()
+        await Log(postgres).append([Entry(session, "ann", uuid4(), "chat.posted", "{}") for _ in range(TAIL)])
+        async with connected(migrated) as other, other.transaction():
+            # As if it went over a million events.
+            await other.execute("LOCK words IN ACCESS EXCLUSIVE MODE")
+            for each in (session, short):
+                found = await node.request("GET", f"/v1/sessions/{each}/search", token("bob"), params={"q": "coat"})
+                assert found.status_code == 503
+        assert node.node.words.behind == TAIL + 4
+        await until(lambda: node.node.words.behind == 2)
+        assert await left(postgres, session) == 0
+
+
 async def test_postgres_that_is_away_is_waited_for(postgres: Postgres, migrated: str, redis_url: str) -> None:
     async with relayed(migrated) as relay, serving(relay.url, redis_url, database_timeout=0.5, **EAGER) as node:
         session = await node.session()
