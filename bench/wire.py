@@ -11,6 +11,8 @@ import msgspec
 from msgspec import Struct
 from websockets.frames import Frame, Opcode
 
+from bench import prose
+
 PATH: Final = "/v1/ws"
 # What every event carries, and nothing else can: inside a JSON string its quotes would be escaped.
 EVENT: Final = b'"type":"event"'
@@ -235,8 +237,10 @@ joined: Final = msgspec.json.Decoder(Joined).decode
 
 
 def stamp(due_ns: int, size: int) -> str:
-    """Write a text of at least `size` characters that says when its message was due."""
-    return f"{due_ns} ".ljust(size, "x")
+    """Write a text of at least `size` characters, up to 1,000, that says when its message was due."""
+    due = f"{due_ns} "
+    room = size - len(due)
+    return due + prose.text(due_ns, room) if room > 0 else due
 
 
 def due_of(text: str) -> int:

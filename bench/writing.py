@@ -3,7 +3,7 @@
 import asyncio
 import multiprocessing
 import os
-from time import monotonic
+from time import monotonic, monotonic_ns
 from typing import Final
 from uuid import UUID, uuid4
 
@@ -12,6 +12,7 @@ import msgspec
 import uvloop
 from msgspec import Struct
 
+from bench import wire
 from bench.errors import BenchError
 from bench.process import end_with_conductor
 from persistence.log import APPEND
@@ -79,13 +80,11 @@ async def _in_lanes(writing: Writing) -> float:
 
 async def _in_lane(connection: "asyncpg.Connection[asyncpg.Record]", writing: Writing, sessions: list[str]) -> int:
     size, wrote, key = writing.batch, 0, uuid4().int
-    body = msgspec.json.encode({"text": "x" * writing.size}).decode()
+    bodies = [msgspec.json.encode({"text": wire.stamp(monotonic_ns(), writing.size)}).decode() for _ in range(size)]
     into = [sessions[n % len(sessions)] for n in range(size)]
     until = monotonic() + writing.seconds
     while monotonic() < until:
         keys = [UUID(int=(key + wrote + n) % (1 << 128)) for n in range(size)]
-        rows = await connection.fetch(
-            APPEND, into, ["bench"] * size, keys, ["chat.posted"] * size, [0] * size, [body] * size
-        )
+        rows = await connection.fetch(APPEND, into, ["bench"] * size, keys, ["chat.posted"] * size, [0] * size, bodies)
         wrote += len(rows)
     return wrote

@@ -62,6 +62,13 @@ class Head(Struct, frozen=True, gc=False):
     seq: int
 
 
+class Found(Struct, frozen=True):
+    """What a search has found; and over how many events it went that are not indexed yet."""
+
+    records: list[Record]
+    behind: int
+
+
 APPEND = "SELECT outcome, seq, at, epoch FROM append_events($1::uuid[], $2, $3::uuid[], $4, $5, $6)"
 _TOLD = "SELECT seq, at, kind, sender, key, body FROM told_events WHERE session = $1"
 # In the snapshot of the same statement: what is read belongs to this life of the log, or there is nothing.
@@ -79,21 +86,30 @@ _CHANGES = """
 """
 # A message may have had the words once: what counts is the text that it has now. The newest are looked at first,
 # and OFFSET keeps it so: a word that everyone uses must not have every message merged that has it.
+# The index follows the log (`index_words`): beyond where it has got by now the events themselves are looked at, in
+# the snapshot of the same statement. `words` stands before `events`, as `drop_partition` locks them in this order.
 _FOUND = """
-    WITH candidate AS MATERIALIZED (
-        SELECT DISTINCT CASE kind WHEN 'chat.posted' THEN seq ELSE (body->>'seq')::bigint END AS message FROM events
-         WHERE session = $1 AND kind IN ('chat.posted', 'chat.edited')
-           AND words_of(body) @@ websearch_to_tsquery('simple', $2)
+    WITH tail AS MATERIALIZED (
+        SELECT coalesce(w.seq, 0) AS since, h.seq AS upto
+          FROM log_heads h LEFT JOIN word_heads w USING (session) WHERE h.session = $1
+    ), candidate AS MATERIALIZED (
+        SELECT message FROM words WHERE session = $1 AND words @@ websearch_to_tsquery('simple', $2)
+        UNION
+        SELECT CASE kind WHEN 'chat.posted' THEN seq ELSE (body->>'seq')::bigint END FROM events
+         WHERE session = $1 AND seq > (SELECT since FROM tail) AND seq <= (SELECT upto FROM tail)
+           AND kind IN ('chat.posted', 'chat.edited') AND words_of(body) @@ websearch_to_tsquery('simple', $2)
          ORDER BY message DESC
+    ), found AS (
+        SELECT told.* FROM candidate
+         CROSS JOIN LATERAL (
+             SELECT seq, at, kind, sender, key, body FROM told_events
+              WHERE session = $1 AND seq = candidate.message OFFSET 0
+         ) told
+         WHERE candidate.message < $3 AND NOT told.body ? 'deleted'
+           AND words_of(told.body) @@ websearch_to_tsquery('simple', $2)
+         ORDER BY candidate.message DESC LIMIT $4
     )
-    SELECT told.* FROM candidate
-     CROSS JOIN LATERAL (
-         SELECT seq, at, kind, sender, key, body FROM told_events
-          WHERE session = $1 AND seq = candidate.message OFFSET 0
-     ) told
-     WHERE candidate.message < $3 AND NOT told.body ? 'deleted'
-       AND words_of(told.body) @@ websearch_to_tsquery('simple', $2)
-     ORDER BY candidate.message DESC LIMIT $4
+    SELECT tail.upto - tail.since, found.* FROM tail LEFT JOIN found ON true ORDER BY found.seq DESC
 """
 # Postgres has room for 32 negations of one word, and fails for more (`tsquery stack too small`).
 _NEGATIONS = re.compile(r"-(?:[^\w\"]*-)+")
@@ -161,8 +177,8 @@ class Log:
         rows = await self._postgres.rows(_WRITTEN, session, seq)
         return records(rows)[0] if rows else None
 
-    async def search(self, session: str, words: str, before: int, limit: int) -> list[Record]:
-        """Give the last `limit` messages below `before` whose text has the words, descending.
+    async def search(self, session: str, words: str, before: int, limit: int) -> Found:
+        """Find the last `limit` messages below `before` whose text has the words, descending.
 
         `words` is what people type into a search box: words, "phrases", or, -without.
 
@@ -170,7 +186,8 @@ class Log:
             Rejected: no text can have these words.
         """
         wanted = _NEGATIONS.sub("-", words)
-        return records(await self._postgres.rows(_FOUND, session, wanted, before, limit))
+        rows = await self._postgres.rows(_FOUND, session, wanted, before, limit)
+        return Found(records(row[1:] for row in rows if row[1] is not None), rows[0][0] if rows else 0)
 
     async def heads(self, sessions: Sequence[str]) -> dict[str, Head]:
         """Give the heads of those sessions that exist."""

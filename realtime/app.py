@@ -35,6 +35,7 @@ from persistence.redis import Redis, connect
 from persistence.sessions import Sessions
 from persistence.turns import Turns
 from persistence.watch_times import WatchTimes as WatchTimeStorage
+from persistence.words import WordIndex
 from realtime.admission import Admission
 from realtime.attendance import Attendance
 from realtime.audit import Audit
@@ -82,6 +83,7 @@ from realtime.transport import Connection
 from realtime.typists import Typists
 from realtime.video import Video
 from realtime.watch_times import WatchTimes
+from realtime.words import Words
 from realtime.writer import Publish, Writer
 
 
@@ -112,7 +114,7 @@ async def running(settings: Settings, sockets: Sockets) -> AsyncIterator[Node]:
         stored = WatchTimeStorage(postgres)
         summaries = Summaries(LogsTotalled(postgres), stored, ReactionTotals(postgres), tasks)
         node.lifecycle.on_end(summaries.ended)
-        context = Context(node, Search(node.log, settings), channels, Listing(postgres), summaries)
+        context = Context(node, Search(node.log, node.words, settings), channels, Listing(postgres), summaries)
         app = site.guarded(site.build(context, health, lambda: sockets.websocket_port), gate)
         http = await stack.enter_async_context(_http(app, sockets.http, settings))
         await stack.enter_async_context(_websocket(server, node, health, sockets.websocket))
@@ -168,6 +170,7 @@ def _assemble(settings: Settings, postgres: Postgres, client: Redis, tasks: Task
     watch_times = WatchTimes(WatchTimeStorage(postgres), settings)
     attendance = Attendance(presence, feeds, hub, watch_times, settings)
     mentions = Mentions(Sources(storage, attendance, presence), mail, settings)
+    words = Words(WordIndex(postgres), settings)
     admission = Admission(Guests(postgres), lifecycle, feeds, mail, settings)
     parts = Parts(
         settings=settings,
@@ -175,7 +178,7 @@ def _assemble(settings: Settings, postgres: Postgres, client: Redis, tasks: Task
         log=storage,
         feeds=feeds,
         hub=hub,
-        writer=Writer(storage, _published(feeds, mentions), settings),
+        writer=Writer(storage, _published(feeds, mentions, words), settings),
         attendance=attendance,
         watch_times=watch_times,
         lifecycle=lifecycle,
@@ -195,6 +198,7 @@ def _assemble(settings: Settings, postgres: Postgres, client: Redis, tasks: Task
         freezing=freezing,
         audit=Audit(AuditLog(postgres), lifecycle, settings),
         limits=limits,
+        words=words,
     )
     node = Node(parts)
     hub.current = node.signals
@@ -215,10 +219,11 @@ def _inboxes(
     return inboxes, Mailroom(name, inboxes, backlog, tasks, settings)
 
 
-def _published(feeds: Feeds, mentions: Mentions) -> Publish:
+def _published(feeds: Feeds, mentions: Mentions, words: Words) -> Publish:
     def publish(session: str, epoch: str, records: list[Record]) -> None:
         feeds.committed(session, epoch, records)
         mentions.take(session, records)
+        words.appended(session, len(records))
 
     return publish
 
@@ -243,6 +248,8 @@ def _start(stack: AsyncExitStack, node: Node, server: Server, tasks: Tasks, sett
         node.places.run,
         *node.mailroom.works(),
         node.mentions.run,
+        node.words.run,
+        node.words.beat,
         node.typists.run,
         node.reactions.run,
         node.reactions.save_always,

@@ -37,6 +37,7 @@ from realtime.transport import Connection
 from realtime.typists import Typists
 from realtime.video import Video
 from realtime.watch_times import WatchTimes
+from realtime.words import Words
 from realtime.writer import Writer
 
 
@@ -68,6 +69,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     freezing: Freezing
     audit: Audit
     limits: Limits
+    words: Words
 
 
 class Node:
@@ -101,6 +103,7 @@ class Node:
         self.freezing.on_frozen(self._send_away)
         self.expiry = Expiry(parts.settings)
         self.limits = parts.limits
+        self.words = parts.words
         self.heartbeat = Heartbeat(self._head_of, parts.settings)
 
     def enter(self, connection: Connection, peer: Peer, feed: Feed, role: Role) -> None:

@@ -49,6 +49,7 @@ class Sampler:
         metrics.WATCH_WAITING.set(self._node.watch_times.waiting)
         metrics.LIMIT_BUCKETS.set(len(self._node.limits))
         metrics.QUEUED.set(self._node.writer.queued)
+        metrics.WORDS_BEHIND.set(self._node.words.behind)
         self._count_hints()
 
     def _count_hints(self) -> None:

@@ -299,6 +299,13 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     partition_days: Annotated[Count, about("Days of sessions in one partition of the log.")] = 7
     searches: Annotated[Count, about("Searches of one process that run at the same time.")] = 2
     search_wait: Annotated[Seconds, about("Seconds that a search waits for its turn.")] = 2.0
+    words_tail: Annotated[
+        Count, about("Events of a session, not indexed for the search yet, from which on they are at once.")
+    ] = 500
+    words_beat: Annotated[Seconds, about("Seconds between times at which all other events are indexed.")] = 60.0
+    words_sessions: Annotated[
+        Count, about("Sessions of which a process knows that events are to be indexed; the oldest give way.")
+    ] = 20_000
     retention_days: Annotated[
         int, Meta(ge=0), about("Days after a session's end for which its log is kept. 0 keeps it for ever.")
     ] = 0

@@ -9,7 +9,8 @@ from msgspec import Meta, Struct
 from bench.conductor import Measured, Timetable, measure
 from bench.crew import crew
 from bench.orders import Go
-from bench.pace import SECOND, Flight
+from bench.pace import SECOND, Flight, Window
+from bench.progress import sleep_until
 from bench.run import Place, connect_seconds, plans, target
 from bench.scenarios import fanout
 from bench.scenarios.fanout import broken
@@ -20,6 +21,9 @@ from realtime import settings
 __all__ = ["Options", "Results", "broken", "run"]
 
 _BATCHES: Final = "stagewire_batch_events"
+_BEHIND: Final = "stagewire_words_behind"
+# Before the end, so that what it takes is over by then.
+_LOOK_NS: Final = SECOND // 10
 
 
 class Options(Struct, frozen=True, kw_only=True):
@@ -42,13 +46,15 @@ class Options(Struct, frozen=True, kw_only=True):
 class Results(fanout.Results, frozen=True, kw_only=True):
     """The figures of a fan-out; and the messages that were acked, and what asyncpg wrote alone, per second.
 
-    `batch` is how many messages the server wrote at a time, in the mean, and asyncpg likewise.
+    `batch` is how many messages the server wrote at a time, in the mean, and asyncpg likewise. `words_behind` are the
+    messages that were not indexed for the search at the end of the load.
     """
 
     sessions: int
     acked_per_s: float
     server_cpu_per_message_us: float | None
     batch: float
+    words_behind: float | None
     asyncpg_per_s: float | None
     ratio_to_asyncpg: float | None
 
@@ -63,10 +69,16 @@ def run(options: Options, place: Place) -> Results:
     with target(place, connections) as server:
         sessions = [server.live_session() for _ in range(options.sessions)]
         with crew(plans(server, sessions, divide(options)), within=connect_seconds(connections)) as workers:
-            before = server.counters()
-            measured = measure(server, sessions, workers, partial(load, options))
-            batch = mean_batch(before, server.counters())
-        return summarise(options, measured, batch, _alone(options, server, batch))
+            before, at_end = server.counters(), dict[str, float]()
+            measured = measure(server, sessions, workers, partial(load, options), partial(_look, server, at_end))
+            wrote = Wrote(mean_batch(before, server.counters()), at_end.get(_BEHIND))
+        return summarise(options, measured, wrote, _alone(options, server, wrote.batch))
+
+
+def _look(server: Target, seen: dict[str, float], window: Window) -> None:
+    """Look at the server's metrics when the load is about to end."""
+    sleep_until(window.end - _LOOK_NS, "measuring")
+    seen.update(server.counters())
 
 
 def divide(options: Options) -> list[dict[str, int]]:
@@ -99,7 +111,14 @@ def _alone(options: Options, server: Target, batch: float) -> float | None:
     )
 
 
-def summarise(options: Options, measured: Measured, batch: float, alone: float | None) -> Results:
+class Wrote(Struct, frozen=True):
+    """What the server's metrics tell: the events of a batch, in the mean, and those not indexed at the end."""
+
+    batch: float
+    words_behind: float | None
+
+
+def summarise(options: Options, measured: Measured, wrote: Wrote, alone: float | None) -> Results:
     """Add up what the load process saw, and compare."""
     figures = fanout.figures(options.senders + options.samples, measured)
     window = measured.results[0].window
@@ -111,7 +130,8 @@ def summarise(options: Options, measured: Measured, batch: float, alone: float |
         sessions=options.sessions,
         acked_per_s=acked,
         server_cpu_per_message_us=percent * 10_000 / acked if percent is not None and acked else None,
-        batch=batch,
+        batch=wrote.batch,
+        words_behind=wrote.words_behind,
         asyncpg_per_s=alone,
         ratio_to_asyncpg=acked / alone if alone else None,
     )

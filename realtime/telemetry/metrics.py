@@ -54,6 +54,12 @@ APPENDED: Final = Tally(
 BATCH: Final = Histogram("stagewire_batch_events", "Events in one append.", buckets=_SIZES)
 COMMIT: Final = Histogram("stagewire_commit_seconds", "From sending a batch to its commit.", buckets=_FAST)
 QUEUED: Final = Gauge("stagewire_batch_queue_events", "Events that wait to be appended.", multiprocess_mode="livesum")
+WORDS_BEHIND: Final = Gauge(
+    "stagewire_words_behind",
+    "Events that are not indexed for the search yet, as far as is known.",
+    multiprocess_mode="livesum",
+)
+WORDS_INDEXED: Final = Counter("stagewire_words_indexed", "Events that this node has indexed for the search.")
 HUB_WAIT: Final = Histogram(
     "stagewire_commit_to_socket_seconds",
     "From the commit (or the hint's arrival) to the write, of the first event of each flush.",

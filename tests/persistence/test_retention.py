@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from random import Random
 from uuid import UUID, uuid4
 
@@ -16,7 +17,8 @@ from persistence.log import Entry, Head, Log
 from persistence.postgres import Postgres
 from persistence.retention import Retention, Span
 from persistence.sessions import Sessions
-from tests.persistence.conftest import DAY_MS, opened, prepare
+from persistence.words import Indexed, WordIndex
+from tests.persistence.conftest import DAY_MS, opened, prepare, until
 from tests.support.databases import connected
 
 RANDOM = Random(4)
@@ -35,10 +37,11 @@ class World:
     async def partition(self, days_ago: int) -> str:
         """Make the partition of a day in the past: 1 is yesterday."""
         until = self.midnight - (days_ago - 1) * DAY_MS
-        await self.postgres.rows(
-            f"CREATE TABLE events_until_{until} PARTITION OF events"
-            f" FOR VALUES FROM ('{_id(until - DAY_MS, 0)}') TO ('{_id(until, 0)}')"
-        )
+        for table in ("words", "events"):
+            await self.postgres.rows(
+                f"CREATE TABLE {table}_until_{until} PARTITION OF {table}"
+                f" FOR VALUES FROM ('{_id(until - DAY_MS, 0)}') TO ('{_id(until, 0)}')"
+            )
         return f"events_until_{until}"
 
     async def session(self, days_ago: float, ended_days_ago: float | None) -> str:
@@ -107,9 +110,9 @@ async def test_the_partitions_are_listed_with_their_spans(world: World) -> None:
     names = {await world.partition(days) for days in (3, 1)}
     rows = await world.postgres.rows("SELECT name, first, until FROM partitions() ORDER BY until")
     assert {row[0] for row in rows} > names
-    for name, first, until in rows:
-        assert name == f"events_until_{until}"
-        assert first == _id(until - DAY_MS, 0)
+    for name, first, end in rows:
+        assert name == f"events_until_{end}"
+        assert first == _id(end - DAY_MS, 0)
 
 
 async def test_what_is_old_and_over_goes_and_the_rest_stays(world: World) -> None:
@@ -142,6 +145,74 @@ async def test_a_dropped_log_stays_closed(world: World) -> None:
     await world.drop_all(keep_days=7)
     [answer] = await world.log.append([Entry(session, "bob", uuid4(), "chat.posted", "{}")])
     assert answer.outcome == "closed"
+
+
+async def _words(world: World, session: str) -> tuple[int, list[int]]:
+    """Give how many words of a session are stored, and how far its log is indexed, if at all."""
+    [[words]] = await world.postgres.rows("SELECT count(*) FROM words WHERE session = $1", session)
+    return words, [
+        row[0] for row in await world.postgres.rows("SELECT seq FROM word_heads WHERE session = $1", session)
+    ]
+
+
+async def test_the_words_go_with_the_events(world: World) -> None:
+    index = WordIndex(world.postgres)
+    await world.partition(10)
+    await world.partition(3)
+    old, young = await world.session(9.5, 9.4), await world.session(2.5, 2.4)
+    await index.index([old, young], 100)
+    assert [await _words(world, session) for session in (old, young)] == [(3, [3])] * 2
+    assert len(await world.drop_all(keep_days=7)) == 1
+    assert [await _words(world, session) for session in (old, young)] == [(0, []), (3, [3])]
+    [[kept]] = await world.postgres.rows("SELECT count(*) FROM pg_inherits WHERE inhparent = 'words'::regclass")
+    assert kept == len(await world.names())
+    # The log begins anew, and so does the index: nothing of the former life counts as indexed.
+    assert await index.index([old], 100) == {old: Indexed(0, 0)}
+    assert await _words(world, old) == (0, [0])
+    assert (await world.log.search(old, "hi", 100, 10)).records == []
+
+
+async def test_what_is_being_indexed_goes_as_well(world: World) -> None:
+    await world.partition(10)
+    old = await world.session(9.5, 9.4)
+    async with connected(world.url) as other:
+        transaction = other.transaction()
+        await transaction.start()
+        await other.execute("SELECT index_words(ARRAY[$1::uuid], 100)", old)
+        dropping = asyncio.create_task(world.drop_all(keep_days=7))
+        await until(partial(_waits_for_lock, world, "drop_partition"))
+        await transaction.commit()
+        assert len(await dropping) == 1
+    assert await _words(world, old) == (0, [])
+
+
+async def test_nothing_is_indexed_while_a_partition_is_dropped(world: World) -> None:
+    await world.partition(10)
+    old = await world.session(9.5, 9.4)
+    fresh = (await Sessions(world.postgres).create("ann", "A show")).id
+    async with connected(world.url) as other:
+        transaction = other.transaction()
+        await transaction.start()
+        await other.execute("SELECT drop_partition(0, $1)", world.midnight - 7 * DAY_MS)
+        indexing = asyncio.create_task(WordIndex(world.postgres).index([old, fresh], 100))
+        await until(partial(_waits_for_lock, world, "index_words"))
+        # It has not even begun: what it saw before the wait would be of the former life.
+        [[held]] = await world.postgres.rows(
+            "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid)"
+            " WHERE l.granted AND l.relation = 'word_heads'::regclass AND position('index_words' IN a.query) > 0"
+            " AND a.wait_event_type = 'Lock'"
+        )
+        assert held == 0
+        await transaction.commit()
+        assert await indexing == {old: Indexed(0, 0), fresh: Indexed(1, 0)}
+    assert await _words(world, old) == (0, [0])
+
+
+async def _waits_for_lock(world: World, statement: str) -> bool:
+    [[waiting]] = await world.postgres.rows(
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND position($1 IN query) > 0", statement
+    )
+    return bool(waiting)
 
 
 @pytest.mark.parametrize("ended", [None, 6.9])

@@ -37,7 +37,7 @@ async def _append(log: Log, session: str, kind: str, age: int = 0, **body: objec
 
 
 async def found(log: Log, session: str, words: str, before: int = NEWEST, limit: int = 50) -> list[int]:
-    return [record.seq for record in await log.search(session, words, before, limit)]
+    return [record.seq for record in (await log.search(session, words, before, limit)).records]
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ async def test_what_counts_is_what_a_message_says_now(postgres: Postgres, sessio
     assert await found(log, session, "late") == []
     assert await found(log, session, "now") == [one]
     assert await found(log, session, "-before") == [other, one]
-    [record] = await log.search(session, "now", NEWEST, 50)
+    [record] = (await log.search(session, "now", NEWEST, 50)).records
     assert msgspec.json.decode(record.body)["text"] == "now"
     await edit(log, session, one, "back before")
     assert await found(log, session, "before") == [one]

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from persistence.log import Record
+from persistence.log import Found
 from realtime.history import MAX_CHANGES
 from realtime.protocol.codec import Format
 from tests.support.nodes import Client, Message, RunningNode, serving, token
@@ -382,7 +382,7 @@ async def test_few_search_at_a_time(migrated: str, redis_url: str, monkeypatch: 
         begun, go_on = asyncio.Event(), asyncio.Event()
         real = node.node.log.search
 
-        async def slow(session: str, words: str, before: int, limit: int) -> list[Record]:
+        async def slow(session: str, words: str, before: int, limit: int) -> Found:
             begun.set()
             await go_on.wait()
             return await real(session, words, before, limit)

@@ -2,7 +2,7 @@ import pytest
 
 from bench.pace import Flight, Schedule
 from bench.scenarios import ingest
-from bench.scenarios.ingest import Options
+from bench.scenarios.ingest import Options, Wrote
 from tests.bench.seen import measured, result, sent
 
 
@@ -24,10 +24,11 @@ def test_the_mean_batch_is_of_the_run() -> None:
 
 def test_acks_of_the_window_are_compared_with_what_the_database_can_do() -> None:
     seen = measured(result(), messages=900, acts={"chat": sent(5, acked=900, in_window=600)})
-    results = ingest.summarise(Options(sessions=8), seen, 40, 600)
+    results = ingest.summarise(Options(sessions=8), seen, Wrote(40, 7), 600)
     assert results.acked_per_s == 300
     assert results.ratio_to_asyncpg == 0.5
+    assert (results.batch, results.words_behind) == (40, 7)
     assert results.server_cpu_per_message_us is None
     assert results.ack_ms is not None
     assert results.ack_ms.p50 == pytest.approx(5, rel=0.01)
-    assert ingest.summarise(Options(), seen, 40, None).ratio_to_asyncpg is None
+    assert ingest.summarise(Options(), seen, Wrote(40, None), None).ratio_to_asyncpg is None
