@@ -181,6 +181,11 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     max_outgoing: Annotated[
         int, Meta(ge=65_536), about("Bytes that may wait for a slow reader before it is closed.")
     ] = 1 << 20
+    send_buffer: Annotated[
+        int,
+        Meta(ge=16_384, le=4 << 20),
+        about("Bytes that the kernel may hold for a connection, before any wait here; twice that by its own count."),
+    ] = 131_072
     sample_ms: Annotated[
         Milliseconds, about("Milliseconds from message to message that a reader who is behind gets all the same.")
     ] = 1000
@@ -240,7 +245,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     head_check_alone_ms: Annotated[Milliseconds, about("The same while Redis can't bring hints.")] = 200
     positions_ms: Annotated[Milliseconds, about("Milliseconds between writes of the users' positions to Redis.")] = 1000
     positions_days: Annotated[Count, about("Days for which the positions in a session are kept.")] = 7
-    linger: Annotated[Seconds, about("Seconds that a session stays in memory after its last connection.")] = 30.0
+    linger: Annotated[
+        Seconds, about("Seconds that a session or an inbox stays in memory after its last connection.")
+    ] = 30.0
 
     lease_ms: Annotated[Milliseconds, about("Milliseconds for which a node's part of an audience counts.")] = 12_000
     lease_beat_ms: Annotated[Milliseconds, about("Milliseconds between renewals of the leases.")] = 3000
@@ -271,6 +278,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = 1000
     inbox_days: Annotated[Count, about("Days for which an entry of an inbox, and its key, is kept.")] = 7
     inbox_page: Annotated[Count, about("Entries in one `inbox` push at most.")] = 50
+    inbox_kept: Annotated[
+        int, Meta(ge=0), about("Users who left for whom a node knows for a while how far their inbox goes.")
+    ] = 50_000
     inbox_lanes: Annotated[Count, about("Appends to inboxes by one process that run at the same time.")] = 2
     inbox_backlog: Annotated[Count, about("Changes of inboxes that may wait to be copied to Redis.")] = 10_000
     mention_queue: Annotated[
