@@ -97,6 +97,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     jwt_audience: Annotated[str, about("The `aud` that tokens must carry; empty asks for none.")] = ""
     jwt_role_claim: Annotated[str, about("The path of the claim that holds the role.")] = "app_metadata.role"
     jwt_require_nbf: Annotated[bool, about("Refuse tokens without `nbf`.")] = False
+    token_cache: Annotated[
+        Count, about("Good tokens that a process remembers, so that who comes back with one costs less.")
+    ] = 50_000
     jwt_leeway: Annotated[int, Meta(ge=0, le=300), about("Seconds that clocks may differ.")] = 5
 
     agora_app_id: Annotated[AppId, about("Agora's app id; empty turns Agora tokens off.")] = ""

@@ -32,6 +32,7 @@ PATH: Final = "/v1/ws"
 SLICE: Final = 4096
 # Of a handshake: browsers and proxies are content with 8 KiB, and whoever has not even shaken hands is to cost little.
 MAX_HEAD: Final = 16_384
+_END_OF_HEAD: Final = b"\r\n\r\n"
 
 
 class Service(Protocol):
@@ -246,11 +247,19 @@ class Connection(Outgoing):
                 self._yield()
                 return
             data = self._unparsed
-            # The core must not see what follows a request before the request is answered.
-            end = min(data.find(b"\n") + 1 or SLICE, SLICE) if self._handshaking else SLICE
+            end = self._end_of_head() if self._handshaking else SLICE
             self._unparsed = data[end:]
             left -= end
             self._take(data[:end])
+
+    def _end_of_head(self) -> int:
+        """Give how much to parse of a handshake: the core must not see what follows a request before its answer."""
+        data = self._unparsed
+        whole = data.find(_END_OF_HEAD, 0, SLICE)
+        if whole >= 0 and len(data) == self.bytes_in:
+            return whole + len(_END_OF_HEAD)
+        # What comes in pieces is parsed line by line, since its end may lie in two of them.
+        return min(data.find(b"\n") + 1 or SLICE, SLICE)
 
     def _take(self, data: bytes) -> None:
         self._core.receive_data(data)

@@ -9,6 +9,7 @@ from msgspec import Meta, Struct, structs
 from bench.conductor import Measured, Timetable, measure
 from bench.crew import crew
 from bench.errors import BenchError
+from bench.machine import usage
 from bench.orders import Go, Storm
 from bench.pace import Window, shares
 from bench.progress import sleep_until
@@ -20,6 +21,7 @@ from bench.target import Target
 _SENDERS: Final = 2
 _SAMPLES: Final = 18
 _MS: Final = 1_000_000
+_SETTLING: Final = 3_000 * _MS
 # Each use of a connection to Postgres waits for one, if only for no time; each append is one of them.
 _USES: Final = "stagewire_postgres_pool_wait_seconds_count"
 _APPENDS: Final = "stagewire_commit_seconds_count"
@@ -42,7 +44,8 @@ class Options(Struct, frozen=True, kw_only=True):
 class Results(Struct, frozen=True, kw_only=True):
     """The figures. Times are from the loss on, in milliseconds; after a kill, the server took `server_back` of it.
 
-    `postgres_uses_per_resume` are those beyond what the node's beats and appends use anyway. `resumed_from_memory`
+    `postgres_uses_per_resume` are those beyond what the node's beats and appends use anyway, and
+    `server_cpu_per_resume_us` is what all this took beyond that of the calm before. `resumed_from_memory`
     counts the joins that were given what they had missed, or had missed nothing; `began_anew` those that could not be.
     """
 
@@ -55,6 +58,7 @@ class Results(Struct, frozen=True, kw_only=True):
     resumed_from_memory: int
     began_anew: int
     messages: int
+    server_cpu_per_resume_us: float | None
     server_cpu_percent: float | None
     server_core_busy_percent: float | None
     other_cores_busy_percent: float | None
@@ -68,15 +72,17 @@ class Results(Struct, frozen=True, kw_only=True):
 
 
 class Look(Struct, frozen=True):
-    """The server's metrics at a moment, in nanoseconds."""
+    """The server's metrics at a moment, in nanoseconds, and its CPU seconds until then, where these can be measured."""
 
     at: int
     counters: dict[str, float]
+    cpu: float | None = None
 
     @classmethod
     def now(cls, server: Target) -> "Look":
         """Look at a server."""
-        return cls(time.monotonic_ns(), server.counters())
+        counters = server.counters()
+        return cls(time.monotonic_ns(), counters, None if server.pid is None else usage(server.pid).cpu)
 
     @property
     def uses(self) -> float:
@@ -95,6 +101,8 @@ class Looks:
         self.back: int | None = None
         self._server = server
         self._kill = kill
+        # What the first arrival leaves behind (first heartbeats, positions and limits told to Redis) is no calm.
+        sleep_until(time.monotonic_ns() + _SETTLING, "letting it settle")
         self.calm = self.before = self.after = Look.now(server)
 
     def watch(self, window: Window) -> None:
@@ -156,6 +164,7 @@ def summarise(options: Options, measured: Measured, looks: Looks) -> Results:
         resumed_from_memory=sum(_gained(looks, source) for source in ("memory", "nothing")),
         began_anew=sum(result.resets for result in measured.results),
         messages=measured.messages,
+        server_cpu_per_resume_us=cpu_of_resume(looks.calm, looks.before, looks.after, took.count),
         server_cpu_percent=seen.server_cpu_percent,
         server_core_busy_percent=seen.server_core_busy_percent,
         other_cores_busy_percent=seen.other_cores_busy_percent,
@@ -174,6 +183,14 @@ def uses_of_storm(calm: Look, before: Look, after: Look) -> float:
     rate = (before.uses - calm.uses) / max(1, before.at - calm.at)
     used = after.uses - (before.uses if after.uses >= before.uses else 0)
     return used - rate * (after.at - before.at)
+
+
+def cpu_of_resume(calm: Look, before: Look, after: Look, resumed: int) -> float | None:
+    """Give how many microseconds the server took for each, more than in the calm before, at its rate."""
+    if calm.cpu is None or before.cpu is None or after.cpu is None:
+        return None
+    rate = (before.cpu - calm.cpu) / max(1, before.at - calm.at)
+    return (after.cpu - before.cpu - rate * (after.at - before.at)) * 1e6 / max(1, resumed)
 
 
 def _gained(looks: Looks, source: str) -> int:

@@ -46,6 +46,13 @@ def test_what_the_beats_and_the_appends_use_is_not_charged_to_the_storm() -> Non
     assert storm.uses_of_storm(calm, before, look(15, 180, appends=90)) == 10
 
 
+def test_nor_is_the_time_that_the_calm_takes() -> None:
+    # A tenth of a core in the calm, and two seconds more for a thousand who come back.
+    calm, before, after = (Look(at * SECOND, {}, cpu) for at, cpu in ((0, 5.0), (5, 5.5), (15, 8.5)))
+    assert storm.cpu_of_resume(calm, before, after, 1000) == pytest.approx(2000)
+    assert storm.cpu_of_resume(look(0, 0), before, after, 1000) is None
+
+
 def test_after_a_kill_the_counters_begin_anew() -> None:
     calm, before = look(0, 1000), look(5, 1010)
     assert storm.uses_of_storm(calm, before, look(15, 25)) == 5
