@@ -240,6 +240,11 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     send_timeout: Annotated[Seconds, about("Seconds from a message's arrival to its answer at most.")] = 4.0
     batch_lanes: Annotated[Count, about("Appends of one process that run at the same time.")] = 4
     ring_events: Annotated[Count, about("Newest events of a session kept in memory.")] = 1000
+    slice_bytes: Annotated[
+        int,
+        Meta(ge=0),
+        about("Bytes of a session's newest events that are kept as they were encoded for one, for others who join."),
+    ] = 1 << 19
     replay_limit: Annotated[Count, about("Events that a join gives at most; beyond, it starts anew.")] = 1000
     hole_wait_ms: Annotated[
         Milliseconds, about("Milliseconds for a missing hint to come late before Postgres is asked.")

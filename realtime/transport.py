@@ -18,7 +18,7 @@ from websockets.http11 import Request, Response
 from websockets.protocol import State
 from websockets.typing import Origin
 
-from realtime.core import Core
+from realtime.core import Core, part_of_head
 from realtime.domain.limits import Bucket, Limit
 from realtime.frames import FORMS, PLAIN, Form, to_frame
 from realtime.outgoing import HIGH_WATER, Outgoing
@@ -32,7 +32,6 @@ PATH: Final = "/v1/ws"
 SLICE: Final = 4096
 # Of a handshake: browsers and proxies are content with 8 KiB, and whoever has not even shaken hands is to cost little.
 MAX_HEAD: Final = 16_384
-_END_OF_HEAD: Final = b"\r\n\r\n"
 
 
 class Service(Protocol):
@@ -247,19 +246,11 @@ class Connection(Outgoing):
                 self._yield()
                 return
             data = self._unparsed
-            end = self._end_of_head() if self._handshaking else SLICE
+            fresh = len(data) == self.bytes_in
+            end = part_of_head(data, SLICE, fresh=fresh) if self._handshaking else SLICE
             self._unparsed = data[end:]
             left -= end
             self._take(data[:end])
-
-    def _end_of_head(self) -> int:
-        """Give how much to parse of a handshake: the core must not see what follows a request before its answer."""
-        data = self._unparsed
-        whole = data.find(_END_OF_HEAD, 0, SLICE)
-        if whole >= 0 and len(data) == self.bytes_in:
-            return whole + len(_END_OF_HEAD)
-        # What comes in pieces is parsed line by line, since its end may lie in two of them.
-        return min(data.find(b"\n") + 1 or SLICE, SLICE)
 
     def _take(self, data: bytes) -> None:
         self._core.receive_data(data)

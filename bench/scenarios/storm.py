@@ -21,7 +21,6 @@ from bench.target import Target
 _SENDERS: Final = 2
 _SAMPLES: Final = 18
 _MS: Final = 1_000_000
-_SETTLING: Final = 3_000 * _MS
 # Each use of a connection to Postgres waits for one, if only for no time; each append is one of them.
 _USES: Final = "stagewire_postgres_pool_wait_seconds_count"
 _APPENDS: Final = "stagewire_commit_seconds_count"
@@ -45,7 +44,7 @@ class Results(Struct, frozen=True, kw_only=True):
     """The figures. Times are from the loss on, in milliseconds; after a kill, the server took `server_back` of it.
 
     `postgres_uses_per_resume` are those beyond what the node's beats and appends use anyway, and
-    `server_cpu_per_resume_us` is what all this took beyond that of the calm before. `resumed_from_memory`
+    `server_cpu_per_resume_us` is what all this took beyond that of the calm in the last third. `resumed_from_memory`
     counts the joins that were given what they had missed, or had missed nothing; `began_anew` those that could not be.
     """
 
@@ -101,9 +100,7 @@ class Looks:
         self.back: int | None = None
         self._server = server
         self._kill = kill
-        # What the first arrival leaves behind (first heartbeats, positions and limits told to Redis) is no calm.
-        sleep_until(time.monotonic_ns() + _SETTLING, "letting it settle")
-        self.calm = self.before = self.after = Look.now(server)
+        self.calm = self.before = self.settled = self.after = Look.now(server)
 
     def watch(self, window: Window) -> None:
         """Look at both ends of the window; see to the loss, where it is up to us."""
@@ -112,7 +109,9 @@ class Looks:
             assert self._server.again is not None
             self._server.again()
             self.back = time.monotonic_ns() - window.start
-        sleep_until(window.end - _MS, "waiting for all to be back")
+        sleep_until(window.end - (window.end - window.start) // 3, "waiting for all to be back")
+        self.settled = Look.now(self._server)
+        sleep_until(window.end - _MS, "looking what the calm after it takes")
         self.after = Look.now(self._server)
 
 
@@ -164,7 +163,7 @@ def summarise(options: Options, measured: Measured, looks: Looks) -> Results:
         resumed_from_memory=sum(_gained(looks, source) for source in ("memory", "nothing")),
         began_anew=sum(result.resets for result in measured.results),
         messages=measured.messages,
-        server_cpu_per_resume_us=cpu_of_resume(looks.calm, looks.before, looks.after, took.count),
+        server_cpu_per_resume_us=cpu_of_resume(looks.before, looks.settled, looks.after, took.count),
         server_cpu_percent=seen.server_cpu_percent,
         server_core_busy_percent=seen.server_core_busy_percent,
         other_cores_busy_percent=seen.other_cores_busy_percent,
@@ -185,12 +184,12 @@ def uses_of_storm(calm: Look, before: Look, after: Look) -> float:
     return used - rate * (after.at - before.at)
 
 
-def cpu_of_resume(calm: Look, before: Look, after: Look, resumed: int) -> float | None:
-    """Give how many microseconds the server took for each, more than in the calm before, at its rate."""
-    if calm.cpu is None or before.cpu is None or after.cpu is None:
+def cpu_of_resume(before: Look, settled: Look, after: Look, resumed: int) -> float | None:
+    """Give how many microseconds the server took for each until it had settled, beyond the rate of the time after."""
+    if before.cpu is None or settled.cpu is None or after.cpu is None:
         return None
-    rate = (before.cpu - calm.cpu) / max(1, before.at - calm.at)
-    return (after.cpu - before.cpu - rate * (after.at - before.at)) * 1e6 / max(1, resumed)
+    rate = (after.cpu - settled.cpu) / max(1, after.at - settled.at)
+    return (settled.cpu - before.cpu - rate * (settled.at - before.at)) * 1e6 / max(1, resumed)
 
 
 def _gained(looks: Looks, source: str) -> int:
