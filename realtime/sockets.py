@@ -7,8 +7,8 @@ from msgspec import Struct
 
 from realtime.settings import Settings
 
-# Connections that the kernel may hold for us while the loop is busy.
-LISTEN_BACKLOG: Final = 4096
+# Connections that the kernel may hold for us while the loop is busy: no more than `net.core.somaxconn`, whatever we say.
+LISTEN_BACKLOG: Final = 65_535
 
 
 class ListenError(Exception):
