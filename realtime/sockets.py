@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from realtime.settings import Settings
 
-# Connections that the kernel may hold for us while the loop is busy: no more than `net.core.somaxconn`, whatever we say.
+# Connections that the kernel may hold for us while the loop is busy; no more than `net.core.somaxconn`, come what may.
 LISTEN_BACKLOG: Final = 65_535
 
 
