@@ -15,6 +15,7 @@ from realtime.protocol.codec import Format
 from realtime.protocol.codes import Close
 
 _LOGGER: Final = logging.getLogger("websockets.server")
+_END_OF_HEAD: Final = b"\r\n\r\n"
 _SUBPROTOCOLS: Final = [Subprotocol(name) for name in Format]
 
 
@@ -49,6 +50,16 @@ class Core(ServerProtocol):
         if isinstance(self.handshake_exc, InvalidMessage) and not self.reader.eof:
             self.writes.append(self.reject(HTTPStatus.BAD_REQUEST, "That is no handshake.\n").serialize())
         super().send_eof()
+
+
+def part_of_head(data: bytes, most: int, *, fresh: bool) -> int:
+    """Give how many bytes of a handshake, `most` of them, to parse next: nothing that follows before it is answered.
+
+    A `fresh` one, of which nothing was parsed before, goes to its end. What comes in pieces is parsed line by line,
+    since its end may lie in two of them.
+    """
+    whole = data.find(_END_OF_HEAD, 0, most) if fresh else -1
+    return whole + len(_END_OF_HEAD) if whole >= 0 else min(data.find(b"\n") + 1 or most, most)
 
 
 def parse_origins(setting: str) -> list[Origin | None] | None:

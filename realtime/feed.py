@@ -17,10 +17,12 @@ from realtime.domain.course import Course, Span
 from realtime.domain.lanes import Lane
 from realtime.domain.replay import Window
 from realtime.domain.session import State
+from realtime.protocol.codec import Codec
 from realtime.protocol.events import Event, Kind, SessionBody
 from realtime.protocol.replies import MediaClock, SessionView
 from realtime.protocol.session_settings import SessionSettings
 from realtime.protocol.types import Position
+from realtime.slices import Slices
 from tokens.access import Identity
 
 # What a reader who is behind can do without for a while. That a message was deleted is none of that.
@@ -59,10 +61,11 @@ class Feed:
     At most `capacity` events are kept for those who join, and as many that came too early. They are given with
     everything merged in that memory has of their message: nobody who joins is told a text that was changed or
     deleted. Edits are merged in when somebody asks, so that many edits of one message cost no more than others;
-    what was deleted goes at once.
+    what was deleted goes at once. Up to `shared` bytes of what was encoded for one are kept for others who ask for
+    the same.
     """
 
-    def __init__(self, session: Session, capacity: int, allowed: Collection[str] = ()) -> None:
+    def __init__(self, session: Session, capacity: int, allowed: Collection[str] = (), shared: int = 0) -> None:
         self.id = session.id
         self.view = view_of(session)
         self.course = course_of(session)
@@ -75,6 +78,7 @@ class Feed:
         self.hole_since: float | None = None
         self.idle_since: float | None = None
         self._ring: deque[Document] = deque()
+        self._slices = Slices(shared)
         self._changed: dict[int, _Changed] = {}
         self._early: dict[int, Record] = {}
         self._turns: list[Record] = []
@@ -139,6 +143,10 @@ class Feed:
         start = max(after + 1 - first, 0)
         return [self._tell(document) for document in islice(self._ring, start, max(before - first, start))]
 
+    def slice(self, codec: Codec, after: int, before: int) -> Raw:
+        """Give the events in memory that lie between as an array of a format: encoded once for all who ask."""
+        return self._slices.give((codec.name, after, before), lambda: codec.array(self.between(after, before)))
+
     def _release(self) -> Iterator[Document]:
         while record := self._early.pop(self.head + 1, None):
             yield self._advance(record)
@@ -169,6 +177,7 @@ class Feed:
             self.allowed.difference_update(body.removed)
 
     def _keep(self, record: Record) -> Document:
+        self._slices.forget()
         event = event_of(self.id, record, self.course)
         lane = Lane.CHAT if record.kind in _TALK else Lane.CONTROL
         fact = timeline.read(event) if record.kind in _CHANGES else None

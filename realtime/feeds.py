@@ -155,7 +155,7 @@ class Feeds:
             raise no_such_session()
         # Read after the session: whatever has changed since is in the log above its head, and comes again.
         allowed = await self._sessions.allowed(session)
-        feed = Feed(stored, self._settings.ring_events, allowed)
+        feed = Feed(stored, self._settings.ring_events, allowed, self._settings.slice_bytes)
         feed.warm(await self._log.before_in(session, feed.epoch, feed.head + 1, self._settings.ring_events))
         feed.idle_since = monotonic()
         return feed

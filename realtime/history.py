@@ -3,6 +3,8 @@
 from collections.abc import Coroutine
 from typing import Any, Final
 
+from msgspec import Raw
+
 from persistence.log import Log
 from realtime.domain.course import Course
 from realtime.domain.replay import Span, span
@@ -23,12 +25,12 @@ def page(node: Node, codec: Codec, feed: Feed, command: History) -> Page | Corou
     """Answer `history`, at once where this node has the page in memory."""
     wanted = span(feed.head, command.before, command.after, command.limit)
     if wanted.first >= feed.window.oldest or wanted.first > wanted.last:
-        return _page(codec, command, wanted, feed.between(wanted.first - 1, wanted.last + 1))
+        return _page(command, wanted, feed.slice(codec, wanted.first - 1, wanted.last + 1))
     return _page_later(node.log, codec, feed, command, wanted)
 
 
 async def _page_later(log: Log, codec: Codec, feed: Feed, command: History, wanted: Span) -> Page:
-    return _page(codec, command, wanted, await read(log, feed.id, feed.course, wanted))
+    return _page(command, wanted, codec.array(await read(log, feed.id, feed.course, wanted)))
 
 
 async def read(log: Log, session: str, course: Course, wanted: Span) -> list[bytes]:
@@ -54,5 +56,5 @@ async def edits(log: Log, session: str, course: Course, seq: int) -> list[Step]:
     return steps[max(edited - MAX_CHANGES, 0) :]
 
 
-def _page(codec: Codec, command: History, wanted: Span, documents: list[bytes]) -> Page:
-    return Page(re=command.id, session=command.session, events=codec.array(documents), more=wanted.more)
+def _page(command: History, wanted: Span, events: Raw) -> Page:
+    return Page(re=command.id, session=command.session, events=events, more=wanted.more)

@@ -1,10 +1,13 @@
 """Who is who: what every token passes, of a `hello`, a `token.refresh`, or a request over HTTP."""
 
+from collections import OrderedDict
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from hashlib import sha256
 from time import time
 from typing import Any, Final, TypeAlias
 
+from realtime.bounded import keep
 from realtime.issuer import Issuer
 from realtime.protocol.codes import Barred, Close, Code
 from realtime.settings import Settings
@@ -18,12 +21,21 @@ Identified: TypeAlias = Identity | Coroutine[Any, Any, Identity]
 
 
 class Identities:
-    """Tells who a token speaks for, where that may come in."""
+    """Tells who a token speaks for, where that may come in.
 
-    def __init__(self, access: AccessSettings, issuer: Issuer | None, is_frozen: Callable[[str], bool]) -> None:
+    Of the last `most` good tokens it remembers that, by their SHA-256: whoever comes back shows the same one. Whether
+    it still holds, and the user may come in, is asked each time.
+    """
+
+    def __init__(
+        self, access: AccessSettings, issuer: Issuer | None, is_frozen: Callable[[str], bool], most: int
+    ) -> None:
         self._access = access
         self._issuer = issuer
         self._is_frozen = is_frozen
+        self._most = most
+        # With the version of the keys by which each was verified.
+        self._good: OrderedDict[bytes, tuple[int, Identity]] = OrderedDict()
 
     def identify(self, token: str) -> Identified:
         """Give who a token speaks for, or what to await for that.
@@ -57,12 +69,19 @@ class Identities:
             raise Barred(Code.FORBIDDEN, FROZEN, Close.FROZEN)
 
     def _check(self, token: str) -> Identity:
-        try:
-            identity = verify(token, self._access, time())
-        except AccessDenied as exc:
-            raise _barred(exc.reason) from None
+        digest, version = sha256(token.encode()).digest(), self._access.keys.version
+        verified, identity = self._good.get(digest, (version, None))
+        if identity is None or verified != version:
+            identity = self._verify(token)
+            keep(self._good, digest, (version, identity), self._most)
         self.recheck(identity)
         return identity
+
+    def _verify(self, token: str) -> Identity:
+        try:
+            return verify(token, self._access, time())
+        except AccessDenied as exc:
+            raise _barred(exc.reason) from None
 
 
 def _barred(reason: Reason) -> Barred:
@@ -79,10 +98,10 @@ def identities_for(settings: Settings, tasks: Tasks, is_frozen: Callable[[str], 
     """
     access = _access(settings)
     if not isinstance(access.keys, KeyRing):
-        return Identities(access, None, is_frozen)
+        return Identities(access, None, is_frozen, settings.token_cache)
     issuer = Issuer(access.keys, tasks, settings)
     tasks.keep(issuer.run)
-    return Identities(access, issuer, is_frozen)
+    return Identities(access, issuer, is_frozen, settings.token_cache)
 
 
 def _access(settings: Settings) -> AccessSettings:

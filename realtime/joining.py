@@ -90,7 +90,7 @@ def _enter(node: Node, connection: Connection, peer: Peer, command: Join, feed: 
         session=feed.view,
         role=role,
         position=feed.position,
-        events=connection.codec.array(feed.between(replay.after, feed.head + 1)),
+        events=feed.slice(connection.codec, replay.after, feed.head + 1),
         complete=replay.source is not Source.RESET,
         audience=node.attendance.audience(feed.id),
         present=node.attendance.present(feed.id),

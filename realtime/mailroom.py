@@ -6,10 +6,14 @@ missing. So there is no buffer between what waited and what comes: that is the i
 
 What comes is learned of in three ways: appended by this node, by a hint, or by asking Postgres at a steady
 beat which inboxes have changed. The last covers every way in which the first two can fail.
+
+Of users who have just left, that goes on for a while. So who comes back, and has nothing to be given, costs no read.
 """
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Iterable, Sequence
+from time import monotonic
 from typing import Any, Final
 
 import structlog
@@ -56,19 +60,22 @@ _decode = msgpack.Decoder(Hint).decode
 class _Box:
     """One user's inbox as this node knows it: how far it goes, and how far each connection was given it."""
 
-    __slots__ = ("epoch", "given", "known", "sure")
+    __slots__ = ("acked", "epoch", "given", "known", "spell", "sure")
 
     def __init__(self) -> None:
-        # Whether Postgres has ever been asked how far it goes.
+        # Whether Postgres has ever been asked how far it goes, and in which spell that was last.
         self.sure = False
+        self.spell = 0
         self.epoch = ""
         self.known = 0
+        # Up to which id it is known to be acknowledged.
+        self.acked = 0
         self.given: dict[Connection, int] = {}
 
     def begin(self, epoch: str) -> None:
         """Begin another life: what was given counts for nothing in it."""
         self.epoch = epoch
-        self.known = 0
+        self.known = self.acked = 0
         self.given = dict.fromkeys(self.given, NOTHING)
 
     @property
@@ -100,6 +107,10 @@ class Mailroom:
         self._late: set[str] = set()
         self._wake = asyncio.Event()
         self._checked: int | None = None
+        # Postgres is asked what has changed without fail for a spell; what was read in an earlier one is not relied on.
+        self._spell = 1
+        # Users of whom no connection is left, in the order in which they left, and until when their boxes are kept.
+        self._left: OrderedDict[str, float] = OrderedDict()
         self._acking: set[asyncio.Task[InboxHead | None]] = set()
         self.hints: Hints
 
@@ -114,15 +125,28 @@ class Mailroom:
 
     def enter(self, connection: Connection, user: str) -> None:
         """Give a connection what waits for its user, and what comes."""
-        self._boxes.setdefault(user, _Box()).given[connection] = NOTHING
-        self._want(user)
+        self._left.pop(user, None)
+        box = self._boxes.setdefault(user, _Box())
+        if box.spell == self._spell and box.known <= box.acked:
+            # Nothing waits, and whatever comes is learned of as for any other connection.
+            box.given[connection] = box.known
+        else:
+            box.given[connection] = NOTHING
+            self._want(user)
 
     def leave(self, connection: Connection, user: str) -> None:
         """Give a connection nothing more."""
         box = self._boxes[user]
         del box.given[connection]
         if not box.given:
-            del self._boxes[user]
+            self._left[user] = monotonic() + self._settings.linger
+            self._forget()
+
+    def _forget(self) -> None:
+        """Let go of the boxes of those who left long ago, or before too many others."""
+        now, most = monotonic(), self._settings.inbox_kept
+        while self._left and (len(self._left) > most or next(iter(self._left.values())) <= now):
+            del self._boxes[self._left.popitem(last=False)[0]]
 
     def catch_up(self, user: str) -> None:
         """Go on with a connection of the user's that can take something again."""
@@ -165,7 +189,13 @@ class Mailroom:
             head = await asyncio.shield(task)
             if head is not None:
                 self._backlog.copy(_acked(user, head))
+                self._note_acked(user, head)
         return upto
+
+    def _note_acked(self, user: str, head: InboxHead) -> None:
+        box = self._boxes.get(user)
+        if box is not None and box.epoch == head.epoch:
+            box.acked = max(box.acked, head.acked)
 
     async def drain(self) -> None:
         """Wait until what was begun is done."""
@@ -235,7 +265,9 @@ class Mailroom:
         if box.epoch != page.head.epoch:
             box.begin(page.head.epoch)
         box.known = max(box.known, page.head.seq, page.end)
-        box.sure = box.sure or page.sure
+        box.acked = max(box.acked, page.head.acked)
+        if page.sure:
+            box.sure, box.spell = True, self._spell
         for connection, given in box.given.items():
             if serves(given, page.head.gone, page.after, page.end) and _can_take(connection):
                 self._serve(box, connection, given, page)
@@ -259,6 +291,7 @@ class Mailroom:
             alone = not self.hints.connected
             beat = self._settings.head_check_alone_ms if alone else self._settings.head_check_ms
             await asyncio.sleep(beat / 1000)
+            self._forget()
             if self._boxes:
                 await self._check()
             self._retry()
@@ -276,6 +309,8 @@ class Mailroom:
             changes = await self._inboxes.changed(self._checked, margin)
         except StorageError as exc:
             seldom_log.warning("inboxes unknown", reason=str(exc))
+            # It may be another Postgres when it is back, or an older state of this one.
+            self._spell += 1
             return
         self._checked = changes.now
         for user, head in changes.heads.items():
@@ -288,8 +323,10 @@ class Mailroom:
         if box.epoch != head.epoch:
             box.begin(head.epoch)
         box.known = head.seq
-        metrics.INBOX_HEALED.inc()
-        self._want(user)
+        box.acked = max(box.acked, head.acked)
+        if box.given:
+            metrics.INBOX_HEALED.inc()
+            self._want(user)
 
     async def _sweep_always(self) -> None:
         while True:

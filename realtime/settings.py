@@ -97,6 +97,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     jwt_audience: Annotated[str, about("The `aud` that tokens must carry; empty asks for none.")] = ""
     jwt_role_claim: Annotated[str, about("The path of the claim that holds the role.")] = "app_metadata.role"
     jwt_require_nbf: Annotated[bool, about("Refuse tokens without `nbf`.")] = False
+    token_cache: Annotated[
+        Count, about("Good tokens that a process remembers, so that who comes back with one costs less.")
+    ] = 50_000
     jwt_leeway: Annotated[int, Meta(ge=0, le=300), about("Seconds that clocks may differ.")] = 5
 
     agora_app_id: Annotated[AppId, about("Agora's app id; empty turns Agora tokens off.")] = ""
@@ -181,6 +184,11 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     max_outgoing: Annotated[
         int, Meta(ge=65_536), about("Bytes that may wait for a slow reader before it is closed.")
     ] = 1 << 20
+    send_buffer: Annotated[
+        int,
+        Meta(ge=16_384, le=4 << 20),
+        about("Bytes that the kernel may hold for a connection, before any wait here; twice that by its own count."),
+    ] = 131_072
     sample_ms: Annotated[
         Milliseconds, about("Milliseconds from message to message that a reader who is behind gets all the same.")
     ] = 1000
@@ -232,6 +240,11 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     send_timeout: Annotated[Seconds, about("Seconds from a message's arrival to its answer at most.")] = 4.0
     batch_lanes: Annotated[Count, about("Appends of one process that run at the same time.")] = 4
     ring_events: Annotated[Count, about("Newest events of a session kept in memory.")] = 1000
+    slice_bytes: Annotated[
+        int,
+        Meta(ge=0),
+        about("Bytes of a session's newest events that are kept as they were encoded for one, for others who join."),
+    ] = 1 << 19
     replay_limit: Annotated[Count, about("Events that a join gives at most; beyond, it starts anew.")] = 1000
     hole_wait_ms: Annotated[
         Milliseconds, about("Milliseconds for a missing hint to come late before Postgres is asked.")
@@ -240,7 +253,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     head_check_alone_ms: Annotated[Milliseconds, about("The same while Redis can't bring hints.")] = 200
     positions_ms: Annotated[Milliseconds, about("Milliseconds between writes of the users' positions to Redis.")] = 1000
     positions_days: Annotated[Count, about("Days for which the positions in a session are kept.")] = 7
-    linger: Annotated[Seconds, about("Seconds that a session stays in memory after its last connection.")] = 30.0
+    linger: Annotated[
+        Seconds, about("Seconds that a session or an inbox stays in memory after its last connection.")
+    ] = 30.0
 
     lease_ms: Annotated[Milliseconds, about("Milliseconds for which a node's part of an audience counts.")] = 12_000
     lease_beat_ms: Annotated[Milliseconds, about("Milliseconds between renewals of the leases.")] = 3000
@@ -271,6 +286,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = 1000
     inbox_days: Annotated[Count, about("Days for which an entry of an inbox, and its key, is kept.")] = 7
     inbox_page: Annotated[Count, about("Entries in one `inbox` push at most.")] = 50
+    inbox_kept: Annotated[
+        int, Meta(ge=0), about("Users who left for whom a node knows for a while how far their inbox goes.")
+    ] = 50_000
     inbox_lanes: Annotated[Count, about("Appends to inboxes by one process that run at the same time.")] = 2
     inbox_backlog: Annotated[Count, about("Changes of inboxes that may wait to be copied to Redis.")] = 10_000
     mention_queue: Annotated[

@@ -7,8 +7,8 @@ from msgspec import Struct
 
 from realtime.settings import Settings
 
-# Connections that the kernel may hold for us while the loop is busy.
-LISTEN_BACKLOG: Final = 4096
+# Connections that the kernel may hold for us while the loop is busy; no more than `net.core.somaxconn`, come what may.
+LISTEN_BACKLOG: Final = 65_535
 
 
 class ListenError(Exception):
@@ -50,7 +50,7 @@ def reserve(settings: Settings) -> Sockets:
         ListenError
     """
     return Sockets(
-        _bind(settings.host, settings.port, settings.share_ports),
+        _bounded(_bind(settings.host, settings.port, settings.share_ports), settings.send_buffer),
         _bind(settings.host, settings.http_port, settings.share_ports),
     )
 
@@ -67,6 +67,16 @@ def listen(settings: Settings) -> Sockets:
 def take_over(websocket: int, http: int) -> Sockets:
     """Listen on sockets that were inherited, by their file descriptors."""
     return Sockets(socket.socket(fileno=websocket), socket.socket(fileno=http)).listen()
+
+
+def _bounded(listener: socket.socket, size: int) -> socket.socket:
+    """Bound what the kernel takes for each connection that is accepted here.
+
+    Left to itself it takes up to 4 MiB for a peer that reads nothing, and only what comes on top is seen by us. It
+    doubles the size, since it counts its own bookkeeping, too (socket(7)).
+    """
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)
+    return listener
 
 
 def _bind(host: str, port: int, shared: bool) -> socket.socket:

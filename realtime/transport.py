@@ -18,7 +18,7 @@ from websockets.http11 import Request, Response
 from websockets.protocol import State
 from websockets.typing import Origin
 
-from realtime.core import Core
+from realtime.core import Core, part_of_head
 from realtime.domain.limits import Bucket, Limit
 from realtime.frames import FORMS, PLAIN, Form, to_frame
 from realtime.outgoing import HIGH_WATER, Outgoing
@@ -246,8 +246,8 @@ class Connection(Outgoing):
                 self._yield()
                 return
             data = self._unparsed
-            # The core must not see what follows a request before the request is answered.
-            end = min(data.find(b"\n") + 1 or SLICE, SLICE) if self._handshaking else SLICE
+            fresh = len(data) == self.bytes_in
+            end = part_of_head(data, SLICE, fresh=fresh) if self._handshaking else SLICE
             self._unparsed = data[end:]
             left -= end
             self._take(data[:end])

@@ -88,6 +88,10 @@ class Identity(Struct, frozen=True):
 class Keys(Protocol):
     """What tokens are verified by: a secret, or an issuer's keys (`tokens.jwks`)."""
 
+    @property
+    def version(self) -> int:
+        """Give a number that changes with the keys: what was verified before may be good no more."""
+
     def payload_of(self, token: str) -> bytes:
         """Give the payload of a token that one of the keys has signed; raises `AccessDenied`, malformed or forged."""
 
@@ -111,6 +115,11 @@ class SharedSecret(Struct, frozen=True):
 
     def __repr__(self) -> str:
         return "SharedSecret(…)"
+
+    @property
+    def version(self) -> int:
+        """A secret stays what it is."""
+        return 0
 
     def payload_of(self, token: str) -> bytes:
         """The payload of a token that this key signed; raises `AccessDenied`, malformed or forged."""

@@ -80,6 +80,10 @@ def _for_signatures(said: Mapping[str, Any]) -> bool:
     return said.get("use", "sig") == "sig" and isinstance(operations, list) and "verify" in operations
 
 
+def _same(one: PyJWK, other: PyJWK) -> bool:
+    return bool(one.algorithm_name == other.algorithm_name and one.key == other.key)
+
+
 class KeyRing:
     """The keys by which tokens are verified: an issuer's, which come and go, and a secret, if there is one.
 
@@ -91,13 +95,17 @@ class KeyRing:
         self._algorithms = frozenset(algorithms)
         self._secret = secret
         self._keys: Mapping[str, PyJWK] = {}
+        # Grows when a key is not what it was, or there no more.
+        self.version = 0
 
     def __len__(self) -> int:
         return len(self._keys)
 
     def replace(self, keys: Mapping[str, PyJWK]) -> None:
         """Go by these keys from now on."""
-        self._keys = keys
+        before, self._keys = self._keys, keys
+        if any(kid not in keys or not _same(keys[kid], key) for kid, key in before.items()):
+            self.version += 1
 
     def payload_of(self, token: str) -> bytes:
         """Give the payload of a token that one of the keys has signed.

@@ -9,6 +9,7 @@ from msgspec import Meta, Struct, structs
 from bench.conductor import Measured, Timetable, measure
 from bench.crew import crew
 from bench.errors import BenchError
+from bench.machine import usage
 from bench.orders import Go, Storm
 from bench.pace import Window, shares
 from bench.progress import sleep_until
@@ -42,7 +43,8 @@ class Options(Struct, frozen=True, kw_only=True):
 class Results(Struct, frozen=True, kw_only=True):
     """The figures. Times are from the loss on, in milliseconds; after a kill, the server took `server_back` of it.
 
-    `postgres_uses_per_resume` are those beyond what the node's beats and appends use anyway. `resumed_from_memory`
+    `postgres_uses_per_resume` are those beyond what the node's beats and appends use anyway, and
+    `server_cpu_per_resume_us` is what all this took beyond that of the calm in the last third. `resumed_from_memory`
     counts the joins that were given what they had missed, or had missed nothing; `began_anew` those that could not be.
     """
 
@@ -55,6 +57,7 @@ class Results(Struct, frozen=True, kw_only=True):
     resumed_from_memory: int
     began_anew: int
     messages: int
+    server_cpu_per_resume_us: float | None
     server_cpu_percent: float | None
     server_core_busy_percent: float | None
     other_cores_busy_percent: float | None
@@ -68,15 +71,17 @@ class Results(Struct, frozen=True, kw_only=True):
 
 
 class Look(Struct, frozen=True):
-    """The server's metrics at a moment, in nanoseconds."""
+    """The server's metrics at a moment, in nanoseconds, and its CPU seconds until then, where these can be measured."""
 
     at: int
     counters: dict[str, float]
+    cpu: float | None = None
 
     @classmethod
     def now(cls, server: Target) -> "Look":
         """Look at a server."""
-        return cls(time.monotonic_ns(), server.counters())
+        counters = server.counters()
+        return cls(time.monotonic_ns(), counters, None if server.pid is None else usage(server.pid).cpu)
 
     @property
     def uses(self) -> float:
@@ -95,7 +100,7 @@ class Looks:
         self.back: int | None = None
         self._server = server
         self._kill = kill
-        self.calm = self.before = self.after = Look.now(server)
+        self.calm = self.before = self.settled = self.after = Look.now(server)
 
     def watch(self, window: Window) -> None:
         """Look at both ends of the window; see to the loss, where it is up to us."""
@@ -104,7 +109,9 @@ class Looks:
             assert self._server.again is not None
             self._server.again()
             self.back = time.monotonic_ns() - window.start
-        sleep_until(window.end - _MS, "waiting for all to be back")
+        sleep_until(window.end - (window.end - window.start) // 3, "waiting for all to be back")
+        self.settled = Look.now(self._server)
+        sleep_until(window.end - _MS, "looking what the calm after it takes")
         self.after = Look.now(self._server)
 
 
@@ -156,6 +163,7 @@ def summarise(options: Options, measured: Measured, looks: Looks) -> Results:
         resumed_from_memory=sum(_gained(looks, source) for source in ("memory", "nothing")),
         began_anew=sum(result.resets for result in measured.results),
         messages=measured.messages,
+        server_cpu_per_resume_us=cpu_of_resume(looks.before, looks.settled, looks.after, took.count),
         server_cpu_percent=seen.server_cpu_percent,
         server_core_busy_percent=seen.server_core_busy_percent,
         other_cores_busy_percent=seen.other_cores_busy_percent,
@@ -174,6 +182,14 @@ def uses_of_storm(calm: Look, before: Look, after: Look) -> float:
     rate = (before.uses - calm.uses) / max(1, before.at - calm.at)
     used = after.uses - (before.uses if after.uses >= before.uses else 0)
     return used - rate * (after.at - before.at)
+
+
+def cpu_of_resume(before: Look, settled: Look, after: Look, resumed: int) -> float | None:
+    """Give how many microseconds the server took for each until it had settled, beyond the rate of the time after."""
+    if before.cpu is None or settled.cpu is None or after.cpu is None:
+        return None
+    rate = (after.cpu - settled.cpu) / max(1, after.at - settled.at)
+    return (settled.cpu - before.cpu - rate * (settled.at - before.at)) * 1e6 / max(1, resumed)
 
 
 def _gained(looks: Looks, source: str) -> int:

@@ -9,6 +9,7 @@ from realtime.domain import timeline
 from realtime.domain.course import Course
 from realtime.domain.replay import Window
 from realtime.feed import Document, Feed, encode, event_of, view_of
+from realtime.protocol.codec import JSON, MSGPACK
 from realtime.protocol.events import Event
 from realtime.protocol.replies import MediaClock
 from realtime.protocol.session_settings import SessionSettings
@@ -396,3 +397,49 @@ def test_many_edits_of_one_message_cost_no_more_than_others() -> None:
     [last] = feed.offer([edited(10, 1, "last")])
     assert [document.json for document in feed._ring] == [*before, last.json]
     assert [event["body"]["text"] for event in all_of(feed)] == ["last"] * 10  # type: ignore[index] # as parsed
+
+
+@given(log=talks(most=20), capacity=st.integers(1, 8), shared=st.sampled_from([0, 700, 1 << 20]), data=st.data())
+def test_what_is_shared_is_what_each_would_have_been_told_alone(
+    log: list[Record], capacity: int, shared: int, data: st.DataObject
+) -> None:
+    # One that shares, and one that encodes for each anew.
+    sharing, alone = Feed(stored(), capacity, shared=shared), Feed(stored(), capacity)
+    for record in log:
+        for feed in (sharing, alone):
+            feed.offer([record])
+        for after, codec in data.draw(st.lists(st.tuples(st.integers(0, 20), st.sampled_from([JSON, MSGPACK])))):
+            before = data.draw(st.integers(after, 21))
+            told = bytes(sharing.slice(codec, after, before))
+            assert told == bytes(codec.array(alone.between(after, before)))
+            decode = msgspec.msgpack.decode if codec.binary else msgspec.json.decode
+            assert decode(told) == parsed(alone.between(after, before))
+
+
+def test_a_slice_is_encoded_once_until_something_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    feed = Feed(stored(), capacity=10, shared=1 << 20)
+    feed.offer(chats(1, 5))
+    encoded: list[tuple[int, int]] = []
+    between = feed.between
+
+    def counted(after: int, before: int) -> list[bytes]:
+        encoded.append((after, before))
+        return between(after, before)
+
+    monkeypatch.setattr(feed, "between", counted)
+    for _ in range(3):
+        for codec in (JSON, MSGPACK):
+            feed.slice(codec, 2, 6)
+    assert encoded == [(2, 6), (2, 6)]
+    feed.offer(chats(6, 6))
+    feed.slice(JSON, 2, 7)
+    feed.slice(JSON, 2, 6)
+    assert len(encoded) == 4
+
+
+def test_no_text_of_a_deleted_message_is_kept_for_others() -> None:
+    feed = Feed(stored(), capacity=10, shared=1 << 20)
+    feed.offer([Record(1, 100, "chat.posted", "bob", KEY, '{"text":"regretted"}')])
+    assert b"regretted" in bytes(feed.slice(JSON, 0, 2))
+    feed.offer([Record(2, 101, "chat.deleted", "bob", KEY, '{"seq":1}')])
+    assert not feed._slices._known

@@ -532,16 +532,6 @@ async def test_a_first_entry_that_comes_in_the_middle_of_a_read_comes_at_once(
             assert ids(client) == [1]
 
 
-async def test_nothing_is_kept_of_who_has_gone(node: RunningNode) -> None:
-    bob = fresh()
-    async with node.client(bob), node.client(bob):
-        await settled(node, bob)
-        assert len(node.node.mailroom._boxes[bob].given) == 2
-    async with asyncio.timeout(5):
-        while bob in node.node.mailroom._boxes:  # noqa: ASYNC110 - the other side of a socket
-            await asyncio.sleep(0.01)
-
-
 async def test_hints_that_are_none_of_ours(node: RunningNode, redis_url: str) -> None:
     bob = fresh()
     async with node.client("ann", SELLER) as ann, node.client(bob) as client:

@@ -235,3 +235,16 @@ def test_of_two_keys_of_one_name_the_first_counts() -> None:
 
 def test_an_empty_set_is_a_set() -> None:
     assert read_keys(b'{"keys":[]}') == {}
+
+
+def test_its_version_changes_when_a_key_is_not_what_it_was() -> None:
+    keys = ring(ONE)
+    versions = [keys.version]
+    for published in ([ONE], [ONE, TWO], [TWO], [Key("two", rsa_key("two").private)], [Key("two", ONE.private)], []):
+        keys.replace(read_keys(key_set(*published)))
+        versions.append(keys.version)
+    assert versions == [0, 0, 0, 1, 2, 3, 4]
+
+
+def test_a_secret_has_one_version() -> None:
+    assert SECRET.version == SharedSecret("another development secret, long").version

@@ -21,6 +21,7 @@ class Looks(storm.Looks):
 
     def __init__(self, calm: Look, before: Look, after: Look, back: int | None = None) -> None:
         self.calm, self.before, self.after, self.back = calm, before, after, back
+        self.settled = after
 
 
 def test_everybody_but_the_senders_is_cut() -> None:
@@ -44,6 +45,13 @@ def test_what_the_beats_and_the_appends_use_is_not_charged_to_the_storm() -> Non
     calm, before = look(0, 100, appends=50), look(5, 130, appends=70)
     assert storm.uses_of_storm(calm, before, look(15, 170, appends=90)) == 0
     assert storm.uses_of_storm(calm, before, look(15, 180, appends=90)) == 10
+
+
+def test_nor_is_the_time_that_the_calm_takes() -> None:
+    # A tenth of a core in the calm, and two seconds more for a thousand who come back.
+    before, settled, after = (Look(at * SECOND, {}, cpu) for at, cpu in ((0, 5.0), (10, 8.0), (15, 8.5)))
+    assert storm.cpu_of_resume(before, settled, after, 1000) == pytest.approx(2000)
+    assert storm.cpu_of_resume(look(0, 0), settled, after, 1000) is None
 
 
 def test_after_a_kill_the_counters_begin_anew() -> None:
