@@ -13,9 +13,10 @@ from typing import Final
 from persistence.embedded import EmbeddedError
 from persistence.errors import StorageError
 from realtime import dev, workers
+from realtime.environment import SettingsError, load, require_stores
 from realtime.migrating import begin_anew, bring_up
 from realtime.run import run
-from realtime.settings import Settings, SettingsError, load, require_stores
+from realtime.settings import Settings
 from realtime.sockets import ListenError, listen, take_over
 from realtime.telemetry import logs
 from tokens.access import AccessDenied, AccessRole, AccessSettingsError, SharedSecret, mint

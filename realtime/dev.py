@@ -10,9 +10,10 @@ from typing import Final
 from msgspec import structs
 
 from persistence.embedded import embedded
+from realtime.environment import SettingsError, load
 from realtime.migrating import bring_up
 from realtime.run import run
-from realtime.settings import Settings, SettingsError, load
+from realtime.settings import Settings
 from realtime.sockets import Sockets, listen
 from realtime.telemetry import logs
 

@@ -18,10 +18,11 @@ from realtime.domain import access
 from realtime.domain.access import Role
 from realtime.domain.limits import DEFAULTS, Action, RateRole
 from realtime.domain.session import State
+from realtime.environment import name_of
 from realtime.http.site import ENDPOINTS
 from realtime.limiting import action_of
 from realtime.protocol.commands import AnyCommand, Hello
-from realtime.settings import Settings, name_of
+from realtime.settings import Settings
 from realtime.telemetry import metrics
 from realtime.telemetry.tally import Tally
 

@@ -14,8 +14,9 @@ from typing import Final
 
 from msgspec import structs
 
+from realtime.environment import name_of
 from realtime.rolling import Roll
-from realtime.settings import Settings, name_of
+from realtime.settings import Settings
 from realtime.sockets import reserve
 from realtime.worker import METRICS_FOLDER, SIGNALS, Worker
 

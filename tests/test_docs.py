@@ -16,12 +16,13 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
 from realtime import reference
+from realtime.environment import name_of
 from realtime.http.site import ENDPOINTS
 from realtime.protocol import commands
 from realtime.protocol.codes import HTTP_STATUS, Close
 from realtime.protocol.events import Kind, Push
 from realtime.protocol.replies import Reply
-from realtime.settings import Settings, name_of
+from realtime.settings import Settings
 from tests.support.nodes import RunningNode, serving, token
 from tokens.access import AccessRole
 

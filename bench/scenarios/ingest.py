@@ -16,7 +16,7 @@ from bench.scenarios import fanout
 from bench.scenarios.fanout import broken
 from bench.target import Target
 from bench.writing import Writing, write_alone
-from realtime import settings
+from realtime import environment
 
 __all__ = ["Options", "Results", "broken", "run"]
 
@@ -103,7 +103,7 @@ def _alone(options: Options, server: Target, batch: float) -> float | None:
     """Write the same batches with asyncpg alone, on the server's core, into sessions that nobody follows."""
     if server.database_url is None or server.cores is None:
         return None
-    lanes = settings.load(os.environ).batch_lanes
+    lanes = environment.load(os.environ).batch_lanes
     sessions = [server.live_session() for _ in range(options.sessions)]
     return write_alone(
         Writing(server.database_url, sessions, lanes, max(1, round(batch)), options.size, options.seconds),

@@ -9,7 +9,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from realtime.domain.limits import DEFAULTS, Action, RateRole
-from realtime.settings import SettingsError, load
+from realtime.environment import SettingsError, load
 from tests.support.nodes import RunningNode, serving, token
 from tokens.access import AccessRole
 

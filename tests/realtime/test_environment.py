@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from realtime.settings import Settings, SettingsError, load, name_of, require_stores
+from realtime.environment import SettingsError, load, name_of, require_stores
+from realtime.settings import Settings
 
 FIELDS = msgspec.structs.fields(Settings)
 APP = {"STAGEWIRE_AGORA_APP_ID": "a" * 32, "STAGEWIRE_AGORA_CERTIFICATE": "B" * 32}
