@@ -31,10 +31,10 @@ from tokens.access import AccessRole
 
 pytestmark = pytest.mark.timeout(300)
 
-SEND_TIMEOUT = 3
+SEND_TIMEOUT = 4
 SEARCH_WAIT = 0.6
 QUEUE, LANES, BATCH = 48, 2, 16
-FULL, OF_ONE_ADDRESS, OF_ONE_USER = 45, 16, 5
+FULL, OF_ONE_ADDRESS, OF_ONE_USER = 70, 24, 5
 HANDSHAKES = 40
 REQUESTS = 30
 STRIKES = 20
@@ -45,7 +45,7 @@ SETTINGS = {
     "STAGEWIRE_BATCH_QUEUE": str(QUEUE),
     "STAGEWIRE_BATCH_LANES": str(LANES),
     "STAGEWIRE_BATCH_SIZE": str(BATCH),
-    "STAGEWIRE_MAX_IN_FLIGHT": "16",
+    "STAGEWIRE_MAX_IN_FLIGHT": "32",
     "STAGEWIRE_MAX_CONNECTIONS": str(FULL),
     "STAGEWIRE_ADDRESS_CONNECTIONS": str(OF_ONE_ADDRESS),
     "STAGEWIRE_USER_CONNECTIONS": str(OF_ONE_USER),
@@ -101,6 +101,8 @@ SHAPES = st.builds(
 STEPS = (1, 2, 3)
 # What is too much: messages of each who pours, signals of each who floods, and searches.
 POURED, TYPED, SEARCHED = 30, 60, 3
+# And handshakes at a time.
+ATTEMPTS = 90
 
 
 class Stage:
@@ -204,8 +206,8 @@ class Show:
         self.crowd: list[Caller] = []
         self.slow: list[Caller] = []
         self.acked: dict[str, str] = {}
-        # Seconds that the slowest answer took while nothing else was asked.
-        self.rest = 0.0
+        # Seconds that the slowest answer took while nothing else was asked, and that one from memory took.
+        self.rest = self.quick = 0.0
 
     @classmethod
     async def begin(cls, stage: Stage, shape: Shape) -> "Show":
@@ -217,6 +219,7 @@ class Show:
         answers = [await answer for _ in range(3) for answer in show.one_of_each()]
         assert {answer.code for answer in answers} == {""}
         show.rest = slowest(answers)
+        show.quick = middle([await show.page(probe) for _ in range(9)])
         return show
 
     def one_of_each(self) -> Iterable[Awaitable[Answer]]:
@@ -227,8 +230,12 @@ class Show:
         yield self.look(self.probe.user, "127.0.0.1")
         yield self.probe.join(self.sessions[0])
 
+    def at_once(self, commands: int) -> float:
+        """Give the seconds within which an answer is there that takes nothing but so many others before it."""
+        return MARGIN * commands * self.quick + AWAY
+
     def in_line(self, commands: int) -> float:
-        """Give the seconds within which an answer is there that waits until so many were answered before it."""
+        """Give the same where each of those before it does all that is done for any."""
         return MARGIN * commands * self.rest + AWAY
 
     async def say(self, caller: Caller, session: str) -> Answer:
@@ -261,7 +268,7 @@ class Show:
             self.slow = self.crowd[: shape.slow]
             for caller in self.slow:
                 caller.stall()
-        busy = self.crowd[shape.slow :] or self.crowd
+        busy = self.busy
         senders = [busy[n % len(busy)] for n in range(step * shape.senders)]
         address = self.stage.address()
         answers = await asyncio.gather(
@@ -277,6 +284,11 @@ class Show:
         assert {answer.code for answer in answers} == {""}, step
         assert middle(answers) < self.in_line(len(answers))
         assert slowest(answers) < SEND_TIMEOUT + AWAY
+
+    @property
+    def busy(self) -> list[Caller]:
+        """Give those who read, and do more than that."""
+        return [self.probe, *self.crowd[self.shape.slow :]]
 
     async def come(self) -> Caller:
         """Have somebody join all sessions."""
@@ -296,15 +308,16 @@ class Show:
             looks = [asyncio.create_task(self.look(asker, address)) for _ in range(2 * REQUESTS)]
             searches = [asyncio.create_task(self.search(stage.name("searcher"), "127.0.0.1")) for _ in range(SEARCHED)]
             # What is in memory is there for everyone.
-            pages = await asyncio.gather(*(self.page(caller) for caller in [self.probe, *pourers]))
+            pages = await asyncio.gather(*(self.page(caller) for caller in self.busy))
             await until_refused(poured, len(poured) - ROOM)
             await until_refused(searches, SEARCHED - 1)
-        line = self.in_line(len(poured) + len(typed) + len(looks) + len(searches) + len(pages))
+        said = self.at_once(len(poured) + len(typed) + len(pages))
+        over_http = self.in_line(len(looks) + len(searches))
         assert {answer.code for answer in pages} == {""}
-        assert slowest(pages) < line
-        self._shed(await asyncio.gather(*poured), "unavailable", line)
-        self._shed(await asyncio.gather(*searches), "503 unavailable", line + SEARCH_WAIT)
-        refused = self._shed(await asyncio.gather(*looks), "429 rate_limited", line)
+        assert slowest(pages) < said
+        self._shed(await asyncio.gather(*poured), "unavailable", said)
+        self._shed(await asyncio.gather(*searches), "503 unavailable", over_http + SEARCH_WAIT)
+        refused = self._shed(await asyncio.gather(*looks), "429 rate_limited", over_http)
         assert len(refused) >= REQUESTS - LONGEST
         await self._close_flooders(flooders, await asyncio.gather(*typed))
         await self._come_again(pourers, [answer for answer in await asyncio.gather(*poured) if answer.code])
@@ -426,7 +439,7 @@ async def _arrive(stage: Stage, shape: Shape) -> None:
     held: list[Caller] = []
     for _ in range(8):
         began = time.monotonic()
-        came = await asyncio.gather(*(_try(stage, addresses[n % len(addresses)]) for n in range(60)))
+        came = await asyncio.gather(*(_try(stage, addresses[n % len(addresses)]) for n in range(ATTEMPTS)))
         let_in = [caller for caller in came if isinstance(caller, Caller)]
         refused = [each for each in came if isinstance(each, Refused)]
         assert len(let_in) <= HANDSHAKES * (1 + time.monotonic() - began)
@@ -437,7 +450,19 @@ async def _arrive(stage: Stage, shape: Shape) -> None:
             break
         await asyncio.sleep(max(each.retry_after for each in refused))
     assert len(held) == room
+    # Once those are gone who were refused, what is in the way is one thing or the other.
+    full = room == FULL - 1
+    async with asyncio.timeout(LONGEST):
+        while (await _refusal(stage, stage.address() if full else addresses[0])).status != (503 if full else 429):
+            pass
     await asyncio.gather(*(caller.close() for caller in held))
+
+
+async def _refusal(stage: Stage, address: str) -> Refused:
+    """Come in vain."""
+    refused = await _try(stage, address)
+    assert isinstance(refused, Refused)
+    return refused
 
 
 async def _try(stage: Stage, address: str) -> Caller | Refused:
