@@ -1,9 +1,12 @@
 """How much fits on a core, into a GiB, and on many nodes, by what everything costs. Pure.
 
-A node's work is a sum: being there, storing messages, hearing of those that other nodes have stored, writes to
-sockets, the events in them, and heartbeats. How many writes there are follows from how the hub flushes: after a flush
-that took `F`, the next one begins `min(F, tick)` later at the earliest, with all that has come meanwhile. Where
-messages come more seldom than that, each has a flush of its own.
+A node's work is a sum: being there, appends, messages in them, hearing of those that other nodes have stored, writes
+to sockets, the events in them, and heartbeats.
+
+How many appends there are follows from the writer's lanes, and how many writes from how the hub flushes. A lane has one
+append on its way at a time, and what comes meanwhile is in the next. After a flush that took `F`, the next one begins
+`min(F, tick)` later at the earliest, with all that has come meanwhile. Where messages come more seldom than that, each
+has an append and a flush of its own.
 """
 
 from collections.abc import Callable
@@ -21,11 +24,20 @@ class Costs(Struct, frozen=True):
     """Seconds of a core: for each second of being there, and for each of the others."""
 
     second: float
+    append: float
     message: float
     heard: float
     write: float
     delivery: float
     viewer: float
+
+
+class Pace(Struct, frozen=True):
+    """How fast a server goes by itself: the tick and the time of an append, in seconds, and its lanes."""
+
+    tick: float
+    append: float
+    lanes: int
 
 
 class Memory(Struct, frozen=True):
@@ -50,6 +62,7 @@ class Work(Struct, frozen=True):
     """The parts of a core that a load takes, what it is made of, and in whole."""
 
     second: float
+    appends: float
     messages: float
     heard: float
     writes: float
@@ -59,11 +72,18 @@ class Work(Struct, frozen=True):
     @property
     def whole(self) -> float:
         """Add all up."""
-        return self.second + self.messages + self.heard + self.writes + self.deliveries + self.viewers
+        return sum(float(getattr(self, part)) for part in self.__struct_fields__)
 
 
-def flushes(load: Load, costs: Costs, tick: float) -> float:
-    """Give how many flushes a second each session has, with a tick of so many seconds.
+def appends(load: Load, pace: Pace) -> float:
+    """Give how many appends a second there are, of all sessions."""
+    stored = load.sessions * load.rate * (1 - load.elsewhere)
+    lanes = min(pace.lanes, max(1, load.sessions))
+    return min(stored, lanes / pace.append) if pace.append else stored
+
+
+def flushes(load: Load, costs: Costs, pace: Pace) -> float:
+    """Give how many flushes a second each session has.
 
     A round, in which each session has one flush, takes `V(c + dr/f)`, if a write costs `c`, each of its `r/f` events
     `d`, and there are `V` viewers; and `f` rounds take, with what is waited between them, a second at most.
@@ -73,35 +93,36 @@ def flushes(load: Load, costs: Costs, tick: float) -> float:
         return rate
     # What is waited is the time of the round, or the tick if that is less: whichever gives more rounds.
     alike = (1 / (2 * viewers) - costs.delivery * rate) / costs.write
-    ticking = (1 - viewers * costs.delivery * rate) / (viewers * costs.write + tick)
+    ticking = (1 - viewers * costs.delivery * rate) / (viewers * costs.write + pace.tick)
     # A core that is taken by the deliveries alone has no time left; it flushes as seldom as it can.
     return min(rate, max(alike, ticking, 1e-3))
 
 
-def work(load: Load, costs: Costs, tick: float) -> Work:
-    """Give what a load takes of a core, for a tick of so many seconds."""
+def work(load: Load, costs: Costs, pace: Pace) -> Work:
+    """Give what a load takes of a core."""
     messages = load.sessions * load.rate
     return Work(
         second=costs.second,
+        appends=costs.append * appends(load, pace),
         messages=costs.message * messages * (1 - load.elsewhere),
         heard=costs.heard * messages * load.elsewhere,
-        writes=costs.write * load.viewers * flushes(load, costs, tick),
+        writes=costs.write * load.viewers * flushes(load, costs, pace),
         deliveries=costs.delivery * load.viewers * load.rate,
         viewers=costs.viewer * load.viewers,
     )
 
 
-def flush_seconds(load: Load, costs: Costs, tick: float) -> float:
+def flush_seconds(load: Load, costs: Costs, pace: Pace) -> float:
     """Give how long a flush of one session takes."""
-    found = flushes(load, costs, tick)
+    found = flushes(load, costs, pace)
     events = load.rate / found if found else 0
     return load.viewers / load.sessions * (costs.write + costs.delivery * events)
 
 
-def latest(load: Load, costs: Costs, tick: float) -> float:
+def latest(load: Load, costs: Costs, pace: Pace) -> float:
     """Give the seconds from the commit until the last viewer was written to, for the message that waits the longest."""
-    flush = flush_seconds(load, costs, tick)
-    return flush + min(flush, tick)
+    flush = flush_seconds(load, costs, pace)
+    return flush + min(flush, pace.tick)
 
 
 def most(fits: Callable[[int], bool], limit: int = MOST_VIEWERS) -> int:
@@ -125,6 +146,6 @@ def viewers_per_gib(memory: Memory, kept: int, each: int | None) -> int:
     A session keeps so many events.
     """
     session = memory.session + kept * memory.event
-    if each is None:
-        return int(max(0, GIB - memory.process - session) / memory.viewer) if memory.viewer else MOST_VIEWERS
-    return int(max(0, GIB - memory.process) / (memory.viewer + session / each))
+    alone = memory.process if each else memory.process + session
+    viewer = memory.viewer + session / each if each else memory.viewer
+    return int(max(0, GIB - alone) / viewer) if viewer else MOST_VIEWERS

@@ -1,11 +1,12 @@
 """What growth comes to: how well the model explains it, and what it says of cores, memory and many nodes. Pure."""
 
 from collections.abc import Callable, Sequence
+from statistics import median
 from typing import Final
 
 from msgspec import Struct
 
-from bench.capacity import MOST_VIEWERS, Load, flush_seconds, latest, least, most, viewers_per_gib, work
+from bench.capacity import MOST_VIEWERS, Load, Pace, flush_seconds, latest, least, most, viewers_per_gib, work
 from bench.fit import Fit
 from bench.plots import Lines, Plot
 from bench.points import FINE_CPU, Model, Seen, foreseen
@@ -30,7 +31,8 @@ _POINTS: Final = (
 )  # fmt: skip
 _COSTS: Final = {
     "second": "being there, each second",
-    "message": "a message that is read, checked, stored and acknowledged",
+    "append": "an append to the log",
+    "message": "a message in it, read, checked and acknowledged",
     "heard": "a message that another node has stored",
     "write": "a write to a socket",
     "delivery": "an event in it",
@@ -38,8 +40,8 @@ _COSTS: Final = {
 }
 _CAPACITY: Final = ("", "viewers per core", "deliveries/s", "a flush takes, ms", "told in time", "viewers per GiB")
 _NODES: Final = (
-    "", "nodes", "viewers each", "being there, %", "stored, %", "heard, %", "writes, %", "events, %", "heartbeats, %",
-    "in all, %", "a flush takes, ms", "last one told, ms",
+    "", "nodes", "viewers each", "being there, %", "appends, %", "messages, %", "heard, %", "writes, %", "events, %",
+    "heartbeats, %", "in all, %", "a flush takes, ms", "last one told, ms",
 )  # fmt: skip
 
 
@@ -47,7 +49,8 @@ class Results(Struct, frozen=True, kw_only=True):
     """The points, what they say, and for what that is worked out.
 
     A core is to be busy for `target` percent of the time at most, and the last viewer to be told within `delay_ms`, of
-    `crowd` viewers in one session. The settings of the server are the tick, and how many events a session keeps.
+    `crowd` viewers in one session. The settings of the server are the tick, the writer's lanes, and how many
+    events a session keeps.
     """
 
     points: list[Seen]
@@ -56,12 +59,14 @@ class Results(Struct, frozen=True, kw_only=True):
     delay_ms: int
     crowd: int
     tick_ms: int
+    lanes: int
     ring_events: int
 
     @property
-    def tick(self) -> float:
-        """Give the tick in seconds."""
-        return self.tick_ms / 1000
+    def pace(self) -> Pace:
+        """Give how fast the server goes by itself; appends take as long as they did at the median point."""
+        took = [seen.append_ms for seen in self.points if seen.append_ms is not None]
+        return Pace(self.tick_ms / 1000, median(took) / 1000 if took else 0.0, self.lanes)
 
 
 def tables(results: Results) -> list[Table]:
@@ -77,7 +82,7 @@ def _points(results: Results) -> Table:
 
 
 def _point(results: Results, seen: Seen) -> tuple[Cell, ...]:
-    share, writes = foreseen(results.model, seen.load, results.tick)
+    share, writes = foreseen(results.model, seen.load, results.pace)
     return (
         f"{seen.spot.series} {seen.spot.x:,}",
         Quantity(seen.spot.viewers),
@@ -135,16 +140,16 @@ def _capacity(results: Results) -> Table:
 
 
 def _fits(results: Results, name: str, load_of: Callable[[int], Load], each: int | None) -> tuple[Cell, ...]:
-    model, tick = results.model, results.tick
+    model, pace = results.model, results.pace
     viewers = most(lambda count: _busy(results, load_of(count)) <= results.target / 100)
-    in_time = most(lambda count: latest(load_of(count), model.costs, tick) <= results.delay_ms / 1000, viewers)
+    in_time = most(lambda count: latest(load_of(count), model.costs, pace) <= results.delay_ms / 1000, viewers)
     load = load_of(viewers)
     spoken = each is None and bool(load.rate)
     return (
         name,
         _at_most(viewers),
         Quantity(round(load.viewers * load.rate)),
-        Quantity(1000 * flush_seconds(load, model.costs, tick)) if load.rate and viewers else "",
+        Quantity(1000 * flush_seconds(load, model.costs, pace)) if load.rate and viewers else "",
         Quantity(in_time) if spoken else "",
         Quantity(viewers_per_gib(model.memory, results.ring_events, each)),
     )
@@ -155,7 +160,7 @@ def _at_most(viewers: int) -> Cell:
 
 
 def _busy(results: Results, load: Load) -> float:
-    return work(load, results.model.costs, results.tick).whole
+    return work(load, results.model.costs, results.pace).whole
 
 
 def _nodes(results: Results, *, within: bool) -> Table:
@@ -170,26 +175,26 @@ def share_of(crowd: int, rate: float, nodes: int) -> Load:
 
 
 def _spread(results: Results, rate: int, *, within: bool) -> tuple[Cell, ...]:
-    costs, tick = results.model.costs, results.tick
+    costs, pace = results.model.costs, results.pace
 
     def fits(nodes: int) -> bool:
         load = share_of(results.crowd, rate, nodes)
-        soon = latest(load, costs, tick) <= results.delay_ms / 1000
+        soon = latest(load, costs, pace) <= results.delay_ms / 1000
         return _busy(results, load) <= results.target / 100 and (soon or not within)
 
     name, nodes = f"{rate} messages/s", least(fits)
     if nodes is None:
         return (name, "none are enough", *("",) * (len(_NODES) - 2))
     load = share_of(results.crowd, rate, nodes)
-    done = work(load, costs, tick)
+    done = work(load, costs, pace)
     return (
         name,
         Quantity(nodes),
         Quantity(round(load.viewers)),
         *(Quantity(100 * getattr(done, part)) for part in done.__struct_fields__),
         Quantity(100 * done.whole),
-        Quantity(1000 * flush_seconds(load, costs, tick)),
-        Quantity(1000 * latest(load, costs, tick)),
+        Quantity(1000 * flush_seconds(load, costs, pace)),
+        Quantity(1000 * latest(load, costs, pace)),
     )
 
 
@@ -242,6 +247,7 @@ def notes(results: Results) -> list[str]:
     told = [
         f"Of server CPU {_explained(results.model.cpu)}, or of {100 * FINE_CPU:g} % of a core where that is more.",
         f"Of memory {_explained(results.model.rss)}.",
+        f"Foreseen is with appends of {1000 * results.pace.append:.3g} ms, on {results.lanes} lanes.",
         "Of N nodes, each has 1/N of the viewers, stores 1/N of the messages, and hears of the others.",
     ]
     taken = 100 * max((seen.others or 0 for seen in results.points), default=0)

@@ -5,7 +5,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from bench.capacity import Costs, Load, Memory, flushes, work
+from bench.capacity import Costs, Load, Memory, Pace, flushes, work
 from bench.fit import Fit, fit
 
 # As fine as CPU time is told, and as other things on a machine leave it: a part of a core. Below, errors count less.
@@ -32,11 +32,12 @@ class Seen(Struct, frozen=True, kw_only=True):
     """What was seen at a point. Rates are per second; the server's CPU is a part of a core, its memory is in bytes.
 
     `kept` are the events that the sessions hold in memory. `others` is what was taken of the server's core by others.
+    `append_ms` is how long an append took, in the mean.
     """
 
     spot: Spot
+    appends: float
     stored: float
-    batches: float
     heard: float
     writes: float
     deliveries: float
@@ -44,6 +45,7 @@ class Seen(Struct, frozen=True, kw_only=True):
     rss: float
     kept: float
     others: float | None
+    append_ms: float | None
     p50: float | None
     p99: float | None
     broken: list[str]
@@ -70,7 +72,7 @@ class Model(Struct, frozen=True):
 
 def amounts(seen: Seen) -> list[float]:
     """Give what a point's CPU time is spent on, in the order of `Costs`."""
-    return [1.0, seen.stored, seen.heard, seen.writes, seen.deliveries, float(seen.spot.viewers)]
+    return [1.0, seen.appends, seen.stored, seen.heard, seen.writes, seen.deliveries, float(seen.spot.viewers)]
 
 
 def holdings(seen: Seen) -> list[float]:
@@ -85,6 +87,6 @@ def model_of(points: Sequence[Seen]) -> Model:
     return Model(Costs(*cpu.costs), cpu, Memory(*rss.costs), rss)
 
 
-def foreseen(model: Model, load: Load, tick: float) -> tuple[float, float]:
+def foreseen(model: Model, load: Load, pace: Pace) -> tuple[float, float]:
     """Give the part of a core that a load takes by the model, and its writes per second, with nothing counted."""
-    return work(load, model.costs, tick).whole, load.viewers * flushes(load, model.costs, tick)
+    return work(load, model.costs, pace).whole, load.viewers * flushes(load, model.costs, pace)

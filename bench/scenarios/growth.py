@@ -37,7 +37,8 @@ _EACH_POINT, _EACH_CLIENT, _EACH_SESSION = 6.0, 1 / 1000, 0.02
 _SHORTLY_NS: Final = SECOND // 10
 _FLUSHES: Final = "stagewire_commit_to_socket_seconds_count"
 _DELIVERIES: Final = "stagewire_deliveries_total"
-_BATCHES: Final = "stagewire_batch_events_count"
+_APPENDS: Final = "stagewire_commit_seconds_count"
+_APPENDING: Final = "stagewire_commit_seconds_sum"
 _STORED: Final = 'stagewire_events_appended_total{outcome="new"}'
 
 
@@ -142,6 +143,7 @@ def conclude(options: Options, points: list[Seen]) -> Results:
         delay_ms=options.delay,
         crowd=options.crowd,
         tick_ms=used.tick_ms,
+        lanes=used.batch_lanes,
         ring_events=used.ring_events,
     )
 
@@ -223,8 +225,8 @@ def seen(spot: Spot, watch: Watch, measured: Measured) -> Seen:
     late, deliveries = figures.latency_ms, rate(_DELIVERIES)
     return Seen(
         spot=spot,
+        appends=rate(_APPENDS),
         stored=rate(_STORED),
-        batches=rate(_BATCHES),
         # Everybody is told each of them.
         heard=deliveries / spot.viewers if spot.elsewhere else 0.0,
         # A flush of a session writes to each of its viewers.
@@ -234,6 +236,7 @@ def seen(spot: Spot, watch: Watch, measured: Measured) -> Seen:
         rss=after.used.rss * 1024.0,
         kept=min(measured.messages, spot.sessions * settings.load(os.environ).ring_events),
         others=_others(measured, cpu),
+        append_ms=1000 * rate(_APPENDING) / rate(_APPENDS) if rate(_APPENDS) else None,
         p50=late.p50 if late else None,
         p99=late.p99 if late else None,
         broken=fanout.broken(figures),
