@@ -8,15 +8,11 @@ was acknowledged is lost; and afterwards the server is as it was.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager
-from itertools import count
+from collections.abc import Awaitable, Iterable, Iterator, Sequence
 from pathlib import Path
 from uuid import uuid4
 
 import asyncpg
-import httpx
-import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,8 +21,9 @@ from msgspec import Struct
 from persistence.embedded import Servers
 from tests.properties.crowd import LONGEST, Answer, Caller, Refused, asked, middle, slowest
 from tests.properties.effort import tried
+from tests.properties.stage import POLL, Stage, enter, stuck, until_answered, wait_for_turns
 from tests.support.nodes import token
-from tests.support.served import ServedNode, served
+from tests.support.served import served
 from tokens.access import AccessRole
 
 pytestmark = pytest.mark.timeout(300)
@@ -63,7 +60,6 @@ ROOM = QUEUE // LANES + BATCH
 GROWTH = 48 << 20
 # By how much a busy machine may be slower than it was at rest a moment ago, and the seconds that it may just be away.
 MARGIN, AWAY = 3, 0.5
-POLL = 0.05
 
 
 class Shape(Struct, frozen=True):
@@ -103,52 +99,6 @@ STEPS = (1, 2, 3)
 POURED, TYPED, SEARCHED = 30, 60, 3
 # And handshakes at a time.
 ATTEMPTS = 90
-
-
-class Stage:
-    """The server, what it is watched by, and names that nobody has had before."""
-
-    def __init__(self, node: ServedNode, database_url: str) -> None:
-        self.node = node
-        self.database_url = database_url
-        self.names = count()
-        self.process = psutil.Process(node.process.pid)
-        self.peak = 0
-
-    def name(self, kind: str) -> str:
-        """Give a user whose limits are untouched."""
-        return f"{kind}-{next(self.names)}"
-
-    def address(self) -> str:
-        """Give an address whose limits are untouched."""
-        number = next(self.names)
-        return f"127.1.{number // 250}.{number % 250 + 1}"
-
-    def rss(self) -> int:
-        """Give the bytes that the server takes."""
-        return int(self.process.memory_info().rss)
-
-    async def gauges(self) -> dict[str, float]:
-        """Give the server's metrics."""
-        text = (await self.node.request("GET", "/metrics")).text
-        lines = (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))
-        return {name: float(value) for name, _, value in lines}
-
-    async def watch(self) -> None:
-        """Ask for `/healthz` again and again, and look at the memory."""
-        async with httpx.AsyncClient(base_url=self.node.http, timeout=LONGEST) as http:
-            while True:
-                assert (await http.get("/healthz")).status_code == 200
-                self.peak = max(self.peak, self.rss())
-                await asyncio.sleep(POLL)
-
-    @asynccontextmanager
-    async def healthy(self) -> AsyncIterator[None]:
-        """Watch the server meanwhile."""
-        async with asyncio.TaskGroup() as group:
-            watching = group.create_task(self.watch())
-            yield
-            watching.cancel()
 
 
 @pytest.fixture(scope="module")
@@ -309,8 +259,8 @@ class Show:
             searches = [asyncio.create_task(self.search(stage.name("searcher"), "127.0.0.1")) for _ in range(SEARCHED)]
             # What is in memory is there for everyone.
             pages = await asyncio.gather(*(self.page(caller) for caller in self.busy))
-            await until_refused(poured, len(poured) - ROOM)
-            await until_refused(searches, SEARCHED - 1)
+            await until_answered(poured, len(poured) - ROOM, SEND_TIMEOUT / 2)
+            await until_answered(searches, SEARCHED - 1, SEND_TIMEOUT / 2)
         said = self.at_once(len(poured) + len(typed) + len(pages))
         over_http = self.in_line(len(looks) + len(searches))
         assert {answer.code for answer in pages} == {""}
@@ -394,41 +344,6 @@ class Show:
         gauges = await self.stage.gauges()
         there = sum(value for name, value in gauges.items() if name.startswith("stagewire_connections{"))
         return gauges["stagewire_batch_queue_events"], there
-
-
-async def enter(stage: Stage, user: str, sessions: Sequence[str], address: str) -> Caller:
-    """Come in, and join some sessions: the limits allow it."""
-    caller = await Caller.connect(stage.node, user, address)
-    assert (await caller.hello()).code == ""
-    for session in sessions:
-        assert (await caller.join(session)).code == ""
-    return caller
-
-
-@asynccontextmanager
-async def stuck(database_url: str) -> AsyncIterator[None]:
-    """Have Postgres store nothing meanwhile, and find nothing in the log."""
-    postgres = await asyncpg.connect(database_url)
-    try:
-        async with postgres.transaction():
-            await postgres.execute("LOCK TABLE events IN ACCESS EXCLUSIVE MODE")
-            yield
-    finally:
-        await postgres.close()
-
-
-async def until_refused(asked: "Iterable[asyncio.Task[Answer]]", most: int) -> None:
-    """Wait until so many were answered, with a refusal each: nothing else can be at the moment."""
-    done, waiting = 0, set(asked)
-    async with asyncio.timeout(SEND_TIMEOUT / 2):
-        while done < most:
-            answered, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            done += len(answered)
-
-
-async def wait_for_turns() -> None:
-    """Wait until there may be as many handshakes at once as there may be in a second."""
-    await asyncio.sleep(1)
 
 
 async def _arrive(stage: Stage, shape: Shape) -> None:
