@@ -38,7 +38,11 @@ _COSTS: Final = {
     "delivery": "an event in it",
     "viewer": "the heartbeats of a viewer, each second",
 }
-_CAPACITY: Final = ("", "viewers per core", "deliveries/s", "a flush takes, ms", "told in time", "viewers per GiB")
+_CAPACITY: Final = (
+    "", "viewers per core", "a flush takes, ms", "told in time", "the core is busy then, %", "viewers per GiB",
+)  # fmt: skip
+# A core that is busier than this has no time left for what comes in bursts.
+_FULL: Final = 0.8
 _NODES: Final = (
     "", "nodes", "viewers each", "being there, %", "appends, %", "messages, %", "heard, %", "writes, %", "events, %",
     "heartbeats, %", "in all, %", "a flush takes, ms", "last one told, ms",
@@ -142,17 +146,25 @@ def _capacity(results: Results) -> Table:
 def _fits(results: Results, name: str, load_of: Callable[[int], Load], each: int | None) -> tuple[Cell, ...]:
     model, pace = results.model, results.pace
     viewers = most(lambda count: _busy(results, load_of(count)) <= results.target / 100)
-    in_time = most(lambda count: latest(load_of(count), model.costs, pace) <= results.delay_ms / 1000, viewers)
-    load = load_of(viewers)
-    spoken = each is None and bool(load.rate)
+    spoken = load_of(1).rate > 0
     return (
         name,
         _at_most(viewers),
-        Quantity(round(load.viewers * load.rate)),
-        Quantity(1000 * flush_seconds(load, model.costs, pace)) if load.rate and viewers else "",
-        Quantity(in_time) if spoken else "",
+        Quantity(1000 * flush_seconds(load_of(viewers), model.costs, pace)) if spoken and viewers else "",
+        *(_in_time(results, load_of) if spoken and each is None else ("", "")),
         Quantity(viewers_per_gib(model.memory, results.ring_events, each)),
     )
+
+
+def _in_time(results: Results, load_of: Callable[[int], Load]) -> tuple[Cell, ...]:
+    """Give the viewers who are all told in time, and how busy the core is with them."""
+
+    def fits(viewers: int) -> bool:
+        soon = latest(load_of(viewers), results.model.costs, results.pace) <= results.delay_ms / 1000
+        return soon and _busy(results, load_of(viewers)) <= _FULL
+
+    viewers = most(fits)
+    return Quantity(viewers), Quantity(100 * _busy(results, load_of(viewers)))
 
 
 def _at_most(viewers: int) -> Cell:

@@ -66,7 +66,7 @@ class Options(Struct, frozen=True, kw_only=True):
     warmup: Annotated[int, Meta(ge=0, le=60, description="seconds of load before each")] = 1
     processes: Annotated[int, Meta(ge=1, le=64, description="load processes for the viewers")] = 1
     size: Annotated[int, Meta(ge=1, le=1_000, description="characters of a message")] = 100
-    target: Annotated[int, Meta(ge=1, le=100, description="percent of a core that may be used")] = 55
+    target: Annotated[int, Meta(ge=1, le=100, description="percent of a core that may be used")] = 60
     delay: Annotated[int, Meta(ge=1, le=60_000, description="ms within which the last viewer is to be told")] = 100
     crowd: Annotated[int, Meta(ge=1, le=MOST_VIEWERS, description="viewers of one session on many nodes")] = 100_000
 

@@ -4,7 +4,7 @@ import pytest
 from msgspec import structs
 
 from bench import outlook
-from bench.capacity import Load, latest, work
+from bench.capacity import Load, flush_seconds, latest, work
 from bench.outlook import Results
 from bench.plots import Lines
 from bench.points import model_of
@@ -50,15 +50,23 @@ def test_what_everything_costs_is_told() -> None:
 
 def test_a_core_takes_what_the_model_says_and_no_more() -> None:
     found = rows(GROWN, "capacity")
-    viewers, deliveries, _flush, in_time, per_gib = found["one session, 50 messages/s"]
-    assert deliveries == 50 * viewers
+    viewers, flush, in_time, then, per_gib = found["one session, 50 messages/s"]
     assert work(Load(viewers, rate=50), COSTS, PACE).whole <= 0.55 < work(Load(viewers + 1, rate=50), COSTS, PACE).whole
+    assert flush == pytest.approx(1000 * flush_seconds(Load(viewers, rate=50), COSTS, PACE))
     assert latest(Load(in_time, rate=50), COSTS, PACE) <= 0.1 < latest(Load(in_time + 1, rate=50), COSTS, PACE)
+    assert then == pytest.approx(100 * work(Load(in_time, rate=50), COSTS, PACE).whole)
     assert per_gib == (2**30 - (64 << 20) - 5000 - 400_000) // 7000
     idle = found["viewers who only watch"]
     assert idle[0] == pytest.approx((0.55 - 0.005) / 3e-6, rel=1e-3)
-    assert idle[1:4] == [0, "", ""]
-    assert found["rooms of 10, a message of each in 30 s"][3] == ""
+    assert idle[1:4] == ["", "", ""]
+    assert found["rooms of 10, a message of each in 30 s"][2:4] == ["", ""]
+
+
+def test_what_leaves_no_time_for_bursts_is_not_in_time() -> None:
+    dear = structs.replace(GROWN.model, costs=structs.replace(COSTS, second=0.6))
+    found = rows(structs.replace(GROWN, model=dear), "capacity")["one session, 50 messages/s"]
+    assert found[:2] == [0, ""]
+    assert 79 < found[3] <= 80
 
 
 def test_a_core_without_limits_is_said_to_be_one() -> None:
