@@ -4,7 +4,7 @@ A node's work is a sum: being there, appends, messages in them, hearing of those
 to sockets, the events in them, and heartbeats.
 
 How many appends there are follows from the writer's lanes, and how many writes from how the hub flushes. A lane has one
-append on its way at a time, and what comes meanwhile is in the next. After a flush that took `F`, the next one begins
+append on its way at a time, and what comes meanwhile is in the next; one lane is filled before another is used. After a flush that took `F`, the next one begins
 `min(F, tick)` later at the earliest, with all that has come meanwhile. Where messages come more seldom than that, each
 has an append and a flush of its own.
 """
@@ -33,11 +33,15 @@ class Costs(Struct, frozen=True):
 
 
 class Pace(Struct, frozen=True):
-    """How fast a server goes by itself: the tick and the time of an append, in seconds, and its lanes."""
+    """How fast a server goes by itself: the tick and the time of an append, in seconds, and its lanes.
+
+    The next lane is used when so many messages, `fill`, wait in one.
+    """
 
     tick: float
     append: float
     lanes: int
+    fill: int
 
 
 class Memory(Struct, frozen=True):
@@ -78,8 +82,10 @@ class Work(Struct, frozen=True):
 def appends(load: Load, pace: Pace) -> float:
     """Give how many appends a second there are, of all sessions."""
     stored = load.sessions * load.rate * (1 - load.elsewhere)
-    lanes = min(pace.lanes, max(1, load.sessions))
-    return min(stored, lanes / pace.append) if pace.append else stored
+    if not pace.append:
+        return stored
+    lanes = min(pace.lanes, max(1, load.sessions), max(1, stored * pace.append / pace.fill))
+    return min(stored, lanes / pace.append)
 
 
 def flushes(load: Load, costs: Costs, pace: Pace) -> float:

@@ -53,8 +53,8 @@ class Results(Struct, frozen=True, kw_only=True):
     """The points, what they say, and for what that is worked out.
 
     A core is to be busy for `target` percent of the time at most, and the last viewer to be told within `delay_ms`, of
-    `crowd` viewers in one session. The settings of the server are the tick, the writer's lanes, and how many
-    events a session keeps.
+    `crowd` viewers in one session. The settings of the server are the tick, the writer's lanes, how much
+    fills one, and how many events a session keeps.
     """
 
     points: list[Seen]
@@ -64,13 +64,14 @@ class Results(Struct, frozen=True, kw_only=True):
     crowd: int
     tick_ms: int
     lanes: int
+    fill: int
     ring_events: int
 
     @property
     def pace(self) -> Pace:
         """Give how fast the server goes by itself; appends take as long as they did at the median point."""
         took = [seen.append_ms for seen in self.points if seen.append_ms is not None]
-        return Pace(self.tick_ms / 1000, median(took) / 1000 if took else 0.0, self.lanes)
+        return Pace(self.tick_ms / 1000, median(took) / 1000 if took else 0.0, self.lanes, self.fill)
 
 
 def tables(results: Results) -> list[Table]:

@@ -22,6 +22,7 @@ from bench.run import Place, connect_seconds, plans, target
 from bench.scenarios import fanout, rooms
 from bench.target import Target
 from realtime import settings
+from realtime.writer import FILL
 
 __all__ = ["Options", "Results", "broken", "notes", "plots", "run", "tables"]
 
@@ -144,6 +145,7 @@ def conclude(options: Options, points: list[Seen]) -> Results:
         crowd=options.crowd,
         tick_ms=used.tick_ms,
         lanes=used.batch_lanes,
+        fill=FILL,
         ring_events=used.ring_events,
     )
 

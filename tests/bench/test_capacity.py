@@ -19,7 +19,7 @@ from bench.capacity import (
 )
 
 TICK = 0.08
-PACE = Pace(tick=TICK, append=0.005, lanes=4)
+PACE = Pace(tick=TICK, append=0.005, lanes=4, fill=20)
 COSTS = Costs(second=0.005, append=400e-6, message=40e-6, heard=10e-6, write=5e-6, delivery=0.2e-6, viewer=1e-6)
 
 
@@ -77,9 +77,11 @@ def test_seldom_messages_have_an_append_each_and_a_lane_has_one_at_a_time() -> N
     assert appends(Load(viewers=10, rate=50), PACE) == 50
     assert appends(Load(viewers=10, rate=1000), PACE) == pytest.approx(200)
     assert appends(Load(viewers=10, rate=1000, elsewhere=0.9), PACE) == pytest.approx(100)
-    assert appends(Load(viewers=10, sessions=1000, rate=10), PACE) == pytest.approx(800)
+    # One lane is filled before another is used: 50 messages come in the time of an append.
+    assert appends(Load(viewers=10, sessions=1000, rate=10), PACE) == pytest.approx(500)
+    assert appends(Load(viewers=10, sessions=1000, rate=100), PACE) == pytest.approx(800)
     assert appends(Load(viewers=5, sessions=0.5, rate=10), PACE) == 5
-    assert appends(Load(viewers=10, rate=1000), Pace(tick=TICK, append=0, lanes=4)) == 1000
+    assert appends(Load(viewers=10, rate=1000), Pace(tick=TICK, append=0, lanes=4, fill=20)) == 1000
 
 
 def test_nothing_said_and_nobody_there_is_nothing_written() -> None:

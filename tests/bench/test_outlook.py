@@ -19,6 +19,7 @@ GROWN = Results(
     crowd=100_000,
     tick_ms=80,
     lanes=4,
+    fill=32,
     ring_events=1000,
 )
 

@@ -34,6 +34,6 @@ def test_a_load_is_what_was_asked_for() -> None:
 
 def test_what_is_foreseen_has_nothing_counted() -> None:
     seen: Seen = point("viewers", 1000, viewers=1000, rate=20)
-    share, writes = foreseen(model_of(POINTS), seen.load, Pace(0.08, 0.004, 4))
+    share, writes = foreseen(model_of(POINTS), seen.load, Pace(0.08, 0.004, 4, 32))
     assert writes == 20_000
     assert share == pytest.approx(seen.cpu, rel=1e-3)
