@@ -4,9 +4,9 @@ A node's work is a sum: being there, appends, messages in them, hearing of those
 to sockets, the events in them, and heartbeats.
 
 How many appends there are follows from the writer's lanes, and how many writes from how the hub flushes. A lane has one
-append on its way at a time, and what comes meanwhile is in the next; one lane is filled before another is used. After a flush that took `F`, the next one begins
-`min(F, tick)` later at the earliest, with all that has come meanwhile. Where messages come more seldom than that, each
-has an append and a flush of its own.
+append on its way at a time, and what comes meanwhile is in the next; one lane is filled before another is used. After a
+flush that took `F`, the next one begins `min(F, tick)` later at the earliest, with all that has come meanwhile. Where
+messages come more seldom than that, each has an append and a flush of its own.
 """
 
 from collections.abc import Callable

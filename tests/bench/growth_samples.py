@@ -6,7 +6,7 @@ from bench.capacity import Costs, Load, Memory, Pace, appends, flushes
 from bench.points import Seen, Spot, amounts, holdings
 
 COSTS = Costs(
-    second=0.005, append=400e-6, message=50e-6, heard=20e-6, write=6e-6, delivery=0.2e-6, viewer=3e-6
+    second=0.005, append=400e-6, message=50e-6, heard=20e-6, write=6e-6, delivery=0.2e-6, viewer=3.1e-6
 )  # fmt: skip
 MEMORY = Memory(process=64 << 20, viewer=7000, session=5000, event=400)
 PACE = Pace(tick=0.08, append=0.004, lanes=4, fill=32)

@@ -58,7 +58,7 @@ def test_a_core_takes_what_the_model_says_and_no_more() -> None:
     assert then == pytest.approx(100 * work(Load(in_time, rate=50), COSTS, PACE).whole)
     assert per_gib == (2**30 - (64 << 20) - 5000 - 400_000) // 7000
     idle = found["viewers who only watch"]
-    assert idle[0] == pytest.approx((0.55 - 0.005) / 3e-6, rel=1e-3)
+    assert idle[0] == pytest.approx((0.55 - 0.005) / 3.1e-6, rel=1e-3)
     assert idle[1:4] == ["", "", ""]
     assert found["rooms of 10, a message of each in 30 s"][2:4] == ["", ""]
 
