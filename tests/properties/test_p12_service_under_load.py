@@ -211,7 +211,6 @@ class Show:
     async def grow(self, step: int) -> None:
         """Do `step` times as much as at first, all of it within the limits: it is done, and in time."""
         shape = self.shape
-        # As many as an address may have, and no more.
         newcomers = [self.come() for _ in range(shape.viewers + shape.senders)]
         self.crowd += await asyncio.gather(*newcomers)
         if step == 1:
