@@ -1,7 +1,7 @@
 """How much fits on a core, into a GiB, and on many nodes, by what everything costs. Pure.
 
-A node's work is a sum: being there, appends, messages in them, hearing of those that other nodes have stored, writes
-to sockets, the events in them, and heartbeats.
+A node's work is a sum: being there, appends, messages in them, hints of the appends of other nodes, messages in these,
+writes to sockets, the events in them, and heartbeats.
 
 How many appends there are follows from the writer's lanes, and how many writes from how the hub flushes. A lane has one
 append on its way at a time, and what comes meanwhile is in the next; one lane is filled before another is used. After a
@@ -26,6 +26,7 @@ class Costs(Struct, frozen=True):
     second: float
     append: float
     message: float
+    hint: float
     heard: float
     write: float
     delivery: float
@@ -68,6 +69,7 @@ class Work(Struct, frozen=True):
     second: float
     appends: float
     messages: float
+    hints: float
     heard: float
     writes: float
     deliveries: float
@@ -86,6 +88,14 @@ def appends(load: Load, pace: Pace) -> float:
         return stored
     lanes = min(pace.lanes, max(1, load.sessions), max(1, stored * pace.append / pace.fill))
     return min(stored, lanes / pace.append)
+
+
+def hints(load: Load, pace: Pace) -> float:
+    """Give how many hints a second a node hears: one of each append of the others, which have as much of it each."""
+    here = 1 - load.elsewhere
+    if not here:
+        return appends(Load(load.viewers, load.sessions, load.rate), pace)
+    return load.elsewhere / here * appends(load, pace)
 
 
 def flushes(load: Load, costs: Costs, pace: Pace) -> float:
@@ -111,6 +121,7 @@ def work(load: Load, costs: Costs, pace: Pace) -> Work:
         second=costs.second,
         appends=costs.append * appends(load, pace),
         messages=costs.message * messages * (1 - load.elsewhere),
+        hints=costs.hint * hints(load, pace),
         heard=costs.heard * messages * load.elsewhere,
         writes=costs.write * load.viewers * flushes(load, costs, pace),
         deliveries=costs.delivery * load.viewers * load.rate,

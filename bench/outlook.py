@@ -32,8 +32,9 @@ _POINTS: Final = (
 _COSTS: Final = {
     "second": "being there, each second",
     "append": "an append to the log",
-    "message": "a message in it, read, checked and acknowledged",
-    "heard": "a message that another node has stored",
+    "message": "a message in an append, read, checked and acknowledged",
+    "hint": "a hint of an append of another node",
+    "heard": "a message in a hint",
     "write": "a write to a socket",
     "delivery": "an event in it",
     "viewer": "the heartbeats of a viewer, each second",
@@ -44,8 +45,8 @@ _CAPACITY: Final = (
 # A core that is busier than this has no time left for what comes in bursts.
 _FULL: Final = 0.8
 _NODES: Final = (
-    "", "nodes", "viewers each", "being there, %", "appends, %", "messages, %", "heard, %", "writes, %", "events, %",
-    "heartbeats, %", "in all, %", "a flush takes, ms", "last one told, ms",
+    "", "nodes", "viewers each", "being there, %", "appends, %", "messages, %", "hints, %", "heard, %", "writes, %",
+    "events, %", "heartbeats, %", "in all, %", "a flush takes, ms", "last one told, ms",
 )  # fmt: skip
 
 

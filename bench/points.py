@@ -38,6 +38,7 @@ class Seen(Struct, frozen=True, kw_only=True):
     spot: Spot
     appends: float
     stored: float
+    hints: float
     heard: float
     writes: float
     deliveries: float
@@ -72,7 +73,16 @@ class Model(Struct, frozen=True):
 
 def amounts(seen: Seen) -> list[float]:
     """Give what a point's CPU time is spent on, in the order of `Costs`."""
-    return [1.0, seen.appends, seen.stored, seen.heard, seen.writes, seen.deliveries, float(seen.spot.viewers)]
+    return [
+        1.0,
+        seen.appends,
+        seen.stored,
+        seen.hints,
+        seen.heard,
+        seen.writes,
+        seen.deliveries,
+        float(seen.spot.viewers),
+    ]
 
 
 def holdings(seen: Seen) -> list[float]:

@@ -40,6 +40,7 @@ _FLUSHES: Final = "stagewire_commit_to_socket_seconds_count"
 _DELIVERIES: Final = "stagewire_deliveries_total"
 _APPENDS: Final = "stagewire_commit_seconds_count"
 _APPENDING: Final = "stagewire_commit_seconds_sum"
+_HINTS: Final = 'stagewire_hints_total{direction="received"}'
 _STORED: Final = 'stagewire_events_appended_total{outcome="new"}'
 
 
@@ -54,7 +55,9 @@ class Options(Struct, frozen=True, kw_only=True):
         "50,200,1000,2000"
     )
     sessions: Annotated[str, Meta(description="sessions, of --fixed-viewers together")] = "1,10,100,500"
-    heard: Annotated[str, Meta(description="messages per second that another node stores; - is none")] = "200,1000"
+    heard: Annotated[str, Meta(description="messages per second that another node stores; - is none")] = (
+        "100,300,1000,3000"
+    )
     fixed_viewers: Annotated[int, Meta(ge=1, le=MOST_VIEWERS, description="viewers where something else grows")] = 1000
     fixed_rate: Annotated[int, Meta(ge=1, le=MOST_RATE, description="messages per second where viewers grow")] = 20
     fixed_deliveries: Annotated[
@@ -91,7 +94,10 @@ def grid(options: Options) -> list[Spot]:
         ),
         *(_rooms(options, x) for x in _read("sessions", options.sessions, min(MOST_SESSIONS, fixed))),
         *(
-            Spot(series="heard", x=x, viewers=LISTENERS, rate=x, seconds=seconds, elsewhere=True)
+            # The server counts hints once a second.
+            Spot(
+                series="heard", x=x, viewers=LISTENERS, rate=x, seconds=max(seconds, options.beat // 2), elsewhere=True
+            )
             for x in _read("heard", options.heard, MOST_RATE)
         ),
     ]
@@ -237,6 +243,7 @@ def seen(spot: Spot, watch: Watch, measured: Measured) -> Seen:
         spot=spot,
         appends=rate(_APPENDS),
         stored=rate(_STORED),
+        hints=rate(_HINTS),
         # Everybody is told each of them.
         heard=deliveries / spot.viewers if spot.elsewhere else 0.0,
         # A flush of a session writes to each of its viewers.

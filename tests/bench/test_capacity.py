@@ -11,6 +11,7 @@ from bench.capacity import (
     appends,
     flush_seconds,
     flushes,
+    hints,
     latest,
     least,
     most,
@@ -20,7 +21,9 @@ from bench.capacity import (
 
 TICK = 0.08
 PACE = Pace(tick=TICK, append=0.005, lanes=4, fill=20)
-COSTS = Costs(second=0.005, append=400e-6, message=40e-6, heard=10e-6, write=5e-6, delivery=0.2e-6, viewer=1e-6)
+COSTS = Costs(
+    second=0.005, append=400e-6, message=40e-6, hint=200e-6, heard=10e-6, write=5e-6, delivery=0.2e-6, viewer=1e-6
+)
 
 
 def test_seldom_messages_have_a_flush_each() -> None:
@@ -66,6 +69,7 @@ def test_work_is_the_sum_of_its_parts() -> None:
     assert done.second == 0.005
     assert done.appends == pytest.approx(5 * 400e-6)
     assert done.messages == pytest.approx(20 * 0.25 * 40e-6)
+    assert done.hints == pytest.approx(3 * 5 * 200e-6)
     assert done.heard == pytest.approx(20 * 0.75 * 10e-6)
     assert done.writes == pytest.approx(200 * 5e-6)
     assert done.deliveries == pytest.approx(200 * 0.2e-6)
@@ -82,6 +86,16 @@ def test_seldom_messages_have_an_append_each_and_a_lane_has_one_at_a_time() -> N
     assert appends(Load(viewers=10, sessions=1000, rate=100), PACE) == pytest.approx(800)
     assert appends(Load(viewers=5, sessions=0.5, rate=10), PACE) == 5
     assert appends(Load(viewers=10, rate=1000), Pace(tick=TICK, append=0, lanes=4, fill=20)) == 1000
+
+
+def test_each_append_of_another_node_is_a_hint() -> None:
+    assert hints(Load(viewers=10, rate=50), PACE) == 0
+    # Four nodes: each appends by itself, and hears of three.
+    assert hints(Load(viewers=10, rate=40, elsewhere=0.75), PACE) == pytest.approx(30)
+    assert hints(Load(viewers=10, rate=4000, elsewhere=0.75), PACE) == pytest.approx(600)
+    # Where all is stored by one other node, there is one.
+    assert hints(Load(viewers=10, rate=50, elsewhere=1), PACE) == 50
+    assert hints(Load(viewers=10, rate=1000, elsewhere=1), PACE) == pytest.approx(200)
 
 
 def test_nothing_said_and_nobody_there_is_nothing_written() -> None:

@@ -19,8 +19,8 @@ def test_what_a_point_spends_and_holds_is_in_the_order_of_what_it_costs() -> Non
     seen = point("sessions", 10, viewers=100, sessions=10, rate=50)
     spent = dict(zip(Costs.__struct_fields__, amounts(seen), strict=True))
     assert spent == {
-        "second": 1, "append": seen.appends, "message": seen.stored, "heard": seen.heard, "write": seen.writes,
-        "delivery": seen.deliveries, "viewer": 100,
+        "second": 1, "append": seen.appends, "message": seen.stored, "hint": seen.hints, "heard": seen.heard,
+        "write": seen.writes, "delivery": seen.deliveries, "viewer": 100,
     }  # fmt: skip
     held = dict(zip(Memory.__struct_fields__, holdings(seen), strict=True))
     assert held == {"process": 1, "viewer": 100, "session": 10, "event": seen.kept}

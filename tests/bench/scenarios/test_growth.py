@@ -29,7 +29,9 @@ def test_in_each_series_one_thing_grows() -> None:
 
 
 def test_idle_viewers_are_watched_for_a_round_of_heartbeats() -> None:
-    assert [spot.seconds for spot in growth.grid(SMALL)][:2] == [growth.BEAT_SECONDS, 4]
+    times = [spot.seconds for spot in growth.grid(SMALL)]
+    # Hints, which are counted by the second, for half of one.
+    assert (times[0], times[1], times[-1]) == (growth.BEAT_SECONDS, 4, growth.BEAT_SECONDS // 2)
 
 
 def test_points_are_in_order_and_may_be_left_out() -> None:
@@ -82,6 +84,7 @@ def looked(at: int, cpu: float, **counted: float) -> Look:
         "appending": "stagewire_commit_seconds_sum",
         "flushes": "stagewire_commit_to_socket_seconds_count",
         "stored": 'stagewire_events_appended_total{outcome="new"}',
+        "hints": 'stagewire_hints_total{direction="received"}',
         "deliveries": "stagewire_deliveries_total",
     }
     return Look(Usage(at * SECOND, cpu, 2048, 1024), {names[name]: value for name, value in counted.items()})
@@ -114,8 +117,8 @@ def test_a_point_is_told_by_the_second() -> None:
 
 def test_what_another_node_stores_is_heard() -> None:
     spot = Spot(series="heard", x=100, viewers=10, rate=100, seconds=2, elsewhere=True)
-    seen = growth.seen(spot, Seen(looked(0, 0), looked(2, 0.1, deliveries=2000)), whole())
-    assert (seen.heard, seen.stored, seen.append_ms) == (100, 0, None)
+    seen = growth.seen(spot, Seen(looked(0, 0), looked(2, 0.1, deliveries=2000, hints=150)), whole())
+    assert (seen.heard, seen.hints, seen.stored, seen.append_ms) == (100, 75, 0, None)
 
 
 def test_without_a_core_of_its_own_nobody_knows_of_others() -> None:
