@@ -21,7 +21,7 @@ from bench.progress import sleep_until, step
 from bench.run import Place, connect_seconds, plans, target
 from bench.scenarios import fanout, rooms
 from bench.target import Target
-from realtime import settings
+from realtime import environment
 from realtime.writer import FILL
 
 __all__ = ["Options", "Results", "broken", "notes", "plots", "run", "tables"]
@@ -142,7 +142,7 @@ def run(options: Options, place: Place) -> Results:
 
 def conclude(options: Options, points: list[Seen]) -> Results:
     """Fit what was seen, for the settings of the server that was measured."""
-    used = settings.load(os.environ)
+    used = environment.load(os.environ)
     return Results(
         points=points,
         model=model_of(points),
@@ -251,7 +251,7 @@ def seen(spot: Spot, watch: Watch, measured: Measured) -> Seen:
         deliveries=deliveries,
         cpu=cpu,
         rss=after.used.rss * 1024.0,
-        kept=min(measured.messages, spot.sessions * settings.load(os.environ).ring_events),
+        kept=min(measured.messages, spot.sessions * environment.load(os.environ).ring_events),
         others=_others(measured, cpu),
         append_ms=1000 * rate(_APPENDING) / rate(_APPENDS) if rate(_APPENDS) else None,
         p50=late.p50 if late else None,

@@ -29,8 +29,10 @@ def rows(results: Results, title: str) -> dict[str, list[Any]]:
     return {str(row[0]): [cell.value if isinstance(cell, Quantity) else cell for cell in row[1:]] for row in table.rows}
 
 
-def test_the_pace_is_the_settings_and_the_median_append() -> None:
+def test_the_pace_is_the_settings_and_the_fastest_append() -> None:
     assert GROWN.pace == PACE
+    slower = [*POINTS, structs.replace(POINTS[2], append_ms=9.0)]
+    assert structs.replace(GROWN, points=slower).pace == PACE
     quiet = structs.replace(GROWN, points=[seen for seen in POINTS if not seen.spot.rate])
     assert quiet.pace.append == 0
 
