@@ -15,7 +15,7 @@ from bench import machine, progress, report
 from bench.errors import BenchError
 from bench.options import add_options
 from bench.run import Place
-from bench.scenarios import compare, crowd, fanout, floor, idle, ingest, mixed, rooms, slow, soak, storm, tokens
+from bench.scenarios import compare, crowd, fanout, floor, growth, idle, ingest, mixed, rooms, slow, soak, storm, tokens
 from bench.tables import middle_of
 
 FAILED: Final = 1
@@ -27,6 +27,7 @@ SCENARIOS: Final = (
     crowd,
     fanout,
     floor,
+    growth,
     idle,
     ingest,
     mixed,

@@ -13,6 +13,7 @@ from bench.tables import split_unit
 _INCHES: Final = (9, 5)
 _DOTS_PER_INCH: Final = 110
 _GROUP: Final = 0.8
+_SEEN_THROUGH: Final = 0.7
 # Decades of an axis up to which more than its powers of ten, and all between, are labelled.
 _LABELLED: Final = (2.0, 0.5)
 
@@ -28,13 +29,14 @@ class Bars(Struct, frozen=True):
 
 
 class Lines(Struct, frozen=True):
-    """Lines through points, by their names."""
+    """Lines through points, by their names; or, of `dots`, the points alone, which the lines don't mark then."""
 
     title: str
     across: str
     up: str
     lines: dict[str, list[tuple[float, float]]]
     logarithmic: bool = True
+    dots: dict[str, list[tuple[float, float]]] = {}
 
 
 Plot = Bars | Lines
@@ -87,8 +89,11 @@ def _draw_bars(axes: Axes, plot: Bars) -> None:
 
 
 def _draw_lines(axes: Axes, plot: Lines) -> None:
+    marker = "o" if plot.logarithmic and not plot.dots else None
     for name, points in plot.lines.items():
-        axes.plot([x for x, _ in points], [y for _, y in points], marker="o" if plot.logarithmic else None, label=name)
+        axes.plot([x for x, _ in points], [y for _, y in points], marker=marker, label=name)
+    for name, points in plot.dots.items():
+        axes.plot([x for x, _ in points], [y for _, y in points], "o", alpha=_SEEN_THROUGH, label=name)
     if plot.logarithmic:
         _scale(axes)
     else:

@@ -41,13 +41,21 @@ def under_test(cores: Cores) -> Iterator[Target]:
         folder = stack.enter_context(_scratch())
         stores = stack.enter_context(_stores(folder))
         log = stack.enter_context((folder / "server.log").open("w+"))
-        websocket, http = Address(_HOST, free_port()), Address(_HOST, free_port())
-        target = Target(websocket, http, secrets.token_hex(32), None, cores)
+        target = Target(_free(), _free(), secrets.token_hex(32), None, cores, stores.database_url)
         environ = _environ(target, stores)
         _migrate(environ)
         serving = _Serving(stack, target, cores.server, log, environ)
-        pid = serving.start()
-        yield structs.replace(target, pid=pid, database_url=stores.database_url, again=serving.again)
+
+        def another() -> Target:
+            beside = structs.replace(target, websocket=_free(), http=_free())
+            pid = _Serving(stack, beside, cores.others, log, _environ(beside, stores)).start()
+            return structs.replace(beside, pid=pid)
+
+        yield structs.replace(target, pid=serving.start(), again=serving.again, another=another)
+
+
+def _free() -> Address:
+    return Address(_HOST, free_port())
 
 
 class _Serving:

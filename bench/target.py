@@ -84,8 +84,8 @@ def samples(exposition: str) -> dict[str, float]:
 class Target(Struct, frozen=True):
     """A server. Without `pid`, what it takes is not measured; `cores` says how the machine was divided.
 
-    One that was started for the run can be asked for more: its database, and to be killed and started `again`, which
-    gives its next pid.
+    One that was started for the run can be asked for more: its database, to be killed and started `again`, which
+    gives its next pid, and for `another` node on the same stores, which runs on the other cores.
     """
 
     websocket: Address
@@ -95,6 +95,7 @@ class Target(Struct, frozen=True):
     cores: Cores | None
     database_url: str | None = None
     again: Callable[[], int] | None = None
+    another: Callable[[], "Target"] | None = None
 
     def live_session(self, **settings: Any) -> str:
         """Create a session with these settings, start it, and give its id."""

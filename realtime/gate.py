@@ -35,21 +35,27 @@ class Gate:
         # How many connections each address has here.
         self._connections: Counter[str] = Counter()
 
-    def meet(self, connection: Connection) -> None:
-        """Count a connection where it comes from; what comes through a proxy is known by its handshake only."""
+    def meet(self, connection: Connection, there: int) -> None:
+        """Count a connection where it comes from; what comes through a proxy is known by its handshake only.
+
+        So many are `there` with it. Whoever connects first has a place: were that decided by the handshakes, a crowd
+        whose sockets are all open before the first of it shakes hands would keep itself out, down to the last.
+        """
         if not self._trusted.has(connection.address):
             self._count(connection)
             if self._connections[connection.counted] > self._most_of_one + ANSWERED:
                 connection.close(HTTPStatus.TOO_MANY_REQUESTS)
-
-    def admit(self, connection: Connection, forwarded: Sequence[str], there: int) -> HTTPStatus:
-        """Tell whether a handshake is welcome, while so many connections are `there`."""
         if there > self._most:
-            return HTTPStatus.SERVICE_UNAVAILABLE
+            connection.crowded = HTTPStatus.SERVICE_UNAVAILABLE
+
+    def admit(self, connection: Connection, forwarded: Sequence[str]) -> HTTPStatus:
+        """Tell whether a handshake is welcome."""
+        if connection.crowded is HTTPStatus.SERVICE_UNAVAILABLE:
+            return connection.crowded
         if not connection.counted:
             connection.address = believed(connection.address, forwarded, self._trusted)
             self._count(connection)
-        if connection.counted and self._is_too_much(connection.counted):
+        if connection.crowded or (connection.counted and self._limits.wait_ms_of(connection.counted, Action.HANDSHAKE)):
             # Where this is a proxy's, all its clients count as one, and the operator must know.
             seldom_log.warning("address refused", address=connection.counted, forwarded=bool(forwarded))
             return HTTPStatus.TOO_MANY_REQUESTS
@@ -76,8 +82,5 @@ class Gate:
         if connection.address and not self._unlimited.has(connection.address):
             connection.counted = subject_of(connection.address)
             self._connections[connection.counted] += 1
-
-    def _is_too_much(self, address: str) -> bool:
-        return self._connections[address] > self._most_of_one or bool(
-            self._limits.wait_ms_of(address, Action.HANDSHAKE)
-        )
+            if self._connections[connection.counted] > self._most_of_one:
+                connection.crowded = HTTPStatus.TOO_MANY_REQUESTS

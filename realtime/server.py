@@ -43,11 +43,11 @@ class Server:
         """Count a new connection, and give it its time to say hello."""
         self.connections.add(connection)
         self._node.heartbeat.expect_hello(connection)
-        self._gate.meet(connection)
+        self._gate.meet(connection, len(self.connections))
 
     def admit(self, connection: Connection, forwarded: Sequence[str]) -> HTTPStatus:
         """Refuse handshakes above the limits."""
-        return self._gate.admit(connection, forwarded, len(self.connections))
+        return self._gate.admit(connection, forwarded)
 
     def receive(self, connection: Connection, data: bytes) -> None:
         """Carry out one message."""

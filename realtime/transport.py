@@ -71,8 +71,8 @@ class Connection(Outgoing):
 
     __slots__ = (
         "_behind", "_core", "_events", "_lost", "_message", "_reading", "_settings", "_small", "_stopper", "_unparsed",
-        "address", "bytes_in", "close_code", "codec", "counted", "form", "held", "in_flight", "last_heard", "opened_at",
-        "peer", "retired", "service",
+        "address", "bytes_in", "close_code", "codec", "counted", "crowded", "form", "held", "in_flight", "last_heard",
+        "opened_at", "peer", "retired", "service",
     )  # fmt: skip
 
     def __init__(self, service: Service, settings: Settings, origins: Sequence[Origin | None] | None) -> None:
@@ -83,6 +83,8 @@ class Connection(Outgoing):
         self.peer: Any = None
         # The peer's IP address, and under which it is counted, if it is.
         self.address = self.counted = ""
+        # With what its handshake is refused, if there were too many already when it came.
+        self.crowded: HTTPStatus | None = None
         self.close_code: int | None = None
         self.bytes_in = 0
         self.in_flight = 0

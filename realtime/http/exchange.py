@@ -5,7 +5,8 @@ that does not read its response; each byte counts as a sign of life. Here a requ
 complete within `timeout_keep_alive` seconds of the connection or of the response before, and a
 response must be taken away in as many. A body has a bound of its own, in `serving`.
 
-And parsing, of which h11 takes its time, leaves others their turns, and has an end.
+And parsing, of which h11 takes its time, leaves others their turns, and has an end. Who comes when there are as many
+connections as may be is cut; those who are there are served on.
 """
 
 import asyncio
@@ -59,6 +60,8 @@ class Exchange(H11Protocol):
         """Begin, and expect a request."""
         self.conn = _Reading(h11.SERVER, MAX_HEAD)
         super().connection_made(transport)
+        # By itself uvicorn refuses every request, on whichever connection, while there are as many as may be.
+        self.limit_concurrency = None
         limit = self.config.limit_concurrency
         if limit is not None and len(self.connections) > limit:
             transport.abort()

@@ -26,7 +26,8 @@ def test_plots_are_pictures(tmp_path: Path) -> None:
     alone = Bars("B", "µs", ["x"], {"cpu": [1.0]})
     lines = Lines("C", "messages/s", "µs", {"x": [(1, 2), (10, 1)]})
     over_time = Lines("D", "s", "MiB", {"x": [(1, 2), (2, 0)]}, logarithmic=False)
-    made: list[plots.Plot] = [bars, alone, lines, over_time]
+    fitted = Lines("E", "viewers", "%", {"curve": [(1, 2), (2, 3)]}, dots={"seen": [(1, 2.5)]})
+    made: list[plots.Plot] = [bars, alone, lines, over_time, fitted]
     for number, plot in enumerate(made):
         path = tmp_path / f"{number}.png"
         plots.draw(plot, path)

@@ -107,6 +107,41 @@ def test_soak(server: list[str], tmp_path: Path) -> None:
     assert (tmp_path / "soak-1.png").exists()
 
 
+def test_growth(server: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    # Only a server that was started for the run can have another node beside it: nothing is heard here.
+    few = ("--fixed-viewers=20", "--fixed-rate=20", "--fixed-deliveries=100", "--seconds=1", "--beat=1", "--warmup=0")
+    load = ("--idle=10", "--viewers=10,40", "--rates=50", "--sessions=5", "--heard=20")
+    made = run(tmp_path, "growth", *server, *load, *few)
+    seen = {f"{point['spot']['series']} {point['spot']['x']}": point for point in made["results"]["points"]}
+    assert list(seen) == ["idle 10", "viewers 10", "viewers 40", "rate 50", "sessions 5"]
+    assert seen["idle 10"]["deliveries"] == 0
+    assert 300 <= seen["viewers 40"]["deliveries"] <= 1000
+    # Each of 20 messages has a flush of its own, to 40 viewers.
+    assert 10 * 40 <= seen["viewers 40"]["writes"] <= 1000
+    assert seen["sessions 5"]["stored"] > 10
+    assert seen["sessions 5"]["rss"] > 10 << 20
+    assert made["broken"] == []
+    told = capsys.readouterr()
+    assert "growth: 6 points, about" in told.err
+    assert "viewers per core" in told.out
+
+
+def test_growth_on_another_node(tmp_path: Path) -> None:
+    none = ("--idle=-", "--viewers=-", "--rates=-", "--sessions=-")
+    made = run(tmp_path, "growth", *none, "--heard=50", "--seconds=1", "--warmup=0", f"--report={tmp_path}")
+    (seen,) = made["results"]["points"]
+    assert seen["stored"] == 0
+    assert 30 <= seen["heard"] <= 60
+    assert "viewers in one session" in (tmp_path / "report.md").read_text("utf-8")
+    assert (tmp_path / "growth-1.png").exists()
+
+
+def test_growth_without_points_is_none(capsys: pytest.CaptureFixture[str]) -> None:
+    none = ("--idle=-", "--viewers=-", "--rates=-", "--sessions=-", "--heard=-")
+    assert main(["growth", *none]) == 1
+    assert "no points" in capsys.readouterr().err
+
+
 def test_idle(server: list[str], tmp_path: Path) -> None:
     made = run(tmp_path, "idle", *server, "--viewers=20", "--seconds=1", "--settle=0")
     assert made["results"]["connections"] == 20

@@ -10,10 +10,12 @@ from websockets.exceptions import InvalidStatus
 
 from realtime.domain.limits import DEFAULTS, Action, RateRole
 from realtime.environment import SettingsError, load
+from tests.support.frames import request
 from tests.support.nodes import RunningNode, serving, token
 from tokens.access import AccessRole
 
 ON: Final[dict[str, Any]] = {"rate_limits": True}
+FULL: Final = b"HTTP/1.1 503 Service Unavailable\r\n"
 PROXIED: Final[dict[str, Any]] = {"trusted_proxies": "127.0.0.0/8", **ON}
 
 
@@ -53,6 +55,23 @@ async def test_sockets_that_say_nothing_count_too_and_beyond_some_more_are_cut(m
                 assert await reader.read() == b""
         for _, other in [*there, (reader, writer)]:
             other.close()
+
+
+@pytest.mark.parametrize("limit", ["address_connections", "max_connections"])
+async def test_who_connects_first_has_a_place_though_a_crowd_is_there_before_anyone_shakes_hands(
+    limit: str, migrated: str, redis_url: str
+) -> None:
+    limits: dict[str, Any] = {limit: 3}
+    async with serving(migrated, redis_url, **limits) as node:
+        port = int(node.websocket.split(":")[2].partition("/")[0])
+        crowd = [await asyncio.open_connection("127.0.0.1", port) for _ in range(8)]
+        for _, writer in crowd:
+            writer.write(request())
+        answers = [await reader.readline() for reader, _ in crowd]
+        refused = b"HTTP/1.1 429 Too Many Requests\r\n" if limit == "address_connections" else FULL
+        assert answers == [b"HTTP/1.1 101 Switching Protocols\r\n"] * 3 + [refused] * 5
+        for _, writer in crowd:
+            writer.close()
 
 
 async def test_an_address_shakes_hands_only_so_often(migrated: str, redis_url: str) -> None:

@@ -1,6 +1,7 @@
 """Requests as uvicorn's protocol takes them here: who sends much leaves the others their turns."""
 
 import asyncio
+import contextlib
 import socket
 from functools import partial
 
@@ -9,6 +10,7 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
 from realtime.http.exchange import Exchange
+from tests.support.nodes import serving
 
 CHUNK = b"40\r\n" + b"x" * 64 + b"\r\n"
 
@@ -55,3 +57,17 @@ async def test_a_body_in_many_chunks_leaves_the_others_their_turns() -> None:
         quiet.close()
         while state.connections:  # noqa: ASYNC110 - the loop tells nobody
             await asyncio.sleep(0)
+
+
+async def test_who_comes_too_late_is_cut_and_all_others_are_served(migrated: str, redis_url: str) -> None:
+    async with serving(migrated, redis_url, http_connections=2) as node, asyncio.timeout(10):
+        port = int(node.http.rpartition(":")[2])
+        here = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
+        late, writer = await asyncio.open_connection("127.0.0.1", port)
+        with contextlib.suppress(ConnectionResetError):
+            assert await late.read() == b""
+        for reader, mine in here:
+            mine.write(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
+        for each in (writer, *(mine for _, mine in here)):
+            each.close()
