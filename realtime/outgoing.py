@@ -44,13 +44,16 @@ class Outgoing(asyncio.Protocol):
         """Write a frame in this turn of the loop."""
         size = len(frame)
         if size > HIGH_WATER:
-            self.allowance += size
+            # With what still waits, and no more: replies that are read would add up.
+            self.allowance = min(self.allowance, self.outgoing) + size
         if not self._posted:
             self._loop.call_soon(self._write_posted)
         self._posted.append(frame)
         self._posted_size += size
         if self._posted_size > HIGH_WATER:
             self._write_posted()
+            if not self.outgoing:
+                self.allowance = 0
 
     def _write_posted(self) -> None:
         if self._posted:

@@ -382,6 +382,20 @@ async def test_a_long_reply_is_no_reason_to_call_its_reader_slow() -> None:
         assert (await link.rest())[1] == Close.SLOW_CONSUMER
 
 
+async def test_long_replies_that_were_read_allow_for_nothing() -> None:
+    bounded = Settings(max_outgoing=HIGH_WATER)
+    hub = Hub(bounded)
+    async with linked(hub, bounded, J) as [link]:
+        for _ in range(20):
+            link.connection.send("x" * HIGH_WATER)
+            assert len(await link.receive()) == HIGH_WATER
+        while link.connection.close_code is None:
+            link.connection.send("x" * 1000)
+            hub.shed()
+        assert link.connection.outgoing < 2 * HIGH_WATER
+        assert (await link.rest())[1] == Close.SLOW_CONSUMER
+
+
 def talk(*numbers: int) -> list[Parcel]:
     """Give a message for each number."""
     return [
