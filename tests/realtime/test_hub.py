@@ -10,7 +10,7 @@ from prometheus_client import REGISTRY
 
 from realtime import hub as hub_module
 from realtime.domain.lanes import Lane, Parcel
-from realtime.frames import to_frame
+from realtime.frames import Form, to_frame
 from realtime.hub import Hub
 from realtime.outgoing import HIGH_WATER
 from realtime.protocol.codec import Format
@@ -432,6 +432,28 @@ async def test_who_is_behind_gets_control_and_samples_and_is_told_what_was_left_
         ]
         skipped = {lane: metrics.SKIPPED.labels(lane)._value.get() - before[lane] for lane in Lane}
         assert skipped == {Lane.CONTROL: 0, Lane.CHAT: 5, Lane.SIGNAL: 1}
+
+
+async def test_slow_readers_share_the_frames_of_what_they_get(monkeypatch: pytest.MonkeyPatch) -> None:
+    hub = Hub(QUICK)
+    async with linked(hub, QUICK, M, M, J, M) as links:
+        for link in links:
+            link.join(hub, "s")
+        counts = [await lag(link) for link in links[:3]]
+        framed = []
+        frame = Form.frame
+
+        def spy(form: Form, document: bytes) -> bytes:
+            framed.append((form.format, document))
+            return frame(form, document)
+
+        monkeypatch.setattr(Form, "frame", spy)
+        control = Parcel(b'"control"', Lane.CONTROL, 2)
+        hub.publish("s", [*talk(1), control])
+        await flushed(hub)
+        assert sorted(framed) == [(J, b'"control"'), (J, b"1"), (M, b'"control"'), (M, b"1")]
+        for link, count in zip(links, [*counts, 0], strict=True):
+            assert (await link.read_along(count + 2))[count:] == [1, "control"]
 
 
 async def test_a_long_answer_is_no_reason_to_leave_anything_out() -> None:
