@@ -45,8 +45,6 @@ RETRY_MS: Final = 1000
 FILL: Final = 32
 # After so many seconds a batch that is still on its way waits for something: nothing else should wait with it.
 STUCK_SECONDS: Final = 0.25
-# Sessions that a lane which never rests remembers, before it looks whose entries still wait.
-REMEMBERED: Final = 1000
 # What a probe of the database may take: who comes back just when one is due would only meet it on its way.
 _PROBE_MS: Final = 100
 log = structlog.get_logger("writer")
@@ -124,7 +122,7 @@ class _Lane:
         self._publish = publish
         self._batch_size = settings.batch_size
         self._timeout = settings.send_timeout
-        # Those of which something waits, or is on its way; and some of those that are settled.
+        # Those of which something waits, or is on its way.
         self.sessions: set[str] = set()
         self._waiting: deque[Pending] = deque()
         self._task: asyncio.Task[None] | None = None
@@ -159,9 +157,8 @@ class _Lane:
                     self._began = monotonic()
                     await self._store(batch)
                     self._began = None
-                if len(self.sessions) > REMEMBERED or not self._waiting:
-                    # Settled ones are free to take another lane, also where a lane never rests.
-                    self.sessions = {pending.entry.session for pending in self._waiting}
+                # Settled ones are free to take another lane, also where this one never rests.
+                self.sessions = {pending.entry.session for pending in self._waiting}
         finally:
             self._task = self._began = None
 

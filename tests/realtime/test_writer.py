@@ -244,6 +244,27 @@ async def test_a_full_lane_leaves_the_others_open(postgres: Postgres) -> None:
     assert codes(await desk.ask(chat(other))) == ["not_found"]
 
 
+async def test_a_session_that_was_in_a_crowded_lane_is_bound_to_it_no_more(postgres: Postgres, session: str) -> None:
+    log = Watched(postgres)
+    desk = Desk(postgres, Settings(batch_lanes=2, batch_queue=128, batch_size=8), log)
+    quiet = (await Sessions(postgres).create("alice", "Another show")).id
+    first = desk.submit(chat(quiet))
+    for _ in range(16):
+        desk.submit(chat(session))
+    while len(log.batches) < 2:  # noqa: ASYNC110 - nothing else tells that the first batch is stored
+        await asyncio.sleep(0)
+    # The crowd goes on, and fills its lane.
+    crowded = next(lane for lane in desk.writer._lanes if session in lane.sessions)
+    while crowded.queued < 64:
+        desk.submit(chat(session))
+    with pytest.raises(Refusal):
+        desk.submit(chat(session))
+    second = desk.submit(chat(quiet))
+    assert [session in lane.sessions for lane in desk.writer._lanes] == [True, False]
+    await desk.writer.drain()
+    assert codes([desk.answers[first], desk.answers[second]]) == [2, 3]
+
+
 async def test_quiet_sessions_share_an_append(postgres: Postgres) -> None:
     desk = Desk(postgres, Settings(batch_lanes=4))
     for _ in range(FILL):
