@@ -367,6 +367,24 @@ async def test_a_slow_reader_that_keeps_reading_stays() -> None:
         assert not slow.connection.behind
 
 
+async def test_a_reader_that_takes_little_at_a_time_stays() -> None:
+    impatient = Settings(slow_timeout=0.05)
+    hub = Hub(impatient)
+    async with linked(hub, impatient, J) as [slow]:
+        await lag(slow)
+        waiting = slow.connection.outgoing
+        for _ in range(5):
+            block(0.06)
+            # It leaves most of what the kernel has there, so that the kernel takes nothing more from us.
+            slow._peer.recv(20_000)
+            hub.look()
+            assert slow.connection.open
+        assert slow.connection.outgoing == waiting
+        block(0.06)
+        hub.look()
+        assert slow.connection.close_code == Close.SLOW_CONSUMER
+
+
 async def test_a_long_reply_is_no_reason_to_call_its_reader_slow() -> None:
     bounded = Settings(max_outgoing=HIGH_WATER)
     hub = Hub(bounded)
