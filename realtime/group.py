@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from itertools import chain
 
 from realtime.domain.lanes import Gap, Given, Missed, Parcel
@@ -95,10 +96,12 @@ class Group:
         parcels, self.waiting = self.waiting, []
         self._first = _first(parcels)
         arriving, self._arriving = self._arriving, {}
+        # However many get a document, slow ones too, its frame is made once for each form.
+        frame = cache(Form.frame)
         for connection, missed in slow.items():
             due = parcels[arriving.get(connection, 0) :]
             chosen = missed.select(due, now, every)
-            _write(connection, [connection.form.frame(self._told(one)) for one in chosen])
+            _write(connection, [frame(connection.form, self._told(one)) for one in chosen])
             _count_skipped(due, chosen)
         documents = [parcel.document for parcel in parcels]
         for connection in arriving:
@@ -107,7 +110,7 @@ class Group:
             late = {connection: given for connection, given in arriving.items() if connection.form is form}
             if not members and not late:
                 continue
-            frames = list(map(form.frame, documents))
+            frames = [frame(form, document) for document in documents]
             for connection, given in late.items():
                 if connection not in slow:
                     _write(connection, frames[given:])

@@ -31,11 +31,13 @@ class Lag:
     `missed` is what it has not got of each session since it was found to be too slow for everything.
     """
 
-    __slots__ = ("missed", "since", "waiting")
+    __slots__ = ("in_kernel", "missed", "since", "waiting")
 
-    def __init__(self, since: float, waiting: int) -> None:
+    def __init__(self, since: float, waiting: int, in_kernel: int) -> None:
         self.since = since
         self.waiting = waiting
+        # Likewise of what we are rid of.
+        self.in_kernel = in_kernel
         self.missed: dict[str, Missed] = {}
 
 
@@ -112,7 +114,7 @@ class Hub:
 
     def fall_behind(self, connection: Connection) -> None:
         """Watch a connection whose peer reads too slowly."""
-        self._behind[connection] = Lag(monotonic(), connection.outgoing)
+        self._behind[connection] = Lag(monotonic(), connection.outgoing, connection.in_kernel)
 
     def catch_up(self, connection: Connection) -> None:
         """Stop watching it, and tell it what it has missed."""
@@ -129,7 +131,20 @@ class Hub:
         """Close slow readers, also where nothing is written, for ever."""
         while True:
             await asyncio.sleep(WATCH_SECONDS)
-            self.shed()
+            self.look()
+
+    def look(self) -> None:
+        """Close slow readers, after a look at what the kernel has for them.
+
+        It takes nothing more of ours before much of that is read: a steady reader would seem to take nothing away.
+        """
+        now = monotonic()
+        for connection, lag in self._behind.items():
+            in_kernel = connection.in_kernel
+            if in_kernel < lag.in_kernel:
+                lag.since = now
+            lag.in_kernel = in_kernel
+        self.shed()
 
     def shed(self) -> None:
         """Close those for whom too much waits, and those who take nothing away for too long."""

@@ -1,6 +1,9 @@
 """The writing half of a connection: whole frames, many of them in one write."""
 
 import asyncio
+from fcntl import ioctl
+from sys import byteorder
+from termios import TIOCOUTQ
 from typing import Final
 
 # Below this the kernel and the event loop buffer in peace; above it a reader counts as behind.
@@ -30,6 +33,12 @@ class Outgoing(asyncio.Protocol):
         """Count the bytes that wait for the peer."""
         return self._transport.get_write_buffer_size() + self._posted_size
 
+    @property
+    def in_kernel(self) -> int:
+        """Count the bytes that the kernel has, and that the peer has not taken yet (tcp(7), `SIOCOUTQ`)."""
+        descriptor = self._transport.get_extra_info("socket").fileno()
+        return int.from_bytes(ioctl(descriptor, TIOCOUTQ, bytes(4)), byteorder)
+
     def write(self, frames: bytes) -> None:
         """Write whole frames. Whoever they can't be written to has missed something, and is gone."""
         if self._posted:
@@ -44,13 +53,16 @@ class Outgoing(asyncio.Protocol):
         """Write a frame in this turn of the loop."""
         size = len(frame)
         if size > HIGH_WATER:
-            self.allowance += size
+            # With what still waits, and no more: replies that are read would add up.
+            self.allowance = min(self.allowance, self.outgoing) + size
         if not self._posted:
             self._loop.call_soon(self._write_posted)
         self._posted.append(frame)
         self._posted_size += size
         if self._posted_size > HIGH_WATER:
             self._write_posted()
+            if not self.outgoing:
+                self.allowance = 0
 
     def _write_posted(self) -> None:
         if self._posted:

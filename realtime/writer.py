@@ -43,8 +43,8 @@ Publish = Callable[[str, str, list[Record]], None]
 RETRY_MS: Final = 1000
 # So many wait in a lane for its next append before another lane is used.
 FILL: Final = 32
-# Sessions that a lane which never rests remembers, before it looks whose entries still wait.
-REMEMBERED: Final = 1000
+# After so many seconds a batch that is still on its way waits for something: nothing else should wait with it.
+STUCK_SECONDS: Final = 0.25
 # What a probe of the database may take: who comes back just when one is due would only meet it on its way.
 _PROBE_MS: Final = 100
 log = structlog.get_logger("writer")
@@ -103,13 +103,13 @@ class Writer:
         """Give the lane that a session's entries are in, so that they stay in order.
 
         Else the first one that has room in its next batch: what an append costs here hardly depends on how much it is
-        of. Or the shortest one.
+        of. Or the shortest one. One that is stuck only where all are.
         """
         for lane in self._lanes:
             if session in lane.sessions:
                 return lane
-        free = next((lane for lane in self._lanes if lane.queued < self._fill), None)
-        return free or min(self._lanes, key=lambda lane: (lane.queued, len(lane.sessions)))
+        free = next((lane for lane in self._lanes if lane.queued < self._fill and not lane.stuck), None)
+        return free or min(self._lanes, key=lambda lane: (lane.stuck, lane.queued, len(lane.sessions)))
 
     async def drain(self) -> None:
         """Wait until everything that was submitted is answered."""
@@ -122,14 +122,20 @@ class _Lane:
         self._publish = publish
         self._batch_size = settings.batch_size
         self._timeout = settings.send_timeout
-        # Those of which something waits, or is on its way; and some of those that are settled.
+        # Those of which something waits, or is on its way.
         self.sessions: set[str] = set()
         self._waiting: deque[Pending] = deque()
         self._task: asyncio.Task[None] | None = None
+        # When the batch that is on its way set out, by the monotonic clock.
+        self._began: float | None = None
 
     @property
     def queued(self) -> int:
         return len(self._waiting)
+
+    @property
+    def stuck(self) -> bool:
+        return self._began is not None and monotonic() - self._began > STUCK_SECONDS
 
     def submit(self, pending: Pending) -> None:
         self.sessions.add(pending.entry.session)
@@ -148,12 +154,13 @@ class _Lane:
             while self._waiting:
                 self._refuse_the_late()
                 if batch := self._take():
+                    self._began = monotonic()
                     await self._store(batch)
-                if len(self.sessions) > REMEMBERED or not self._waiting:
-                    # Settled ones are free to take another lane, also where a lane never rests.
-                    self.sessions = {pending.entry.session for pending in self._waiting}
+                    self._began = None
+                # Settled ones are free to take another lane, also where this one never rests.
+                self.sessions = {pending.entry.session for pending in self._waiting}
         finally:
-            self._task = None
+            self._task = self._began = None
 
     def _refuse_the_late(self) -> None:
         """Keep half of each entry's time for its append; who has waited for longer is not tried at all."""

@@ -87,8 +87,8 @@ def _operations(health: Health) -> list[BaseRoute]:
         readiness = await health.readiness()
         return json_response(readiness, 200 if readiness.ready else 503)
 
-    def metrics(_: Request) -> Response:
-        return Response(exposition(), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+    async def metrics(_: Request) -> Response:
+        return Response(await exposition(), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
     return [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)]
 

@@ -1,5 +1,6 @@
 """The metrics as Prometheus reads them, of this process or of all workers together."""
 
+import asyncio
 import os
 
 from prometheus_client import REGISTRY, CollectorRegistry, generate_latest, multiprocess
@@ -7,9 +8,14 @@ from prometheus_client import REGISTRY, CollectorRegistry, generate_latest, mult
 from realtime.telemetry.tally import settle
 
 
-def exposition() -> bytes:
+async def exposition() -> bytes:
     """Give the text exposition. Workers share a folder, named in the environment, and answer for all."""
+    # On the loop, like all counting: a tally that is settled by another thread loses what is counted meanwhile.
     settle()
+    return await asyncio.to_thread(_text)
+
+
+def _text() -> bytes:
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
         return generate_latest(REGISTRY)
     registry = CollectorRegistry()

@@ -10,7 +10,7 @@ from prometheus_client import REGISTRY
 
 from realtime import hub as hub_module
 from realtime.domain.lanes import Lane, Parcel
-from realtime.frames import to_frame
+from realtime.frames import Form, to_frame
 from realtime.hub import Hub
 from realtime.outgoing import HIGH_WATER
 from realtime.protocol.codec import Format
@@ -367,6 +367,24 @@ async def test_a_slow_reader_that_keeps_reading_stays() -> None:
         assert not slow.connection.behind
 
 
+async def test_a_reader_that_takes_little_at_a_time_stays() -> None:
+    impatient = Settings(slow_timeout=0.05)
+    hub = Hub(impatient)
+    async with linked(hub, impatient, J) as [slow]:
+        await lag(slow)
+        waiting = slow.connection.outgoing
+        for _ in range(5):
+            block(0.06)
+            # It leaves most of what the kernel has there, so that the kernel takes nothing more from us.
+            slow._peer.recv(20_000)
+            hub.look()
+            assert slow.connection.open
+        assert slow.connection.outgoing == waiting
+        block(0.06)
+        hub.look()
+        assert slow.connection.close_code == Close.SLOW_CONSUMER
+
+
 async def test_a_long_reply_is_no_reason_to_call_its_reader_slow() -> None:
     bounded = Settings(max_outgoing=HIGH_WATER)
     hub = Hub(bounded)
@@ -379,6 +397,20 @@ async def test_a_long_reply_is_no_reason_to_call_its_reader_slow() -> None:
             link.connection.send("x" * 1000)
             hub.shed()
         assert 11 * HIGH_WATER - 2000 < link.connection.outgoing < 11 * HIGH_WATER + 2000
+        assert (await link.rest())[1] == Close.SLOW_CONSUMER
+
+
+async def test_long_replies_that_were_read_allow_for_nothing() -> None:
+    bounded = Settings(max_outgoing=HIGH_WATER)
+    hub = Hub(bounded)
+    async with linked(hub, bounded, J) as [link]:
+        for _ in range(20):
+            link.connection.send("x" * HIGH_WATER)
+            assert len(await link.receive()) == HIGH_WATER
+        while link.connection.close_code is None:
+            link.connection.send("x" * 1000)
+            hub.shed()
+        assert link.connection.outgoing < 2 * HIGH_WATER
         assert (await link.rest())[1] == Close.SLOW_CONSUMER
 
 
@@ -418,6 +450,28 @@ async def test_who_is_behind_gets_control_and_samples_and_is_told_what_was_left_
         ]
         skipped = {lane: metrics.SKIPPED.labels(lane)._value.get() - before[lane] for lane in Lane}
         assert skipped == {Lane.CONTROL: 0, Lane.CHAT: 5, Lane.SIGNAL: 1}
+
+
+async def test_slow_readers_share_the_frames_of_what_they_get(monkeypatch: pytest.MonkeyPatch) -> None:
+    hub = Hub(QUICK)
+    async with linked(hub, QUICK, M, M, J, M) as links:
+        for link in links:
+            link.join(hub, "s")
+        counts = [await lag(link) for link in links[:3]]
+        framed = []
+        frame = Form.frame
+
+        def spy(form: Form, document: bytes) -> bytes:
+            framed.append((form.format, document))
+            return frame(form, document)
+
+        monkeypatch.setattr(Form, "frame", spy)
+        control = Parcel(b'"control"', Lane.CONTROL, 2)
+        hub.publish("s", [*talk(1), control])
+        await flushed(hub)
+        assert sorted(framed) == [(J, b'"control"'), (J, b"1"), (M, b'"control"'), (M, b"1")]
+        for link, count in zip(links, [*counts, 0], strict=True):
+            assert (await link.read_along(count + 2))[count:] == [1, "control"]
 
 
 async def test_a_long_answer_is_no_reason_to_leave_anything_out() -> None:

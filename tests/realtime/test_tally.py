@@ -1,8 +1,13 @@
 """Counters of the hot path: they say what was counted when somebody looks."""
 
+import threading
+
+import pytest
 from prometheus_client import CollectorRegistry, Counter
 
+from realtime.telemetry import tally as tally_module
 from realtime.telemetry.tally import Tally, settle
+from tests.support.nodes import RunningNode
 
 
 def test_a_counter_says_what_was_counted_once_that_is_settled() -> None:
@@ -32,3 +37,21 @@ def test_a_counter_without_labels() -> None:
     tally.count()
     settle()
     assert registry.get_sample_value("bytes_total") == 8
+
+
+async def test_whoever_asks_for_metrics_settles_nothing_beside_the_loop(
+    node: RunningNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads = []
+
+    class Spy(Tally):
+        def settle(self) -> None:
+            """Note by whom it is settled."""
+            threads.append(threading.get_ident())
+            super().settle()
+
+    monkeypatch.setattr(tally_module, "_TALLIES", [])
+    Spy(Counter("spied", "Spied.", registry=CollectorRegistry()))
+    assert (await node.request("GET", "/metrics")).status_code == 200
+    # What another thread settles loses what the loop counts meanwhile.
+    assert set(threads) == {threading.get_ident()}

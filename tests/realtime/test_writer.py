@@ -14,6 +14,7 @@ from msgspec import structs
 from persistence.log import Appended, Entry, Log, Outcome, Record
 from persistence.postgres import PoolSettings, Postgres
 from persistence.sessions import Sessions
+from realtime import writer as writer_module
 from realtime.protocol.codes import Code, Refusal
 from realtime.settings import Settings
 from realtime.writer import FILL, RETRY_MS, Answer, Pending, Writer
@@ -243,12 +244,55 @@ async def test_a_full_lane_leaves_the_others_open(postgres: Postgres) -> None:
     assert codes(await desk.ask(chat(other))) == ["not_found"]
 
 
+async def test_a_session_that_was_in_a_crowded_lane_is_bound_to_it_no_more(postgres: Postgres, session: str) -> None:
+    log = Watched(postgres)
+    desk = Desk(postgres, Settings(batch_lanes=2, batch_queue=128, batch_size=8), log)
+    quiet = (await Sessions(postgres).create("alice", "Another show")).id
+    first = desk.submit(chat(quiet))
+    for _ in range(16):
+        desk.submit(chat(session))
+    while len(log.batches) < 2:  # noqa: ASYNC110 - nothing else tells that the first batch is stored
+        await asyncio.sleep(0)
+    # The crowd goes on, and fills its lane.
+    crowded = next(lane for lane in desk.writer._lanes if session in lane.sessions)
+    while crowded.queued < 64:
+        desk.submit(chat(session))
+    with pytest.raises(Refusal):
+        desk.submit(chat(session))
+    second = desk.submit(chat(quiet))
+    assert [session in lane.sessions for lane in desk.writer._lanes] == [True, False]
+    await desk.writer.drain()
+    assert codes([desk.answers[first], desk.answers[second]]) == [2, 3]
+
+
 async def test_quiet_sessions_share_an_append(postgres: Postgres) -> None:
     desk = Desk(postgres, Settings(batch_lanes=4))
     for _ in range(FILL):
         desk.submit(chat(str(uuid4())))
     assert [lane.queued for lane in desk.writer._lanes] == [FILL, 0, 0, 0]
     await desk.writer.drain()
+
+
+async def test_a_log_that_somebody_holds_keeps_no_other_session_waiting(
+    migrated: str, postgres: Postgres, session: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer_module, "STUCK_SECONDS", 0)
+    other = (await Sessions(postgres).create("alice", "Another show")).id
+    log = Watched(postgres)
+    desk = Desk(postgres, Settings(batch_lanes=2), log)
+    async with held(migrated, session) as release:
+        held_up = desk.submit(chat(session))
+        await log.begun.wait()
+        answered = desk.submit(chat(other))
+        async with asyncio.timeout(2):
+            while f"answer {answered}" not in desk.happened:  # noqa: ASYNC110 - nothing else tells of one answer
+                await asyncio.sleep(0.01)
+        assert desk.happened == [f"answer {answered}", "publish"]
+        await release()
+    await desk.writer.drain()
+    assert codes([desk.answers[held_up], desk.answers[answered]]) == [2, 2]
+    # What is over holds up nobody.
+    assert not any(lane.stuck for lane in desk.writer._lanes)
 
 
 async def test_busy_sessions_share_the_lanes_evenly_and_each_stays_in_its_own(postgres: Postgres) -> None:
