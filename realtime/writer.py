@@ -10,7 +10,7 @@ first outcome, or the first place, since both attempts need the same row of `log
 """
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from time import monotonic, perf_counter
@@ -22,6 +22,7 @@ from msgspec import Struct, field, structs
 from persistence.errors import Rejected, StorageError, Unavailable
 from persistence.log import Appended, Entry, Outcome, Record
 from persistence.seldom import Seldom
+from realtime.bounded import uncount
 from realtime.protocol.codes import Code, Refusal
 from realtime.protocol.refusals import no_such_session, session_ended
 from realtime.settings import Settings
@@ -122,8 +123,8 @@ class _Lane:
         self._publish = publish
         self._batch_size = settings.batch_size
         self._timeout = settings.send_timeout
-        # Those of which something waits, or is on its way.
-        self.sessions: set[str] = set()
+        # Of each session, how much waits or is on its way.
+        self.sessions: Counter[str] = Counter()
         self._waiting: deque[Pending] = deque()
         self._task: asyncio.Task[None] | None = None
         # When the batch that is on its way set out, by the monotonic clock.
@@ -138,7 +139,7 @@ class _Lane:
         return self._began is not None and monotonic() - self._began > STUCK_SECONDS
 
     def submit(self, pending: Pending) -> None:
-        self.sessions.add(pending.entry.session)
+        self.sessions[pending.entry.session] += 1
         self._waiting.append(pending)
         if self._task is None:
             self._task = asyncio.create_task(self._run())
@@ -157,16 +158,22 @@ class _Lane:
                     self._began = monotonic()
                     await self._store(batch)
                     self._began = None
-                # Settled ones are free to take another lane, also where this one never rests.
-                self.sessions = {pending.entry.session for pending in self._waiting}
+                    self._let_go(batch)
         finally:
             self._task = self._began = None
+
+    def _let_go(self, answered: Iterable[Pending]) -> None:
+        # A session of which nothing is left is free to take another lane, also where this one never rests.
+        for pending in answered:
+            uncount(self.sessions, pending.entry.session)
 
     def _refuse_the_late(self) -> None:
         """Keep half of each entry's time for its append; who has waited for longer is not tried at all."""
         latest = monotonic() - self._timeout / 2
         while self._waiting and self._waiting[0].since < latest:
-            _answer(self._waiting.popleft(), _busy())
+            late = self._waiting.popleft()
+            self._let_go([late])
+            _answer(late, _busy())
 
     def _take(self) -> list[Pending]:
         """Give the next batch, with each key only once: its repetition must see the first as stored."""
@@ -215,6 +222,7 @@ class _Lane:
     def _give_up(self, unanswered: Iterable[Pending], exc: StorageError) -> None:
         """Refuse a batch, and all that waits behind it."""
         refused = [*unanswered, *self._waiting]
+        self._let_go(self._waiting)
         self._waiting.clear()
         seldom_log.warning("append failed", events=len(refused), reason=str(exc))
         _answer_all(refused, unavailable(exc))
