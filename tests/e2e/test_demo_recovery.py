@@ -85,10 +85,11 @@ def test_a_message_whose_answer_was_lost_is_sent_once(show: Show) -> None:
     lost: list[Message] = []
 
     def swallow(message: Message) -> Message | None:
-        if message["type"] not in ("ack", "event"):
-            return message
-        lost.append(message)
-        return None
+        if message["type"] in ("ack", "event"):
+            lost.append(message)
+            return None
+        # A heartbeat's heads would have the page ask for what it lacks.
+        return None if message["type"] == "ping" else message
 
     show.line.back = swallow
     show.viewer.say("two")
