@@ -29,7 +29,7 @@ from tests.persistence.conftest import until
 from tests.support.certificates import self_signed
 from tests.support.clusters import MEMBER, Deployment, ask
 from tests.support.databases import scratch
-from tests.support.processes import free_port
+from tests.support.processes import BUS, free_port
 from tests.support.relay import Relay, relayed
 
 
@@ -153,8 +153,8 @@ async def test_tls_to_a_server(redis_url: str, tmp_path: Path) -> None:
 async def test_tls_to_a_cluster(tmp_path: Path) -> None:
     trusted, tls = self_signed(tmp_path)
     with scratch() as folder:
-        port = free_port(below=55_536)
-        member = Valkey(folder, port=free_port(below=55_536), extra={**MEMBER, "cluster-announce-port": str(port)})
+        port = free_port(beside=BUS)
+        member = Valkey(folder, port=free_port(beside=BUS), extra={**MEMBER, "cluster-announce-port": str(port)})
         member.start()
         try:
             ask(member, "CLUSTER", "ADDSLOTSRANGE", 0, 16_383)

@@ -13,12 +13,10 @@ import redis
 
 from persistence.embedded import Valkey, stop_all
 from tests.support.databases import scratch
-from tests.support.processes import free_port, wait_until
+from tests.support.processes import BUS, free_port, wait_until
 
 SERVICE: Final = "main"
 SLOTS: Final = 16_384
-# A member of a cluster listens for its fellows at its port and this.
-BUS: Final = 10_000
 QUIET: Final = {"appendonly": "no", "repl-diskless-sync-delay": "0"}
 MEMBER: Final = {
     "cluster-enabled": "yes",
@@ -198,7 +196,7 @@ def clustered(masters: int = 3, replicas: int = 0) -> Iterator[Cluster]:
     """Run a cluster in which each master has so many replicas. It takes about 2 s to form."""
     with scratch() as folder:
         servers = [
-            Valkey(folder / f"member{n}", port=free_port(below=65_536 - BUS), extra={**QUIET, **MEMBER})
+            Valkey(folder / f"member{n}", port=free_port(beside=BUS), extra={**QUIET, **MEMBER})
             for n in range(masters * (1 + replicas))
         ]
         with _run(servers):

@@ -1,23 +1,37 @@
 """Processes, ports and waiting, for tests of what happens between programs."""
 
 import os
+import secrets
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
+from typing import Final
 
 import psutil
 
+# A member of a cluster listens for its fellows at its port and this.
+BUS: Final = 10_000
+PORTS: Final = range(10_000, 32_000 - BUS)
 
-def free_port(below: int = 65_536) -> int:
-    """Give a port that nothing listens on at the moment."""
+
+def free_port(beside: int = 0) -> int:
+    """Give a port that nothing listens on at the moment, nor on the one that lies `beside` it."""
     while True:
-        with closing(socket.create_server(("127.0.0.1", 0))) as taken:
-            port = int(taken.getsockname()[1])
-        if port < below:
+        # Below those that connections get (ip_local_port_range): one of these would take it before it is listened on.
+        port = secrets.choice(PORTS)
+        if _is_free(port) and _is_free(port + beside):
             return port
+
+
+def _is_free(port: int) -> bool:
+    try:
+        with closing(socket.create_server(("127.0.0.1", port))):
+            return True
+    except OSError:
+        return False
 
 
 def bare_environment() -> dict[str, str]:

@@ -8,7 +8,7 @@ import redis
 
 from persistence.embedded import EmbeddedError, Postgres, Servers, Valkey, stop_all
 from tests.support.databases import fresh_database, query
-from tests.support.processes import free_port, wait_until
+from tests.support.processes import BUS, free_port, wait_until
 
 
 def command(url: str, *words: str) -> Any:
@@ -100,7 +100,7 @@ def test_valkey_on_a_port(valkey: Valkey) -> None:
 
 def test_valkey_serves_as_a_cluster_node(folder: Path) -> None:
     # Its bus takes the port 10,000 above.
-    port = free_port(below=55_536)
+    port = free_port(beside=BUS)
     server = Valkey(folder, port=port, extra={"cluster-enabled": "yes", "appendfsync": "always"})
     url = server.start()
     assert command(url, "CLUSTER", "ADDSLOTSRANGE", "0", "16383") == "OK"
