@@ -7,6 +7,7 @@ from itertools import chain
 
 from realtime.domain.lanes import Gap, Given, Missed, Parcel
 from realtime.frames import Form
+from realtime.outgoing import Outgoing
 from realtime.protocol.codec import JSON
 from realtime.protocol.events import Skipped
 from realtime.telemetry import metrics
@@ -16,25 +17,27 @@ from realtime.transport import Connection
 class Run:
     """Frames on their way to those who followed when they set out, and have not left since."""
 
-    __slots__ = ("_count", "_frames", "_members", "readers")
+    __slots__ = ("_count", "_frames", "_gone", "readers")
 
-    def __init__(self, frames: Sequence[bytes], members: set[Connection], readers: Iterable[Connection]) -> None:
+    def __init__(self, frames: Sequence[bytes], readers: Iterable[Connection]) -> None:
         self.readers = list(readers)
         self._count = len(frames)
         self._frames = b"".join(frames)
-        self._members = members
+        self._gone: set[Connection] = set()
+
+    def leave_out(self, connection: Connection) -> None:
+        """Write nothing more to one who has left."""
+        self._gone.add(connection)
 
     def write(self, most: int) -> int:
         """Write to so many readers, once to each; give how many that were."""
         turn = self.readers[-most:]
         del self.readers[-most:]
-        members, frames, written = self._members, self._frames, 0
-        for connection in turn:
-            if connection in members:
-                connection.write(frames)
-                written += 1
-        _count(written * self._count, written * len(frames))
-        return written
+        if self._gone:
+            turn = [connection for connection in turn if connection not in self._gone]
+        Outgoing.write_to_all(turn, self._frames)
+        _count(len(turn) * self._count, len(turn) * len(self._frames))
+        return len(turn)
 
 
 class Group:
@@ -74,6 +77,8 @@ class Group:
         self._arriving.pop(connection, None)
         if members := self._members.get(connection.form):
             members.discard(connection)
+        for run in self._runs:
+            run.leave_out(connection)
 
     def among(self, connections: Collection[Connection]) -> list[Connection]:
         """Give those of some connections that follow."""
@@ -115,7 +120,7 @@ class Group:
                 if connection not in slow:
                     _write(connection, frames[given:])
             if readers := members.difference(slow):
-                self._runs.append(Run(frames, members, readers))
+                self._runs.append(Run(frames, readers))
             members.update(late)
 
     def _told(self, given: Given) -> bytes:

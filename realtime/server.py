@@ -17,7 +17,7 @@ from realtime.node import Node
 from realtime.peer import Peer
 from realtime.protocol.codec import Rejected
 from realtime.protocol.codes import Barred, Close, Code, Refusal
-from realtime.protocol.commands import Command, Hello, type_of
+from realtime.protocol.commands import Command, Hello, Pong, type_of
 from realtime.protocol.replies import Reply
 from realtime.protocol.text import legible
 from realtime.tasks import Tasks
@@ -157,7 +157,7 @@ class Server:
         connection.close(exc.close, exc.message)
 
     def _carry_out(self, connection: Connection, peer: Peer, command: Command) -> None:
-        if wait := self._node.limits.wait_ms(peer.identity, action_of(type(command))):
+        if wait := self._wait_ms(peer, command):
             refuse(connection, command, too_often(wait))
             self._strike(connection, peer)
             return
@@ -172,6 +172,12 @@ class Server:
                 # Later messages wait, so that a connection's commands are carried out in their order.
                 connection.hold()
                 self._tasks.start(self._await(connection, command, outcome))
+
+    def _wait_ms(self, peer: Peer, command: Command) -> int:
+        if isinstance(command, Pong) and peer.silent:
+            # It was asked for. What answers no heartbeat counts.
+            return 0
+        return self._node.limits.wait_ms(peer.identity, action_of(type(command)))
 
     def _strike(self, connection: Connection, peer: Peer) -> None:
         if self._node.limits.strike(peer):
