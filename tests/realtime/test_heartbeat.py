@@ -9,10 +9,12 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from realtime import heartbeat
+from realtime.domain.limits import Action
 from realtime.heartbeat import SPOKES
 from realtime.protocol.codec import Format
 from realtime.protocol.codes import Close
 from tests.support.nodes import Client, Message, RunningNode, serving
+from tokens.access import Identity
 
 # By itself the wheel would turn once in an hour.
 STEP = 3600.0
@@ -115,6 +117,24 @@ async def test_a_client_is_told_its_quality_at_the_first_answer_and_when_it_chan
         assert third["rtt_ms"] > 1.5 * second["rtt_ms"]
         [fourth] = await answered(after=0)
         assert fourth["quality"] == "good"
+
+
+async def test_what_answers_a_heartbeat_is_not_counted(node: RunningNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    counted: list[Action] = []
+
+    def spy(_: Identity, action: Action) -> int:
+        counted.append(action)
+        return 0
+
+    async with node.client("bob") as bob:
+        turn(node, 2)
+        assert len(await pushes(bob, "ping")) == 1
+        monkeypatch.setattr(node.node.limits, "wait_ms", spy)
+        await bob.ask("pong")
+        assert counted == []
+        # Nobody asked for this one.
+        await bob.ask("pong")
+        assert counted == [Action.OTHER]
 
 
 async def test_who_answers_nothing_is_told_that_it_is_poor(node: RunningNode) -> None:
