@@ -113,9 +113,10 @@ class Heartbeat:
     def _ping(self, spoke: Sequence[Connection]) -> None:
         loop = asyncio.get_running_loop()
         pings: Pings = {}
+        now = int(loop.time() * 1000)
         for connection in spoke[:MOST]:
             if connection in self._spoke_of:
-                frame, pinged = self._ping_for(connection, pings, int(loop.time() * 1000))
+                frame, pinged = self._ping_for(connection, pings, now)
                 connection.peer.ping(pinged)
                 connection.write(frame)
         if rest := spoke[MOST:]:

@@ -2,11 +2,11 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from time import monotonic
 from typing import Any, Final
 
-from realtime.domain.lanes import Lane, Missed, Parcel
+from realtime.domain.lanes import Given, Lane, Missed, Parcel
 from realtime.group import Group, skipped
 from realtime.outgoing import HIGH_WATER
 from realtime.protocol.codec import JSON
@@ -79,7 +79,7 @@ class Hub:
         """Give the connection whatever is published from now on."""
         group = self._groups.get(session)
         if group is None:
-            group = self._groups[session] = Group(session)
+            group = self._groups[session] = Group(session, self._choose)
         group.add(connection)
 
     def detach(self, session: str, connection: Connection) -> None:
@@ -180,13 +180,14 @@ class Hub:
         self._loop.call_soon(self._turned, monotonic())
         most = max(int(TURN_SECONDS / self._cost), LEAST_TURN)
         while self._flushing and self._written < most:
-            group = self._flushing.popleft()
+            group = self._flushing[0]
             if not group.busy and self._dirty.get(group.session) is group:
                 del self._dirty[group.session]
-                self._begin(group)
+                metrics.HUB_WAIT.observe(monotonic() - group.since)
+                group.begin(self._behind)
             self._written += 1 + group.write(most - self._written)
-            if group.busy:
-                self._flushing.appendleft(group)
+            if not group.busy:
+                self._flushing.popleft()
 
     def _turned(self, began: float) -> None:
         took = monotonic() - began
@@ -194,29 +195,22 @@ class Hub:
         if self._written:
             # Few writes say little of what one costs.
             self._cost += (took / self._written - self._cost) * min(self._written / TELLING, 1) / 2
-        if self._behind:
-            self.shed()
         if self._flushing:
             self._turn()
             return
+        self.shed()
         self._not_before = monotonic() + min(self._taken, self._settings.tick_ms / 1000)
         self._scheduled = False
         if self._dirty:
             self._schedule()
 
-    def _begin(self, group: Group) -> None:
-        now = monotonic()
-        metrics.HUB_WAIT.observe(now - group.since)
-        group.begin(self._too_slow(group) if self._behind else {}, now, self._settings.sample_ms / 1000)
-
-    def _too_slow(self, group: Group) -> dict[Connection, Missed]:
-        """Give who of a group is to get only what it must have. A reader of long replies of its own is not slow yet."""
-        found = {}
-        for connection in group.among(self._behind):
-            lag = self._behind[connection]
-            if lag.missed or connection.outgoing > HIGH_WATER + connection.allowance:
-                found[connection] = lag.missed.setdefault(group.session, Missed())
-        return found
+    def _choose(self, session: str, connection: Connection, parcels: Sequence[Parcel]) -> Sequence[Given]:
+        """Give what a reader is to get: all, unless it is too slow. One of long replies of its own is not slow yet."""
+        lag = self._behind.get(connection)
+        if lag is None or not (lag.missed or connection.outgoing > HIGH_WATER + connection.allowance):
+            return parcels
+        missed = lag.missed.setdefault(session, Missed())
+        return missed.select(parcels, monotonic(), self._settings.sample_ms / 1000)
 
 
 def _nothing(_: str) -> Iterable[Any]:

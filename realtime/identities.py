@@ -34,8 +34,8 @@ class Identities:
         self._issuer = issuer
         self._is_frozen = is_frozen
         self._most = most
-        # With the version of the keys by which each was verified.
-        self._good: OrderedDict[bytes, tuple[int, Identity]] = OrderedDict()
+        # By the version of the keys that verified it, and its hash.
+        self._good: OrderedDict[tuple[int, bytes], Identity] = OrderedDict()
 
     def identify(self, token: str) -> Identified:
         """Give who a token speaks for, or what to await for that.
@@ -69,11 +69,11 @@ class Identities:
             raise Barred(Code.FORBIDDEN, FROZEN, Close.FROZEN)
 
     def _check(self, token: str) -> Identity:
-        digest, version = sha256(token.encode()).digest(), self._access.keys.version
-        verified, identity = self._good.get(digest, (version, None))
-        if identity is None or verified != version:
+        shown = (self._access.keys.version, sha256(token.encode()).digest())
+        identity = self._good.get(shown)
+        if identity is None:
             identity = self._verify(token)
-            keep(self._good, digest, (version, identity), self._most)
+            keep(self._good, shown, identity, self._most)
         self.recheck(identity)
         return identity
 

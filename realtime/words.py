@@ -11,6 +11,7 @@ much is left that searches would suffer, it is half of the time.
 """
 
 import asyncio
+from collections import OrderedDict
 from itertools import islice
 from time import monotonic
 from typing import Final
@@ -46,7 +47,7 @@ class Words:
         self._beat = settings.words_beat
         self._limit = settings.words_sessions
         # How many events of each session are not indexed, as far as is known here, the first noted first.
-        self._behind: dict[str, int] = {}
+        self._behind: OrderedDict[str, int] = OrderedDict()
         # Those of them that are next, in their order.
         self._due: dict[str, None] = {}
         self._wake = asyncio.Event()

@@ -1,8 +1,8 @@
 """From messages to the log: gathers what arrives into batches, appends them, answers after the commit.
 
-Sessions are spread over lanes by their id. A lane has one batch on its way at a time, and what arrives
-meanwhile makes the next: an idle lane appends at once, a busy one in large batches. One session always
-takes the same lane, so this node's messages of a session are appended in the order of their arrival.
+A lane has one batch on its way at a time, and what arrives meanwhile makes the next: an idle lane appends at
+once, a busy one in large batches. A session stays in its lane for as long as something of it is on its way, so
+this node's messages of a session are appended in the order of their arrival.
 
 When Postgres fails, all that waits in the lane is refused with the batch that failed: nobody knows what became
 of that one, and what came after it must not overtake it. Whoever sends it again with the same key gets the

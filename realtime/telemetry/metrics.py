@@ -67,7 +67,9 @@ HUB_WAIT: Final = Histogram(
 )
 DELIVERIES: Final = Tally(Counter("stagewire_deliveries", "Events and signals written to connections."))
 BYTES_OUT: Final = Tally(Counter("stagewire_sent_bytes", "Bytes of events and signals written to connections."))
-SKIPPED: Final = Counter("stagewire_skipped", "Messages and signals that readers who are behind did not get.", ["lane"])
+SKIPPED: Final = Tally(
+    Counter("stagewire_skipped", "Messages and signals that readers who are behind did not get.", ["lane"])
+)
 BYTES_IN: Final = Tally(Counter("stagewire_received_bytes", "Bytes received from connections."))
 
 RTT: Final = Histogram("stagewire_rtt_seconds", "Round trips of heartbeats.", buckets=_ROUND_TRIPS)
