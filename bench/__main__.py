@@ -8,18 +8,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from msgspec import structs
+from msgspec import Meta, structs
 from rich.console import Console
 
 from bench import machine, progress, report
 from bench.errors import BenchError
-from bench.options import add_options
+from bench.options import add_options, bounded
 from bench.run import Place
 from bench.scenarios import compare, crowd, fanout, floor, growth, idle, ingest, mixed, rooms, slow, soak, storm, tokens
 from bench.tables import middle_of
 
 FAILED: Final = 1
-MOST_RUNS: Final = 100
+# As a shell tells of what Ctrl-C has ended.
+INTERRUPTED: Final = 130
+RUNS: Final = Meta(ge=1, le=100, description="run it so often, and give medians and spread (default: 1)")
 # Columns of a file, which needs no terminal's width.
 PAPER: Final = 160
 SCENARIOS: Final = (
@@ -44,19 +46,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = vars(_parser().parse_args(arguments))
     scenario = given.pop("scenario")
     try:
+        report.require_folders(given["json"], given["report"])
         with progress.shown(Console(stderr=True)):
             made = _run(scenario, given)
+        _tell(made, scenario, given)
     except BenchError as exc:
         print(f"bench: {exc}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
-        return FAILED
-    report.show(made, scenario, Console(width=None if sys.stdout.isatty() else PAPER))
-    if given["json"]:
-        report.save(made, given["json"])
-    if given["report"]:
-        report.write(made, report.tables_of(made, scenario), report.plots_of(made, scenario), given["report"])
+        print("bench: interrupted", file=sys.stderr)
+        return INTERRUPTED
     return FAILED if made.broken else 0
+
+
+def _tell(made: report.Report, scenario: Any, given: dict[str, Any]) -> None:
+    report.show(made, scenario, Console(width=None if sys.stdout.isatty() else PAPER))
+    try:
+        if given["json"]:
+            report.save(made, given["json"])
+        if given["report"]:
+            report.write(made, report.tables_of(made, scenario), report.plots_of(made, scenario), given["report"])
+    except OSError as exc:
+        raise BenchError(f"the report cannot be written: {exc}") from None
 
 
 def _run(scenario: Any, given: dict[str, Any]) -> report.Report:
@@ -75,7 +86,7 @@ def _run(scenario: Any, given: dict[str, Any]) -> report.Report:
         machine=shape,
         results=results,
         runs=runs,
-        notes=getattr(scenario, "notes", lambda _: [])(results),
+        notes=report.notes_of(results, scenario),
         broken=list(dict.fromkeys(broken for each in runs for broken in scenario.broken(each))),
     )
 
@@ -98,7 +109,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measures a Stagewire on this machine.")
     scenarios = parser.add_subparsers(required=True, metavar="SCENARIO")
     for scenario in SCENARIOS:
-        told = scenarios.add_parser(name_of(scenario), help=(scenario.__doc__ or "").splitlines()[0])
+        about = str(scenario.__doc__).splitlines()[0]
+        told = scenarios.add_parser(name_of(scenario), help=about, description=about)
         told.set_defaults(scenario=scenario)
         add_options(told, scenario.Options)
         _add_place(told)
@@ -112,17 +124,9 @@ def _add_place(scenario: argparse.ArgumentParser) -> None:
     place.add_argument("--secret", help="its JWT secret")
     place.add_argument("--pid", type=int, help="its process, to measure what it takes")
     output = scenario.add_argument_group("what becomes of it")
-    output.add_argument(
-        "--runs", type=_runs, default=1, metavar="N", help="run it so often, and give medians and spread"
-    )
+    output.add_argument("--runs", type=bounded(RUNS), default=1, metavar="N", help=RUNS.description)
     output.add_argument("--json", type=Path, metavar="FILE", help="also write everything there")
     output.add_argument("--report", type=Path, metavar="DIR", help="also write tables and plots there")
-
-
-def _runs(given: str) -> int:
-    if not 1 <= int(given) <= MOST_RUNS:
-        raise argparse.ArgumentTypeError(f"{given} is not from 1 to {MOST_RUNS}")
-    return int(given)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from bench.tally import Latencies
 
 
 class Sent(Struct, frozen=True, kw_only=True):
-    """What became of one kind of question. Latencies are of those that were due in the window."""
+    """What became of one kind of question. Latencies and lateness are of those that were due in the window."""
 
     acked: int = 0
     acked_in_window: int = 0
@@ -35,7 +35,12 @@ class Asked:
     def begin(self, due: int) -> None:
         """Take note of a question that is asked now, and was due."""
         self.pending += 1
-        self.lateness.record(monotonic_ns() - due)
+        self.say(due)
+
+    def say(self, due: int) -> None:
+        """Take note of something that is said now, and was due; nobody answers it."""
+        if due in self._window:
+            self.lateness.record(monotonic_ns() - due)
 
     def end(self, due: int, acked: bool, now: int) -> None:
         """Take note of its answer."""

@@ -137,9 +137,12 @@ def flush_seconds(load: Load, costs: Costs, pace: Pace) -> float:
 
 
 def latest(load: Load, costs: Costs, pace: Pace) -> float:
-    """Give the seconds from the commit until the last viewer was written to, for the message that waits the longest."""
+    """Give the seconds from the commit until the last viewer was written to, for the message that waits the longest.
+
+    That is one which comes when a flush has just begun: it waits for its end, for what follows it, and for its own.
+    """
     flush = flush_seconds(load, costs, pace)
-    return flush + min(flush, pace.tick)
+    return flush + min(flush, pace.tick) + flush
 
 
 def most(fits: Callable[[int], bool], limit: int = MOST_VIEWERS) -> int:

@@ -35,6 +35,12 @@ class Timetable(Struct, frozen=True):
         return Schedule(self.start, rate, -(-(self.window.end - self.start) * rate // period), period)
 
 
+def chatting(rate: int, warmup: int, seconds: int) -> Go:
+    """Begin in a moment, with so many messages a second."""
+    times = Timetable.now(warmup, seconds)
+    return Go({"chat": times.often(rate)} if rate else {}, times.window)
+
+
 class Measured(Struct, frozen=True):
     """What the processes saw, and the server before and after; `messages` are what the logs have grown by."""
 

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from secrets import token_hex
 from tempfile import TemporaryDirectory
-from typing import IO, Any, Final
+from typing import Any, Final
 
 import msgspec
 from msgspec import structs
@@ -19,23 +19,21 @@ from bench.contestants import EACH, FLOORS, GATHERING, STAGEWIRE, Contestant, Ou
 from bench.crew import crew
 from bench.dialects import ROOM
 from bench.errors import BenchError
+from bench.looks import Ends, Look
 from bench.machine import Cores, divide, raise_file_limit, require_files
-from bench.pace import SECOND, Schedule, Window
+from bench.pace import Schedule
 from bench.peers import FLOOR, PEERS, LeftOut, Peer, Prepared, cache_folder
 from bench.peers.floor import Pour
-from bench.process import free_port, listening, running
-from bench.progress import sleep_until, step
+from bench.process import await_ready, free_port, last_words, listening, running
+from bench.progress import step
 from bench.run import Place, connect_seconds, plans, target
 from bench.scenarios import fanout
 from bench.scenarios.fanout import Options
-from bench.target import Address, Target
+from bench.target import Address
 
 EVERYBODY: Final = (STAGEWIRE, *FLOORS, *PEERS)
-READY_SECONDS: Final = 20.0
-_POLL_SECONDS: Final = 0.05
-_TAIL_BYTES: Final = 2000
-# Counting is over by the end of the window, and then the load is over, too.
-_SHORTLY_NS: Final = SECOND // 10
+_DELIVERIES: Final = "stagewire_deliveries_total"
+_FLUSHES: Final = "stagewire_commit_to_socket_seconds_count"
 
 
 class Room:
@@ -58,10 +56,17 @@ class Room:
         self._schedule = schedule
 
     def pour(self, told: Pour) -> None:
-        """Have a floor say it by itself."""
+        """Have a floor say it by itself.
+
+        Raises:
+            BenchError: it is gone.
+        """
         assert self._process.stdin is not None
-        self._process.stdin.write(msgspec.json.encode(told).decode() + "\n")
-        self._process.stdin.flush()
+        try:
+            self._process.stdin.write(msgspec.json.encode(told).decode() + "\n")
+            self._process.stdin.flush()
+        except OSError:
+            raise BenchError("the floor ended unasked") from None
 
 
 class Contest:
@@ -104,10 +109,11 @@ class Contest:
         with target(self._place, load.viewers) as server:
             sessions = [server.live_session()]
             with crew(plans(server, sessions, fanout.divide(load)), within=connect_seconds(load.viewers)) as workers:
-                writes = _Writes(server)
-                measured = measure(server, sessions, workers, partial(fanout.load, load), writes.watch)
+                ends = Ends(server)
+                measured = measure(server, sessions, workers, partial(fanout.load, load), ends.watch)
         figures = fanout.summarise(load.viewers, measured)
-        gathered = writes.events_each(load.viewers)
+        before, after = ends.looks
+        gathered = events_per_write(before, after, load.viewers)
         self._gathered[load.rate] = gathered
         return Outcome(STAGEWIRE, load.rate, figures, gathered)
 
@@ -140,25 +146,10 @@ def divided(load: Options, *, talking: bool) -> list[dict[str, Any]]:
     return parts
 
 
-class _Writes:
-    """Watches how often Stagewire writes, by its own metrics."""
-
-    def __init__(self, server: Target) -> None:
-        self._server = server
-        self._deliveries = self._flushes = 0.0
-
-    def watch(self, window: Window) -> None:
-        """Look at the beginning of the window, and just before its end."""
-        before = self._server.counters()
-        sleep_until(window.end - _SHORTLY_NS, "measuring")
-        after = self._server.counters()
-        grown = {name: after[name] - before.get(name, 0) for name in after}
-        self._deliveries = grown["stagewire_deliveries_total"]
-        self._flushes = grown["stagewire_commit_to_socket_seconds_count"]
-
-    def events_each(self, viewers: int) -> float:
-        """Give how many events were in a write to one of so many viewers, on average."""
-        return max(1.0, self._deliveries / max(1.0, self._flushes * viewers))
+def events_per_write(before: Look, after: Look, viewers: int) -> float:
+    """Give how many events were in a write to one of so many viewers, on average: a flush writes to each once."""
+    deliveries, flushes = (after.counters[name] - before.counters[name] for name in (_DELIVERIES, _FLUSHES))
+    return max(1.0, deliveries / max(1.0, flushes * viewers))
 
 
 @contextmanager
@@ -171,17 +162,9 @@ def _serving(prepared: Prepared, viewers: int) -> Iterator[Room]:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="stagewire-bench-")))
         log = stack.enter_context((folder / "server.log").open("w+"))
         try:
-            process = stack.enter_context(running(prepared.command(address.port), cores.server, log))
+            process = stack.enter_context(running(prepared.command(address.port, folder), cores.server, log))
         except OSError as exc:
             raise BenchError(f"the server did not start: {exc}") from None
-        _await_ready(address, process, log)
-        yield Room(address, process, cores)
-
-
-def _await_ready(address: Address, process: subprocess.Popen[str], log: IO[str]) -> None:
-    deadline = time.monotonic() + READY_SECONDS
-    while not listening(address.port):
-        if process.poll() is not None or time.monotonic() > deadline:
-            log.seek(0)
-            raise BenchError(f"the server did not start: {log.read()[-_TAIL_BYTES:].strip()}")
-        time.sleep(_POLL_SECONDS)
+        await_ready(lambda: listening(address.port), process, log)
+        with last_words(lambda: process, log):
+            yield Room(address, process, cores)

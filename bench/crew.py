@@ -1,27 +1,37 @@
 """The load processes, as the conductor sees them."""
 
-import multiprocessing
-import multiprocessing.connection
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
+from typing import Any, Final
 
 from bench.errors import BenchError
 from bench.orders import Failed, Plan, Ready
+from bench.process import spawn
 from bench.progress import step
 from bench.worker import work
+
+_ENDED: Final = "a load process ended unasked"
 
 
 class Crew:
     """Asks all load processes, and waits for all answers."""
 
-    def __init__(self, pipes: Sequence["multiprocessing.connection.Connection[Any, Any]"]) -> None:
+    def __init__(self, pipes: "Sequence[Connection[Any, Any]]") -> None:
         self._pipes = pipes
 
     def tell(self, command: Any) -> None:
-        """Give a command to each."""
+        """Give a command to each.
+
+        Raises:
+            BenchError: one has ended.
+        """
         for pipe in self._pipes:
-            pipe.send(command)
+            try:
+                pipe.send(command)
+            except OSError:
+                raise BenchError(_ENDED) from None
 
     def answers(self, within: float) -> list[Any]:
         """Give each process's answer.
@@ -32,13 +42,13 @@ class Crew:
         return [_answer(pipe, within) for pipe in self._pipes]
 
 
-def _answer(pipe: "multiprocessing.connection.Connection[Any, Any]", within: float) -> Any:
+def _answer(pipe: "Connection[Any, Any]", within: float) -> Any:
     if not pipe.poll(within):
         raise BenchError(f"a load process did not answer within {within:g} s")
     try:
         answer = pipe.recv()
-    except EOFError:
-        raise BenchError("a load process ended unasked") from None
+    except (EOFError, OSError):
+        raise BenchError(_ENDED) from None
     if isinstance(answer, Failed):
         raise BenchError(answer.reason)
     return answer
@@ -51,23 +61,17 @@ def crew(plans: Sequence[Plan], *, within: float) -> Iterator[Crew]:
     Raises:
         BenchError: not everyone was let in within so many seconds.
     """
-    context = multiprocessing.get_context("spawn")
-    pipes, processes = [], []
+    started: list[tuple[SpawnProcess, Connection[Any, Any]]] = []
     try:
-        for plan in plans:
-            ours, theirs = context.Pipe()
-            process = context.Process(target=work, args=(theirs, plan), daemon=True)
-            process.start()
-            theirs.close()
-            pipes.append(ours)
-            processes.append(process)
-        running = Crew(pipes)
+        started.extend(spawn(work, plan) for plan in plans)
+        running = Crew([pipe for _, pipe in started])
         with step(f"connecting {sum(plan.connections for plan in plans):,} clients"):
             assert all(isinstance(answer, Ready) for answer in running.answers(within))
         yield running
     finally:
-        for pipe in pipes:
-            pipe.close()
-        for process in processes:
-            process.join(5)
+        # Whoever is in the middle of something would end only after it.
+        for process, _ in started:
             process.kill()
+        for process, pipe in started:
+            process.join()
+            pipe.close()

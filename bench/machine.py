@@ -15,6 +15,8 @@ from bench.errors import BenchError
 
 # What a process has open besides its connections, generously.
 OTHER_FILES: Final = 200
+# Percent of a core that others may have of it before they are spoken of.
+TAKEN: Final = 15
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 # Columns of /proc/stat.
 _IDLE: Final = 3
@@ -64,6 +66,14 @@ def ticks(stat: str, cores: set[int]) -> Ticks:
 def busy_share(before: Ticks, after: Ticks) -> float:
     """Give the part of the time for which cores were busy."""
     return (after.busy - before.busy) / max(1, after.all - before.all)
+
+
+def neighbours(points: float) -> list[str]:
+    """Say that others were on the server's core, if it was busier than the server by many percent of its time."""
+    if points <= TAKEN:
+        return []
+    told = f"The server's core was busier than the server, by up to {points:.0f} points: others were on the machine."
+    return [f"{told} Latencies and rates are theirs, too; ratios say a little."]
 
 
 def usage(pid: int) -> Usage:

@@ -7,13 +7,12 @@ from msgspec import Struct
 
 from bench.capacity import MOST_VIEWERS, Load, Pace, flush_seconds, latest, least, most, viewers_per_gib, work
 from bench.fit import Fit
+from bench.machine import neighbours
 from bench.plots import Lines, Plot
 from bench.points import FINE_CPU, Model, Seen, foreseen
 from bench.tables import Cell, Quantity, Table
 
 _STEPS: Final = 40
-# Percent of a core that others may have of it before they are spoken of.
-_TAKEN: Final = 15
 _HOT: Final = (5, 50, 200)
 _ROOMS: Final = (10, 100)
 _SECONDS_EACH: Final = 30
@@ -263,12 +262,12 @@ def notes(results: Results) -> list[str]:
         f"Foreseen is with appends of {1000 * results.pace.append:.3g} ms, on {results.lanes} lanes.",
         "Of N nodes, each has 1/N of the viewers, stores 1/N of the messages, and hears of the others.",
     ]
-    taken = 100 * max((seen.others or 0 for seen in results.points), default=0)
-    if taken > _TAKEN:
-        told.append(
-            f"The server's core was busier than the server, by up to {taken:.0f} points: others were on the machine."
-        )
-    return told
+    told += [
+        f"{seen.spot.series} {seen.spot.x:,} was measured a second time; at first: {seen.failed_first}"
+        for seen in results.points
+        if seen.failed_first
+    ]
+    return told + neighbours(100 * max((seen.others or 0 for seen in results.points), default=0))
 
 
 def _explained(fit: Fit) -> str:

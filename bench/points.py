@@ -32,7 +32,7 @@ class Seen(Struct, frozen=True, kw_only=True):
     """What was seen at a point. Rates are per second; the server's CPU is a part of a core, its memory is in bytes.
 
     `kept` are the events that the sessions hold in memory. `others` is what was taken of the server's core by others.
-    `append_ms` is how long an append took, in the mean.
+    `append_ms` is how long an append took, in the mean. `failed_first` says why it was measured twice, if it was.
     """
 
     spot: Spot
@@ -50,6 +50,7 @@ class Seen(Struct, frozen=True, kw_only=True):
     p50: float | None
     p99: float | None
     broken: list[str]
+    failed_first: str = ""
 
     @property
     def load(self) -> Load:

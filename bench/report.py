@@ -1,7 +1,9 @@
 """What a benchmark says at the end: tables and plots for people, and JSON, with all that one needs to repeat it."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, Final
 
 import msgspec
@@ -9,7 +11,8 @@ import rich.table
 from msgspec import Struct
 from rich.console import Console
 
-from bench.machine import Machine
+from bench.errors import BenchError
+from bench.machine import Machine, neighbours
 from bench.plots import Plot, draw, latencies_of
 from bench.tables import Table, across, markdown, table_of
 
@@ -41,8 +44,8 @@ class Report(Struct, frozen=True, kw_only=True):
 def command(scenario: str, options: dict[str, Any]) -> str:
     """Give the command line that repeats a run, without its secret and where its output went."""
     given = {name: value for name, value in options.items() if value not in (None, "") and name not in _UNTOLD}
-    words = [_word(name, value) for name, value in given.items() if value is not False]
-    return " ".join(["python -m bench", scenario, *words])
+    words = [word for name, value in given.items() if value is not False for word in _words(name, value)]
+    return shlex.join(["python", "-m", "bench", scenario, *words])
 
 
 def harmless(environ: Mapping[str, str]) -> dict[str, str]:
@@ -52,15 +55,26 @@ def harmless(environ: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in sorted(ours.items()) if not name.endswith(secret)}
 
 
-def _word(name: str, value: Any) -> str:
+def _words(name: str, value: Any) -> list[str]:
     flag = "--" + name.replace("_", "-")
-    return flag if value is True else f"{flag} {value}"
+    return [flag] if value is True else [flag, str(value)]
 
 
 def tables_of(report: Report, scenario: Any, *, spread: bool = True) -> list[Table]:
     """Give what to show of all runs: a scenario's own tables, if it has any, or one of all its results."""
     tables: Any = getattr(scenario, "tables", lambda results: [table_of(results)])
     return [across(same, spread=spread) for same in zip(*(tables(results) for results in report.runs), strict=True)]
+
+
+def notes_of(results: Struct, scenario: Any) -> list[str]:
+    """Give what a reader must know to judge the figures: a scenario's own notes, or whether others were on the core."""
+    notes: Any = getattr(scenario, "notes", _neighbours_of)
+    return list(notes(results))
+
+
+def _neighbours_of(results: Struct) -> list[str]:
+    busy, used = (getattr(results, f"server_{of}_percent", None) for of in ("core_busy", "cpu"))
+    return [] if busy is None or used is None else neighbours(busy - used)
 
 
 def plots_of(report: Report, scenario: Any) -> list[Plot]:
@@ -95,8 +109,27 @@ def shape(machine: Machine) -> str:
     return f"{machine.cores} cores of {machine.cpu}, {machine.memory_gib:g} GiB, {machine.system}, {machine.python}"
 
 
+def require_folders(file: Path | None, folder: Path | None) -> None:
+    """Make the folders of a file and a report, if they are wanted: after a long run is too late to find they can't be.
+
+    Raises:
+        BenchError: they can't be made, or written to.
+    """
+    for needed in (file and file.parent, folder):
+        try:
+            if needed is not None:
+                needed.mkdir(parents=True, exist_ok=True)
+                TemporaryFile(dir=needed).close()
+        except OSError as exc:
+            raise BenchError(f"nothing can be written into {needed}: {exc.strerror}") from None
+
+
 def save(report: Report, path: Path) -> None:
-    """Write the JSON."""
+    """Write the JSON.
+
+    Raises:
+        OSError: it cannot be written.
+    """
     path.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
 
 
@@ -106,7 +139,6 @@ def write(report: Report, tables: Sequence[Table], plots: Sequence[Plot], folder
     Raises:
         OSError: it cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     pictures = [f"{report.scenario}-{number}.png" for number in range(1, len(plots) + 1)]
     for plot, name in zip(plots, pictures, strict=True):
         draw(plot, folder / name)

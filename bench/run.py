@@ -36,14 +36,14 @@ def target(place: Place, connections: int) -> Iterator[Target]:
         BenchError: there is none.
     """
     limit = raise_file_limit()
-    if place.url is None:
+    if place == Place():
         require_files(limit, connections, "the server")
         with ExitStack() as stack:
             with step("starting Stagewire"):
                 started = stack.enter_context(under_test(divide(os.sched_getaffinity(0))))
             yield started
-    elif place.http is None or place.secret is None:
-        raise BenchError("--url, --http and --secret go together")
+    elif place.url is None or place.http is None or place.secret is None:
+        raise BenchError("--url, --http and --secret go together, and --pid with them")
     else:
         yield Target(address(place.url, ("ws",)), address(place.http, ("http",)), place.secret, place.pid, None)
 

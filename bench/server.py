@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -16,13 +15,11 @@ from msgspec import structs
 
 from bench.errors import BenchError
 from bench.machine import Cores
-from bench.process import free_port, running
+from bench.process import await_ready, free_port, last_words, running
 from bench.target import Address, Target
 from persistence.embedded import EmbeddedError, Servers, embedded
 
-READY_SECONDS: Final = 20.0
-_POLL_SECONDS: Final = 0.05
-_TAIL_BYTES: Final = 2000
+_MIGRATING_SECONDS: Final = 60.0
 _HOST: Final = "127.0.0.1"
 
 
@@ -51,7 +48,9 @@ def under_test(cores: Cores) -> Iterator[Target]:
             pid = _Serving(stack, beside, cores.others, log, _environ(beside, stores)).start()
             return structs.replace(beside, pid=pid)
 
-        yield structs.replace(target, pid=serving.start(), again=serving.again, another=another)
+        started = structs.replace(target, pid=serving.start(), again=serving.again, another=another)
+        with last_words(lambda: serving.process, log):
+            yield started
 
 
 def _free() -> Address:
@@ -69,20 +68,18 @@ class _Serving:
         self._cores = cores
         self._log = log
         self._environ = environ
-        self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> int:
         """Start it, wait until it is ready, and give its pid."""
         command = [sys.executable, "-m", "realtime", "serve"]
-        self._process = self._stack.enter_context(running(command, self._cores, self._log, self._environ))
-        _await_ready(self._target, self._process, self._log)
-        return self._process.pid
+        self.process = self._stack.enter_context(running(command, self._cores, self._log, self._environ))
+        await_ready(self._target.ready, self.process, self._log)
+        return self.process.pid
 
     def again(self) -> int:
         """Kill it without a word, and start it anew."""
-        assert self._process is not None
-        self._process.kill()
-        self._process.wait()
+        self.process.kill()
+        self.process.wait()
         return self.start()
 
 
@@ -128,17 +125,10 @@ def _environ(target: Target, stores: Servers) -> Mapping[str, str]:
 
 
 def _migrate(environ: Mapping[str, str]) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "realtime", "migrate"], env=environ, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise BenchError(f"the database could not be made: {done.stderr.strip()}")
-
-
-def _await_ready(target: Target, process: subprocess.Popen[str], log: IO[str]) -> None:
-    deadline = time.monotonic() + READY_SECONDS
-    while not target.ready():
-        if process.poll() is not None or time.monotonic() > deadline:
-            log.seek(0)
-            raise BenchError(f"the server did not start:\n{log.read()[-_TAIL_BYTES:].strip()}")
-        time.sleep(_POLL_SECONDS)
+    command = [sys.executable, "-m", "realtime", "migrate"]
+    try:
+        subprocess.run(command, env=environ, capture_output=True, text=True, timeout=_MIGRATING_SECONDS, check=True)
+    except subprocess.TimeoutExpired:
+        raise BenchError("the database was not made in time") from None
+    except subprocess.CalledProcessError as exc:
+        raise BenchError(f"the database could not be made: {exc.stderr.strip()}") from None

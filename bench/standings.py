@@ -6,6 +6,7 @@ from typing import Final
 from msgspec import Struct
 
 from bench.contestants import FLOORS, STAGEWIRE, Contestant, Outcome
+from bench.machine import neighbours
 from bench.plots import Bars, Lines, Plot, percentiles
 from bench.scenarios import fanout
 from bench.tables import Cell, Quantity, Table
@@ -14,8 +15,6 @@ FAVOURS: Final = (
     "The peers log nobody in, store nothing, acknowledge nothing and send no heartbeats: that favours them. "
     "Only what they write is compared."
 )
-# Percent of a core that others may have of it before they are spoken of.
-TAKEN: Final = 15
 _HEADINGS: Final = (
     "", "deliveries/s", "p50, ms", "p99, ms", "p99.9, ms", "CPU per delivery, µs", "to floor", "to floor-each",
     "server CPU, %", "its core, %", "other cores, %", "events per write", "missing",
@@ -46,12 +45,15 @@ class Highest(Struct, frozen=True):
 
 
 class Results(Struct, frozen=True, kw_only=True):
-    """What everybody did: under the loads that were given, and at the highest sustained ones, with the way there."""
+    """What everybody did: under the loads that were given, and at the highest sustained ones.
+
+    `steps` are the way there: the last try of each contestant at each rate, by both.
+    """
 
     contestants: list[Contestant]
     outcomes: list[Outcome] = []
     highest: list[Highest] = []
-    steps: list[Step] = []
+    steps: dict[str, Step] = {}
 
 
 def tables(results: Results) -> list[Table]:
@@ -137,7 +139,8 @@ def plots(results: Results) -> list[Plot]:
     if results.highest:
         best = [each.outcome for each in results.highest if each.outcome]
         made.append(_costs("Server CPU per delivery at the highest sustained load", best))
-    return [*made, *_over_rates([*results.outcomes, *(step.outcome for step in results.steps if not step.strain)])]
+    sustained = [step.outcome for step in results.steps.values() if not step.strain]
+    return [*made, *_over_rates([*results.outcomes, *sustained])]
 
 
 def _costs(title: str, outcomes: Sequence[Outcome]) -> Bars:
@@ -174,11 +177,7 @@ def notes(results: Results) -> list[str]:
         told.append(f"{each.name} was left out: {each.left_out}" if each.left_out else f"{name}: {each.settings}")
     told += [f"{each.contestant} sustained no more because of {each.beyond}" for each in results.highest]
     failed = [outcome for outcome in results.outcomes if outcome.failed]
-    if (points := _taken_by_others(results)) > TAKEN:
-        told.append(
-            f"The server's core was busier than the server, by up to {points:.0f} points: "
-            "others were on the machine. Latencies and highest rates are theirs, too; ratios say a little."
-        )
+    told += neighbours(_taken_by_others(results))
     return [*told, *(f"{each.contestant} failed at {each.rate:,} messages/s: {each.failed}" for each in failed)]
 
 

@@ -1,13 +1,14 @@
 """Figures as people read them: in tables, with units, and over several runs as a median with the spread. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import median, median_low
 from typing import Any, Final
 
 from msgspec import Struct, structs
 
 UNITS: Final = {"_us": "µs", "_ms": "ms", "_s": "s", "_per_s": "/s", "_percent": "%", "_kib": "KiB", "_mib": "MiB"}
-_THOUSAND: Final = 1000
+# What is rounded to this has more than three digits.
+_FOUR_DIGITS: Final = 999.5
 
 
 class Quantity(Struct, frozen=True):
@@ -53,7 +54,8 @@ def split_unit(field: str) -> tuple[str, str]:
 def across(tables: Sequence[Table], *, spread: bool = True) -> Table:
     """Put tables of several runs into one: medians, and with `spread` the least and the most where these differ.
 
-    Rows belong together by their first cell, which is a text, and their units: deliveries are none per second.
+    Rows belong together by their first cell, which is a text, and the unit of the next: deliveries are none per second.
+    A cell that is empty in some runs is told of the others.
     """
     first = tables[0]
     rows: list[tuple[Cell, ...]] = []
@@ -63,14 +65,16 @@ def across(tables: Sequence[Table], *, spread: bool = True) -> Table:
     return Table(first.headings, rows, first.title)
 
 
-def _kind(row: tuple[Cell, ...]) -> tuple[Cell, ...]:
-    return row[0], *(cell.unit for cell in row if isinstance(cell, Quantity))
+def _kind(row: tuple[Cell, ...]) -> tuple[Cell, str]:
+    return row[0], next((cell.unit for cell in row[1:2] if isinstance(cell, Quantity)), "")
 
 
 def _cell(cells: Sequence[Cell], *, spread: bool) -> str:
+    if texts := [cell for cell in cells if isinstance(cell, str) and cell]:
+        return texts[0]
     quantities = [cell for cell in cells if isinstance(cell, Quantity)]
-    if len(quantities) < len(cells):
-        return next(cell for cell in cells if isinstance(cell, str))
+    if not quantities:
+        return ""
     unit, values = quantities[0].unit, [q.value for q in quantities if q.value is not None]
     if not values:
         return "not measured"
@@ -81,11 +85,14 @@ def _cell(cells: Sequence[Cell], *, spread: bool) -> str:
 
 def number(value: float) -> str:
     """Write a number so that it can be read: whole, or to three digits."""
-    return f"{value:,.0f}" if isinstance(value, int) or abs(value) >= _THOUSAND else f"{value:.3g}"
+    return f"{value:,.0f}" if isinstance(value, int) or abs(value) >= _FOUR_DIGITS else f"{value:.3g}"
 
 
 def middle_of(results: Sequence[Any]) -> Any:
-    """Give the median of results, field by field, of those that were measured; of what has no median, the first."""
+    """Give the median of results, field by field, of those that were measured; of what has no median, the first.
+
+    Items of lists belong together by their places, those of dicts by their names.
+    """
     results = [each for each in results if each is not None]
     if not results:
         return None
@@ -93,6 +100,9 @@ def middle_of(results: Sequence[Any]) -> Any:
     if isinstance(first, Struct):
         fields = {name: middle_of([getattr(each, name) for each in results]) for name in first.__struct_fields__}
         return structs.replace(first, **fields)
+    if isinstance(first, dict):
+        names = dict.fromkeys(name for each in results for name in each)
+        return {name: middle_of([each.get(name) for each in results]) for name in names}
     if isinstance(first, list):
         return [middle_of(each) for each in zip(*results, strict=False)]
     if all(isinstance(each, int | float) and not isinstance(each, bool) for each in results):
@@ -103,6 +113,11 @@ def middle_of(results: Sequence[Any]) -> Any:
 def _middle(values: Sequence[float]) -> float:
     # Half a message is none.
     return median_low(values) if all(isinstance(value, int) for value in values) else median(values)
+
+
+def counted(counts: Mapping[str, int]) -> list[str]:
+    """Name what there was any of, with how much."""
+    return [f"{count:,} {what}" for what, count in counts.items() if count]
 
 
 def markdown(table: Table) -> str:

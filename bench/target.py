@@ -133,7 +133,7 @@ class Target(Struct, frozen=True):
             connection.request(method, path, None if body is None else msgspec.json.encode(body), headers)
             response = connection.getresponse()
             answer = response.read()
-        except OSError as exc:
+        except (OSError, http.client.HTTPException) as exc:
             raise BenchError(f"the side API does not answer: {exc}") from None
         finally:
             connection.close()

@@ -1,9 +1,8 @@
 """One load process: it connects its share, does and counts what it is told, and says what it saw."""
 
 import asyncio
-import multiprocessing
-import multiprocessing.connection
 from itertools import chain
+from multiprocessing.connection import Connection
 from random import uniform
 from time import monotonic_ns
 from typing import Any
@@ -13,6 +12,7 @@ import uvloop
 from bench.acts import Act, act_of
 from bench.asks import Asked
 from bench.cast import Cast, sleep_until, until
+from bench.load import Client
 from bench.orders import GRACE_SECONDS, Back, Done, Failed, Finish, Go, Plan, Ready, Result, Storm
 from bench.pace import SECOND, Flight, Schedule, Window
 from bench.process import end_with_conductor
@@ -23,19 +23,19 @@ from bench.wire import Unexpected
 _REST_SECONDS = 0.001
 
 
-def work(pipe: "multiprocessing.connection.Connection[Any, Any]", plan: Plan) -> None:
+def work(pipe: "Connection[Any, Any]", plan: Plan) -> None:
     """Be a load process, until the pipe ends or the conductor does."""
     end_with_conductor()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
             runner.run(_work(pipe, plan))
-        except (EOFError, BrokenPipeError, KeyboardInterrupt):
+        except (EOFError, BrokenPipeError):
             pass
         except (Unexpected, OSError) as exc:
             pipe.send(Failed(str(exc)))
 
 
-async def _work(pipe: "multiprocessing.connection.Connection[Any, Any]", plan: Plan) -> None:
+async def _work(pipe: "Connection[Any, Any]", plan: Plan) -> None:
     cast = Cast(plan)
     worker = Worker(cast)
     # Who came first must not fall silent until the last one is there.
@@ -49,7 +49,7 @@ async def _work(pipe: "multiprocessing.connection.Connection[Any, Any]", plan: P
         beating.cancel()
 
 
-async def _receive(pipe: "multiprocessing.connection.Connection[Any, Any]") -> Any:
+async def _receive(pipe: "Connection[Any, Any]") -> Any:
     loop = asyncio.get_running_loop()
     readable = asyncio.Event()
     loop.add_reader(pipe.fileno(), readable.set)
@@ -112,21 +112,26 @@ class Worker:
             deliveries=after - before,
             window=Window(start, end),
             missing=sum(self._lacking(finish)),
-            surplus=sum(max(0, client.reached - finish.heads[str(client.session)]) for client in clients),
+            surplus=sum(max(0, client.reached - _head(finish, client)) for client in clients),
             resets=sum(client.resets for client in clients),
             torn_pages=sum(reader.torn_pages for reader in readers),
             lost_letters=self._lost_letters(finish),
-            samples=[reader.findings(finish.heads[str(reader.session)]) for reader in readers],
+            samples=[reader.findings(_head(finish, reader)) for reader in readers],
             states=[reader.state for reader in readers],
             latencies=Latencies.merged(reader.latencies.encode() for reader in readers).encode(),
             letters=Latencies.merged(host.letters.encode() for host in cast.hosts).encode(),
         )
 
     def _lacking(self, finish: Finish) -> list[int]:
-        return [max(0, finish.heads[str(client.session)] - client.reached) for client in self._cast.clients]
+        return [max(0, _head(finish, client) - client.reached) for client in self._cast.clients]
 
     def _lost_letters(self, finish: Finish) -> int:
         return sum(max(0, finish.letters - host.got_letters) for host in self._cast.hosts)
+
+
+def _head(finish: Finish, client: Client) -> int:
+    """Give what a client must have reached: the head of its session, or nothing where it follows none."""
+    return 0 if client.session is None else finish.heads[client.session]
 
 
 async def _storm(cast: Cast, storm: Storm) -> Back:

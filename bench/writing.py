@@ -1,8 +1,8 @@
 """What the database takes, written by asyncpg alone: the measure for a server that does the same and more."""
 
 import asyncio
-import multiprocessing
 import os
+from multiprocessing.connection import Connection
 from time import monotonic, monotonic_ns
 from typing import Final
 from uuid import UUID, uuid4
@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from bench import wire
 from bench.errors import BenchError
-from bench.process import end_with_conductor
+from bench.process import end_with_conductor, spawn
 from persistence.log import APPEND
 
 _STARTING_SECONDS: Final = 30.0
@@ -40,24 +40,20 @@ def write_alone(writing: Writing, cores: set[int]) -> float:
     Raises:
         BenchError: it does not work.
     """
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_write, args=(theirs, writing, cores), daemon=True)
-    process.start()
-    theirs.close()
+    process, pipe = spawn(_write, writing, cores)
     try:
-        if not ours.poll(writing.seconds + _STARTING_SECONDS):
+        if not pipe.poll(writing.seconds + _STARTING_SECONDS):
             raise BenchError("asyncpg alone took too long")
-        return float(ours.recv())
+        return float(pipe.recv())
     except EOFError:
         raise BenchError("asyncpg alone failed") from None
     finally:
         process.kill()
         process.join()
-        ours.close()
+        pipe.close()
 
 
-def _write(pipe: "multiprocessing.connection.Connection[float, float]", writing: Writing, cores: set[int]) -> None:
+def _write(pipe: "Connection[float, float]", writing: Writing, cores: set[int]) -> None:
     end_with_conductor()
     os.sched_setaffinity(0, cores)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

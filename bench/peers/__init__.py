@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 import msgspec
@@ -30,8 +31,7 @@ class LeftOut(Exception):
 class Peer(Struct, frozen=True):
     """Another server. `settings` is a sentence for the report.
 
-    `prepare` makes sure that it can be run, with its files below a folder for caches; it gives its version, and the
-    command that serves on a port of 127.0.0.1.
+    `prepare` makes sure that it can be run, with what it imports below a folder for caches.
     """
 
     dialect: str
@@ -40,10 +40,13 @@ class Peer(Struct, frozen=True):
 
 
 class Prepared(Struct, frozen=True):
-    """A peer that can be run."""
+    """A peer that can be run: its version, and the command that serves on a port of 127.0.0.1.
+
+    What that needs to have written goes into the folder of the run.
+    """
 
     version: str
-    command: Callable[[int], list[str]]
+    command: Callable[[int, Path], list[str]]
 
 
 def _python(module: str, *packages: str) -> Callable[[Path], Prepared]:
@@ -52,7 +55,7 @@ def _python(module: str, *packages: str) -> Callable[[Path], Prepared]:
             versions = ", ".join(f"{package} {version(package)}" for package in packages)
         except PackageNotFoundError as exc:
             raise LeftOut(f"{exc.name} is not installed") from None
-        return Prepared(versions, lambda port: [sys.executable, "-m", f"bench.peers.{module}", str(port)])
+        return Prepared(versions, lambda port, _: [sys.executable, "-m", f"bench.peers.{module}", str(port)])
 
     return prepare
 
@@ -63,7 +66,7 @@ def _node(script: str, package: str) -> Callable[[Path], Prepared]:
         manifest = msgspec.json.decode((folder / "node_modules" / package / "package.json").read_bytes())
         node = _output(["node", "--version"])
         return Prepared(
-            f"{package} {manifest['version']}, Node {node}", lambda port: ["node", str(folder / script), str(port)]
+            f"{package} {manifest['version']}, Node {node}", lambda port, _: ["node", str(folder / script), str(port)]
         )
 
     return prepare
@@ -79,11 +82,16 @@ def installed(cache: Path) -> Path:
         if shutil.which(program) is None:
             raise LeftOut(f"{program} is not on the PATH")
     folder = cache / f"node-{_fingerprint()}"
-    if not (folder / "node_modules").exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        for name in _NODE_FILES:
-            shutil.copy(_HERE / name, folder / name)
-        _output(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], folder)
+    if not folder.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        # What is interrupted half-way must not be taken for the whole.
+        with TemporaryDirectory(dir=cache) as half:
+            made = Path(half) / "made"
+            made.mkdir()
+            for name in _NODE_FILES:
+                shutil.copy(_HERE / name, made / name)
+            _output(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], made)
+            made.rename(folder)
     return folder
 
 
@@ -100,13 +108,12 @@ def _output(command: list[str], folder: Path | None = None) -> str:
     return done.stdout.strip()
 
 
-def _centrifugo(cache: Path) -> Prepared:
+def _centrifugo(_: Path) -> Prepared:
     if shutil.which("centrifugo") is None:
         raise LeftOut("centrifugo is not on the PATH")
 
-    def command(port: int) -> list[str]:
-        path = cache / f"centrifugo-{port}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
+    def command(port: int, folder: Path) -> list[str]:
+        path = folder / "centrifugo.json"
         path.write_bytes(msgspec.json.encode(centrifugo_settings(port)))
         return ["centrifugo", "--config", str(path)]
 

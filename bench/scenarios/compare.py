@@ -1,7 +1,7 @@
 """Compare: the same load against Stagewire, the floor and other servers, one after the other."""
 
 from collections.abc import Sequence
-from typing import Annotated, Final
+from typing import Annotated
 
 from msgspec import Meta, Struct
 
@@ -9,27 +9,23 @@ from bench.contest import EVERYBODY, Contest
 from bench.contestants import FLOORS, STAGEWIRE, Outcome
 from bench.errors import BenchError
 from bench.ladder import Ladder, strain
+from bench.options import MOST_RATE, MOST_VIEWERS, Processes, Seconds, Size, Warmup, numbers
 from bench.run import Place
 from bench.scenarios import fanout
 from bench.standings import Highest, Results, Step, broken, notes, plots, tables
 
 __all__ = ["Options", "Results", "broken", "notes", "plots", "run", "tables"]
 
-MOST_RATE: Final = 100_000
-# What one person might write at most, and how many at least check what all write.
-RATE_OF_ONE: Final = 10
-SAMPLES: Final = 2
-
 
 class Options(Struct, frozen=True, kw_only=True):
     """The loads, each as for `fanout`, and who meets them; or the search for the highest that each sustains."""
 
-    viewers: Annotated[int, Meta(ge=1, le=100_000, description="connections, senders included")] = 1000
+    viewers: Annotated[int, Meta(ge=1, le=MOST_VIEWERS, description="connections, senders included")] = 1000
     rates: Annotated[str, Meta(description="messages per second, in all; several, with commas, are met in turn")] = "50"
-    seconds: Annotated[int, Meta(ge=1, le=600, description="length of each measurement")] = 5
-    warmup: Annotated[int, Meta(ge=0, le=60, description="seconds of load before each")] = 2
-    processes: Annotated[int, Meta(ge=1, le=64, description="load processes for the viewers")] = 1
-    size: Annotated[int, Meta(ge=1, le=1_000, description="characters of a message")] = 100
+    seconds: Seconds = 5
+    warmup: Warmup = 2
+    processes: Processes = 1
+    size: Size = 100
     against: Annotated[str, Meta(description="who takes part, with commas; all of them if none is named")] = ""
     highest: Annotated[bool, Meta(description="find the highest rate that each sustains, from the first rate on")] = (
         False
@@ -42,7 +38,6 @@ class Options(Struct, frozen=True, kw_only=True):
         return fanout.Options(
             viewers=self.viewers,
             rate=rate,
-            senders=max(1, min(-(-rate // RATE_OF_ONE), self.viewers - SAMPLES)),
             seconds=self.seconds,
             warmup=self.warmup,
             processes=self.processes,
@@ -56,24 +51,12 @@ def run(options: Options, place: Place) -> Results:
     Raises:
         BenchError: it cannot be run.
     """
-    rates = rates_of(options.rates)
+    rates = numbers("--rates", options.rates, MOST_RATE)
     contest = Contest(names_of(options.against), place, options.peers_folder)
     if options.highest:
         return climb_all(contest, options, rates[0])
     outcomes = [contest.meet(name, options.load(rate)) for rate in rates for name in contest.present]
     return Results(contestants=contest.contestants, outcomes=outcomes)
-
-
-def rates_of(text: str) -> list[int]:
-    """Read rates.
-
-    Raises:
-        BenchError: one is none.
-    """
-    rates = [int(word) if word.strip().isdecimal() else 0 for word in text.split(",")]
-    if not all(1 <= rate <= MOST_RATE for rate in rates):
-        raise BenchError(f"--rates: {text!r} is not a list of numbers from 1 to {MOST_RATE:,}")
-    return rates
 
 
 def names_of(text: str) -> list[str]:
@@ -90,12 +73,12 @@ def names_of(text: str) -> list[str]:
 
 def climb_all(contest: Contest, options: Options, first: int) -> Results:
     """Find the highest rate of each, and see what Stagewire does there."""
-    highest, steps = [], []
+    highest, steps = list[Highest](), dict[str, Step]()
     for name in contest.present:
         taken = _climb(contest, options, name, first)
         best = max((s.outcome for s in taken if not s.strain), key=lambda outcome: outcome.rate, default=None)
         highest.append(Highest(name, best, beyond(taken), _stagewire_there(contest, options, best)))
-        steps += taken
+        steps |= {f"{name} at {step.outcome.rate}": step for step in taken}
     return Results(contestants=contest.contestants, highest=highest, steps=steps)
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-from collections.abc import Callable
 from time import monotonic_ns, time
 from typing import Annotated, Final
 
@@ -10,12 +9,14 @@ import uvloop
 from msgspec import Meta, Struct
 
 from bench import wire
-from bench.cast import CONNECTING, TOKEN_SECONDS
+from bench.cast import CONNECTING, TOKEN_SECONDS, until
 from bench.errors import BenchError
 from bench.load import Route, Viewer, connect, source
 from bench.machine import read
+from bench.options import MOST_VIEWERS
 from bench.pace import SECOND
-from bench.run import Place, plans, target
+from bench.run import Place, connect_seconds, plans, target
+from bench.tables import counted
 from bench.tally import Latencies, Percentiles
 from bench.target import Target
 from bench.wire import Admission, Unexpected
@@ -24,7 +25,6 @@ from tokens.access import AccessRole, SharedSecret, mint
 # Until the last one has an answer; and between signs of life, while the others connect.
 _PATIENCE: Final = 30.0
 _BEAT: Final = 10 * SECOND
-_POLL: Final = 0.02
 _ANSWER: Final = re.compile(rb'"type":"(agora\.token|error)","re":1[,}]')
 # Longer than the longest match.
 _CARRIED: Final = 40
@@ -33,7 +33,7 @@ _CARRIED: Final = 40
 class Options(Struct, frozen=True, kw_only=True):
     """The load: so many viewers of one session, each with a connection."""
 
-    viewers: Annotated[int, Meta(ge=1, le=100_000, description="connections that have joined the session")] = 1000
+    viewers: Annotated[int, Meta(ge=1, le=MOST_VIEWERS, description="connections that join the session")] = 1000
 
 
 class Results(Struct, frozen=True, kw_only=True):
@@ -78,31 +78,26 @@ def run(options: Options, place: Place) -> Results:
         try:
             return uvloop.run(_crowd(options, server, session))
         except (Unexpected, OSError) as exc:
-            raise BenchError(f"not everyone came in: {exc}") from None
+            raise BenchError(f"not everyone came in: {str(exc) or 'it takes too long'}") from None
 
 
 async def _crowd(options: Options, server: Target, session: str) -> Results:
     askers: list[Asker] = []
     try:
-        await _gather(options.viewers, server, session, askers)
+        async with asyncio.timeout(connect_seconds(options.viewers)):
+            await _gather(options.viewers, server, session, askers)
         before = read(server.pid, server.cores)
         began = monotonic_ns()
         for asker in askers:
             asker.ask(session)
-        await _until(lambda: all(asker.answered is not None for asker in askers))
+        await until(lambda: all(asker.answered is not None for asker in askers), _PATIENCE)
         after = read(server.pid, server.cores)
         spent = after.server.cpu - before.server.cpu if before.server and after.server else None
         return summarise(askers, began, spent)
     finally:
         for asker in askers:
             asker.leave()
-        await _until(lambda: all(asker.lost for asker in askers))
-
-
-async def _until(done: Callable[[], bool]) -> None:
-    deadline = monotonic_ns() + _PATIENCE * SECOND
-    while not done() and monotonic_ns() < deadline:  # noqa: ASYNC110 - thousands of events would cost more than a look
-        await asyncio.sleep(_POLL)
+        await until(lambda: all(asker.lost for asker in askers), _PATIENCE)
 
 
 async def _gather(viewers: int, server: Target, session: str, askers: list[Asker]) -> None:
@@ -140,5 +135,4 @@ def summarise(askers: list[Asker], began: int, spent: float | None) -> Results:
 
 def broken(results: Results) -> list[str]:
     """Name the promises that were not kept."""
-    counts = {"refused": results.refused, "without an answer": results.unanswered}
-    return [f"{count:,} {what}" for what, count in counts.items() if count]
+    return counted({"refused": results.refused, "without an answer": results.unanswered})

@@ -5,17 +5,20 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
-from bench.conductor import Measured, Timetable, measure
+from bench.conductor import Measured, chatting, measure
 from bench.crew import crew
 from bench.machine import Ticks, busy_share, cpu_share
+from bench.options import MOST_VIEWERS, Processes, Rate, Seconds, Size, Warmup
 from bench.orders import Go
 from bench.pace import SECOND, shares
 from bench.run import Place, connect_seconds, plans, target
+from bench.tables import counted
 from bench.tally import Latencies, Percentiles
 
 # What a sample costs is paid per message: above this many read in full per second, there are fewer samples.
 SAMPLED_PER_SECOND = 10_000
 MOST_SAMPLES = 20
+_LEAST_SAMPLES = 2
 # What one person might write at most, where the number of senders is ours to choose.
 _RATE_OF_ONE = 10
 
@@ -24,27 +27,27 @@ class Options(Struct, frozen=True, kw_only=True):
     """The load: `rate` messages/s in all by `senders` of the `viewers`, measured for `seconds` after `warmup`."""
 
     viewers: Annotated[
-        int, Meta(ge=1, le=100_000, description="connections that join the session, senders included")
+        int, Meta(ge=1, le=MOST_VIEWERS, description="connections that join the session, senders included")
     ] = 1000
-    rate: Annotated[int, Meta(ge=1, le=100_000, description="messages per second, in all")] = 50
-    seconds: Annotated[int, Meta(ge=1, le=600, description="length of the measurement")] = 10
-    warmup: Annotated[int, Meta(ge=0, le=60, description="seconds of load before it")] = 2
-    processes: Annotated[int, Meta(ge=1, le=64, description="load processes for the viewers")] = 1
+    rate: Rate = 50
+    seconds: Seconds = 10
+    warmup: Warmup = 2
+    processes: Processes = 1
     senders: Annotated[int, Meta(ge=0, le=1_000, description="viewers that send; 0 is one per 10 messages/s")] = 0
     samples: Annotated[
         int, Meta(ge=0, le=1_000, description="viewers that check and time everything; 0 is up to 20")
     ] = 0
-    size: Annotated[int, Meta(ge=1, le=1_000, description="characters of a message")] = 100
+    size: Size = 100
 
     @property
     def talkers(self) -> int:
-        """Count the senders; 0 asks for as many as would plausibly write so much."""
-        return self.senders or min(self.viewers, -(-self.rate // _RATE_OF_ONE))
+        """Count the senders: as asked for, or as would plausibly write so much; of all but two, who check."""
+        return max(1, min(self.senders or -(-self.rate // _RATE_OF_ONE), self.viewers - _LEAST_SAMPLES))
 
     @property
     def checked(self) -> int:
         """Count the samples; 0 asks for as many as the load processes can afford."""
-        fitting = max(2, min(MOST_SAMPLES, SAMPLED_PER_SECOND // self.rate))
+        fitting = max(_LEAST_SAMPLES, min(MOST_SAMPLES, SAMPLED_PER_SECOND // self.rate))
         return min(self.samples or fitting, self.viewers - self.talkers)
 
 
@@ -91,8 +94,7 @@ def run(options: Options, place: Place) -> Results:
 
 def load(options: Options) -> Go:
     """Give what the load processes do."""
-    times = Timetable.now(options.warmup, options.seconds)
-    return Go({"chat": times.often(options.rate)}, times.window)
+    return chatting(options.rate, options.warmup, options.seconds)
 
 
 def divide(options: Options) -> list[dict[str, int]]:
@@ -157,4 +159,4 @@ def broken(results: Any) -> list[str]:
         "messages without an answer": results.not_acked,
         "connections lost": results.connections_lost,
     }
-    return [f"{count:,} {what}" for what, count in counts.items() if count]
+    return counted(counts)

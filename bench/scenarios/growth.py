@@ -2,22 +2,23 @@
 
 import os
 import sys
-from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from typing import Annotated, Any, Final
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
 
-from bench.conductor import LEAD_NS, Measured, Timetable, measure
+from bench.conductor import LEAD_NS, Measured, chatting, measure
 from bench.crew import crew
 from bench.errors import BenchError
-from bench.machine import Usage, busy_share, cpu_share, usage
-from bench.orders import Go, Plan
+from bench.looks import Ends, Look
+from bench.machine import busy_share, cpu_share
+from bench.options import MOST_RATE, MOST_VIEWERS, Processes, Seconds, Size, Warmup, numbers
+from bench.orders import Plan
 from bench.outlook import Results, broken, notes, plots, tables
-from bench.pace import SECOND, Window, shares
+from bench.pace import SECOND, shares
 from bench.points import Seen, Spot, model_of
-from bench.progress import sleep_until, step
+from bench.progress import step
 from bench.run import Place, connect_seconds, plans, target
 from bench.scenarios import fanout, rooms
 from bench.target import Target
@@ -26,8 +27,6 @@ from realtime.writer import FILL
 
 __all__ = ["Options", "Results", "broken", "notes", "plots", "run", "tables"]
 
-MOST_VIEWERS: Final = 100_000
-MOST_RATE: Final = 100_000
 MOST_SESSIONS: Final = 5_000
 # In this time everybody has a heartbeat.
 BEAT_SECONDS: Final = 20
@@ -35,7 +34,6 @@ BEAT_SECONDS: Final = 20
 LISTENERS: Final = 10
 # Seconds of a point besides its measurement: a server's start and end, and what each client and session takes.
 _EACH_POINT, _EACH_CLIENT, _EACH_SESSION = 6.0, 1 / 1000, 0.02
-_SHORTLY_NS: Final = SECOND // 10
 _FLUSHES: Final = "stagewire_commit_to_socket_seconds_count"
 _DELIVERIES: Final = "stagewire_deliveries_total"
 _APPENDS: Final = "stagewire_commit_seconds_count"
@@ -63,13 +61,13 @@ class Options(Struct, frozen=True, kw_only=True):
     fixed_deliveries: Annotated[
         int, Meta(ge=1, le=10_000_000, description="deliveries per second, in all, where sessions grow")
     ] = 5000
-    seconds: Annotated[int, Meta(ge=1, le=600, description="length of each measurement")] = 4
+    seconds: Seconds = 4
     beat: Annotated[int, Meta(ge=1, le=600, description="the same of idle viewers: a round of heartbeats")] = (
         BEAT_SECONDS
     )
-    warmup: Annotated[int, Meta(ge=0, le=60, description="seconds of load before each")] = 1
-    processes: Annotated[int, Meta(ge=1, le=64, description="load processes for the viewers")] = 1
-    size: Annotated[int, Meta(ge=1, le=1_000, description="characters of a message")] = 100
+    warmup: Warmup = 1
+    processes: Processes = 1
+    size: Size = 100
     target: Annotated[int, Meta(ge=1, le=100, description="percent of a core that may be used")] = 60
     delay: Annotated[int, Meta(ge=1, le=60_000, description="ms within which the last viewer is to be told")] = 100
     crowd: Annotated[int, Meta(ge=1, le=MOST_VIEWERS, description="viewers of one session on many nodes")] = 100_000
@@ -110,13 +108,8 @@ def _rooms(options: Options, sessions: int) -> Spot:
                 seconds=options.seconds)  # fmt: skip
 
 
-def _read(name: str, text: str, limit: int) -> list[int]:
-    if text == "-":
-        return []
-    numbers = [int(word) if word.strip().isdecimal() else 0 for word in text.split(",")]
-    if not all(1 <= each <= limit for each in numbers):
-        raise BenchError(f"--{name}: {text!r} is not a list of numbers from 1 to {limit:,}, nor -")
-    return sorted(numbers)
+def _read(name: str, text: str, most: int) -> list[int]:
+    return [] if text == "-" else sorted(numbers(f"--{name}", text, most))
 
 
 def seconds_of(options: Options, spot: Spot) -> float:
@@ -159,9 +152,10 @@ def conclude(options: Options, points: list[Seen]) -> Results:
 def _measure_twice(options: Options, spot: Spot, place: Place) -> Seen | None:
     try:
         return _measure(options, spot, place)
-    except BenchError:
-        # What is short for a moment, ports say, must not cost all the points before.
-        return _measure(options, spot, place)
+    except BenchError as exc:
+        # What is short for a moment, ports say, must not cost all the points before. The report tells.
+        found = _measure(options, spot, place)
+        return found and structs.replace(found, failed_first=str(exc).splitlines()[0])
 
 
 def _measure(options: Options, spot: Spot, place: Place) -> Seen | None:
@@ -176,8 +170,10 @@ def _measure(options: Options, spot: Spot, place: Place) -> Seen | None:
         sessions = [server.live_session() for _ in range(spot.sessions)]
         who = list(everybody(options, spot, server, sessions))
         workers = stack.enter_context(crew(who, within=connect_seconds(spot.viewers)))
-        watch = Watch(server, server.pid)
-        return seen(spot, watch, measure(server, sessions, workers, partial(_load, options, spot), watch.watch))
+        ends = Ends(server)
+        go = partial(chatting, spot.rate, options.warmup, spot.seconds)
+        measured = measure(server, sessions, workers, go, ends.watch)
+        return seen(spot, measured, *ends.looks)
 
 
 def everybody(options: Options, spot: Spot, server: Target, sessions: list[str]) -> list[Plan]:
@@ -195,49 +191,27 @@ def divide(options: Options, spot: Spot) -> list[dict[str, Any]]:
     if not spot.rate:
         return [{"viewers": share} for share in shares(spot.viewers, options.processes) if share]
     if spot.elsewhere:
-        senders = fanout.Options(viewers=MOST_VIEWERS, **common).talkers
-        return [{"samples": spot.viewers}, {"senders": senders, "size": options.size}]
+        everywhere = fanout.Options(viewers=MOST_VIEWERS, **common)
+        samples = min(spot.viewers, everywhere.checked)
+        listeners = {"viewers": spot.viewers - samples, "samples": samples}
+        return [listeners, {"senders": everywhere.talkers, "size": options.size}]
     if spot.sessions > 1:
         each = spot.viewers // spot.sessions
         return list(rooms.divide(rooms.Options(sessions=spot.sessions, each=each, **common)))
     return list(fanout.divide(fanout.Options(viewers=spot.viewers, **common)))
 
 
-def _load(options: Options, spot: Spot) -> Go:
-    times = Timetable.now(options.warmup, spot.seconds)
-    return Go({"chat": times.often(spot.rate)} if spot.rate else {}, times.window)
-
-
-class Look(Struct, frozen=True):
-    """The server at a moment: what it has taken, and what it has counted."""
-
-    used: Usage
-    counters: dict[str, float]
-
-
-class Watch:
-    """Looks at the server at the beginning of the window, and just before its end."""
-
-    def __init__(self, server: Target, pid: int) -> None:
-        self._server = server
-        self._pid = pid
-        self.looks: list[Look] = []
-
-    def watch(self, window: Window) -> None:
-        """Look twice. What looking costs lies outside."""
-        counters = self._server.counters()
-        self.looks.append(Look(usage(self._pid), counters))
-        sleep_until(window.end - _SHORTLY_NS, "measuring")
-        used = usage(self._pid)
-        self.looks.append(Look(used, self._server.counters()))
-
-
-def seen(spot: Spot, watch: Watch, measured: Measured) -> Seen:
-    """Sum up a point."""
-    before, after = watch.looks
-    rate = _rates(before, after)
+def seen(spot: Spot, measured: Measured, before: Look, after: Look) -> Seen:
+    """Sum up a point, with looks at both ends of it."""
+    assert before.used is not None
+    assert after.used is not None
     figures = fanout.summarise(spot.viewers, measured)
     cpu = cpu_share(before.used, after.used)
+    seconds = (after.used.at - before.used.at) / SECOND
+
+    def rate(name: str) -> float:
+        return (after.counters.get(name, 0) - before.counters.get(name, 0)) / seconds
+
     late, deliveries = figures.latency_ms, rate(_DELIVERIES)
     return Seen(
         spot=spot,
@@ -258,11 +232,6 @@ def seen(spot: Spot, watch: Watch, measured: Measured) -> Seen:
         p99=late.p99 if late else None,
         broken=fanout.broken(figures),
     )
-
-
-def _rates(before: Look, after: Look) -> Callable[[str], float]:
-    seconds = (after.used.at - before.used.at) / SECOND
-    return lambda name: (after.counters.get(name, 0) - before.counters.get(name, 0)) / seconds
 
 
 def _others(measured: Measured, cpu: float) -> float | None:

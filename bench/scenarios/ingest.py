@@ -8,9 +8,10 @@ from msgspec import Meta, Struct
 
 from bench.conductor import Measured, Timetable, measure
 from bench.crew import crew
+from bench.looks import Ends, Look
+from bench.options import MOST_RATE, Seconds, Size, Warmup
 from bench.orders import Go
-from bench.pace import SECOND, Flight, Window
-from bench.progress import sleep_until
+from bench.pace import Flight
 from bench.run import Place, connect_seconds, plans, target
 from bench.scenarios import fanout
 from bench.scenarios.fanout import broken
@@ -20,10 +21,9 @@ from realtime import environment
 
 __all__ = ["Options", "Results", "broken", "run"]
 
-_BATCHES: Final = "stagewire_batch_events"
+_EVENTS: Final = "stagewire_batch_events_sum"
+_BATCHES: Final = "stagewire_batch_events_count"
 _BEHIND: Final = "stagewire_words_behind"
-# Before the end, so that what it takes is over by then.
-_LOOK_NS: Final = SECOND // 10
 
 
 class Options(Struct, frozen=True, kw_only=True):
@@ -32,10 +32,10 @@ class Options(Struct, frozen=True, kw_only=True):
     sessions: Annotated[int, Meta(ge=1, le=1_000, description="sessions")] = 8
     senders: Annotated[int, Meta(ge=1, le=10_000, description="connections that send, over all sessions")] = 32
     flight: Annotated[int, Meta(ge=1, le=1_000, description="messages of each on their way at a time")] = 60
-    rate: Annotated[int, Meta(ge=0, le=100_000, description="messages per second instead, answered or not")] = 0
-    seconds: Annotated[int, Meta(ge=1, le=600, description="length of the measurement")] = 10
-    warmup: Annotated[int, Meta(ge=0, le=60, description="seconds of load before it")] = 2
-    size: Annotated[int, Meta(ge=1, le=1_000, description="characters of a message")] = 100
+    rate: Annotated[int, Meta(ge=0, le=MOST_RATE, description="messages per second instead, answered or not")] = 0
+    seconds: Seconds = 10
+    warmup: Warmup = 2
+    size: Size = 100
 
     @property
     def samples(self) -> int:
@@ -69,16 +69,10 @@ def run(options: Options, place: Place) -> Results:
     with target(place, connections) as server:
         sessions = [server.live_session() for _ in range(options.sessions)]
         with crew(plans(server, sessions, divide(options)), within=connect_seconds(connections)) as workers:
-            before, at_end = server.counters(), dict[str, float]()
-            measured = measure(server, sessions, workers, partial(load, options), partial(_look, server, at_end))
-            wrote = Wrote(mean_batch(before, server.counters()), at_end.get(_BEHIND))
+            ends = Ends(server)
+            measured = measure(server, sessions, workers, partial(load, options), ends.watch)
+        wrote = written(*ends.looks)
         return summarise(options, measured, wrote, _alone(options, server, wrote.batch))
-
-
-def _look(server: Target, seen: dict[str, float], window: Window) -> None:
-    """Look at the server's metrics when the load is about to end."""
-    sleep_until(window.end - _LOOK_NS, "measuring")
-    seen.update(server.counters())
 
 
 def divide(options: Options) -> list[dict[str, int]]:
@@ -93,10 +87,17 @@ def load(options: Options) -> Go:
     return Go({"chat": loop}, times.window)
 
 
-def mean_batch(before: dict[str, float], after: dict[str, float]) -> float:
-    """Give how many events the server has appended at a time between two looks at its metrics."""
-    events, batches = (after[f"{_BATCHES}_{part}"] - before[f"{_BATCHES}_{part}"] for part in ("sum", "count"))
-    return events / max(1, batches)
+class Wrote(Struct, frozen=True):
+    """What the server's metrics tell: the events of a batch, in the mean, and those not indexed at the end."""
+
+    batch: float
+    words_behind: float | None
+
+
+def written(before: Look, after: Look) -> Wrote:
+    """Give what the server has written between two looks."""
+    events, batches = (after.counters[name] - before.counters[name] for name in (_EVENTS, _BATCHES))
+    return Wrote(events / max(1, batches), after.counters.get(_BEHIND))
 
 
 def _alone(options: Options, server: Target, batch: float) -> float | None:
@@ -111,19 +112,10 @@ def _alone(options: Options, server: Target, batch: float) -> float | None:
     )
 
 
-class Wrote(Struct, frozen=True):
-    """What the server's metrics tell: the events of a batch, in the mean, and those not indexed at the end."""
-
-    batch: float
-    words_behind: float | None
-
-
 def summarise(options: Options, measured: Measured, wrote: Wrote, alone: float | None) -> Results:
     """Add up what the load process saw, and compare."""
     figures = fanout.figures(options.senders + options.samples, measured)
-    window = measured.results[0].window
-    seconds = (window.end - window.start) / SECOND
-    acked = sum(sent.acked_in_window for done in measured.done for sent in done.sent.values()) / seconds
+    acked = sum(sent.acked_in_window for done in measured.done for sent in done.sent.values()) / options.seconds
     percent = figures["server_cpu_percent"]
     return Results(
         **figures,

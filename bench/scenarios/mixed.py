@@ -9,10 +9,12 @@ from msgspec import Meta, Struct
 from bench.acts import BURST, GRACE_MS
 from bench.conductor import Measured, Timetable, measure
 from bench.crew import crew
+from bench.options import MOST_VIEWERS, Processes, Size, Warmup
 from bench.orders import Go
 from bench.pace import SECOND, Window, shares
 from bench.run import Place, connect_seconds, plans, target
 from bench.scenarios import fanout
+from bench.tables import counted
 from bench.tally import Latencies, Percentiles
 from bench.target import Target
 
@@ -29,18 +31,23 @@ _STAY_SECONDS: Final = 60
 class Options(Struct, frozen=True, kw_only=True):
     """The load: a show with so many `viewers`, who write `rate` messages/s between its bursts."""
 
-    viewers: Annotated[int, Meta(ge=20, le=100_000, description="connections that join the session")] = 500
+    viewers: Annotated[int, Meta(ge=30, le=MOST_VIEWERS, description="connections that join the session")] = 500
     rate: Annotated[int, Meta(ge=1, le=10_000, description="messages per second, without bursts")] = 20
-    seconds: Annotated[int, Meta(ge=1, le=3_600, description="length of the measurement")] = 60
-    warmup: Annotated[int, Meta(ge=0, le=60, description="seconds of load before it")] = 5
+    seconds: Annotated[int, Meta(ge=1, le=3_600, description="seconds that are measured")] = 60
+    warmup: Warmup = 5
     scenes: Annotated[int, Meta(ge=0, le=60, description="things per minute that the host does")] = 10
-    processes: Annotated[int, Meta(ge=1, le=64, description="load processes for the viewers")] = 1
-    size: Annotated[int, Meta(ge=1, le=1_000, description="characters of a message")] = 60
+    processes: Processes = 1
+    size: Size = 60
 
     @property
     def talkers(self) -> int:
         """Count the senders: enough for nobody to be faster than a person."""
         return min(max(BURST, self.rate), self.viewers // 2)
+
+    @property
+    def quiet(self) -> int:
+        """Count those who only watch, and come and go."""
+        return self.viewers - self.talkers - _SAMPLES - 1
 
 
 class Results(Struct, frozen=True, kw_only=True):
@@ -108,8 +115,7 @@ def divide(options: Options) -> list[dict[str, int]]:
     They are no load testers to the server: so there is an audience, and everybody's limits hold.
     """
     real = {"synthetic": False}
-    quiet = options.viewers - options.talkers - _SAMPLES - 1
-    crowd = [{"viewers": share, **real} for share in shares(quiet, options.processes) if share]
+    crowd = [{"viewers": share, **real} for share in shares(options.quiet, options.processes) if share]
     return [*crowd, {"senders": options.talkers, "samples": _SAMPLES, "hosts": 1, "size": options.size, **real}]
 
 
@@ -117,7 +123,7 @@ def load(options: Options) -> Go:
     """Give what the load processes do."""
     times = Timetable.now(options.warmup, options.seconds)
     # Each process has viewers of its own.
-    leaving = options.viewers // options.processes
+    leaving = options.quiet // options.processes
     acts = {
         "chat": times.often(options.rate),
         "burst": times.often(1, _BURST_PERIOD),
@@ -177,4 +183,4 @@ def broken(results: Results) -> list[str]:
         "direct messages lost": results.lost_letters,
         "samples in another state than the session": results.astray,
     }
-    return fanout.broken(results) + [f"{count:,} {what}" for what, count in counts.items() if count]
+    return fanout.broken(results) + counted(counts)

@@ -5,9 +5,9 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from bench.conductor import Measured, Timetable, measure
+from bench.conductor import Measured, chatting, measure
 from bench.crew import crew
-from bench.orders import Go
+from bench.options import Processes, Rate, Seconds, Size, Warmup
 from bench.pace import shares
 from bench.run import Place, connect_seconds, plans, target
 from bench.scenarios import fanout
@@ -23,11 +23,11 @@ class Options(Struct, frozen=True, kw_only=True):
 
     sessions: Annotated[int, Meta(ge=1, le=5_000, description="sessions")] = 100
     each: Annotated[int, Meta(ge=1, le=1_000, description="viewers of each, its sender included")] = 10
-    rate: Annotated[int, Meta(ge=1, le=100_000, description="messages per second, in all")] = 500
-    seconds: Annotated[int, Meta(ge=1, le=600, description="length of the measurement")] = 10
-    warmup: Annotated[int, Meta(ge=0, le=60, description="seconds of load before it")] = 2
-    processes: Annotated[int, Meta(ge=1, le=64, description="load processes for the viewers")] = 1
-    size: Annotated[int, Meta(ge=1, le=1_000, description="characters of a message")] = 100
+    rate: Rate = 500
+    seconds: Seconds = 10
+    warmup: Warmup = 2
+    processes: Processes = 1
+    size: Size = 100
 
     @property
     def viewers(self) -> int:
@@ -50,13 +50,8 @@ def run(options: Options, place: Place) -> Results:
     with target(place, options.viewers) as server:
         sessions = [server.live_session() for _ in range(options.sessions)]
         with crew(plans(server, sessions, divide(options)), within=connect_seconds(options.viewers)) as workers:
-            return summarise(options, measure(server, sessions, workers, partial(load, options)))
-
-
-def load(options: Options) -> Go:
-    """Give what the load processes do."""
-    times = Timetable.now(options.warmup, options.seconds)
-    return Go({"chat": times.often(options.rate)}, times.window)
+            go = partial(chatting, options.rate, options.warmup, options.seconds)
+            return summarise(options, measure(server, sessions, workers, go))
 
 
 def divide(options: Options) -> list[dict[str, int]]:

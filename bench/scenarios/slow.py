@@ -9,6 +9,7 @@ from msgspec import Meta, Struct, structs
 
 from bench.conductor import Measured, measure
 from bench.crew import Crew, crew
+from bench.options import Rate, Seconds
 from bench.orders import Go
 from bench.pace import SECOND, Window
 from bench.run import Place, connect_seconds, plans, target
@@ -23,8 +24,8 @@ _LOOK_NS: Final = SECOND // 2
 class Options(fanout.Options, frozen=True, kw_only=True):
     """The load of a fan-out, in `rounds` of twice `seconds`: first all read, then `stalled` more do not."""
 
-    rate: Annotated[int, Meta(ge=1, le=100_000, description="messages per second, in all")] = 200
-    seconds: Annotated[int, Meta(ge=1, le=600, description="length of each measurement")] = 20
+    rate: Rate = 200
+    seconds: Seconds = 20
     stalled: Annotated[int, Meta(ge=1, le=1_000, description="viewers that stop reading")] = 1
     rounds: Annotated[int, Meta(ge=1, le=20, description="measurements without them, and as many with them")] = 2
 

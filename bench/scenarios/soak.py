@@ -25,17 +25,11 @@ MOST_GROWTH_PERCENT: Final = 5.0
 _LAG: Final = "stagewire_loop_lag_seconds"
 
 
-class Options(Struct, frozen=True, kw_only=True):
+class Options(mixed.Options, frozen=True, kw_only=True):
     """The load: the show of `mixed`, with a look at the server every so many seconds."""
 
-    viewers: Annotated[int, Meta(ge=20, le=100_000, description="connections that join the session")] = 500
-    rate: Annotated[int, Meta(ge=1, le=10_000, description="messages per second, without bursts")] = 20
-    seconds: Annotated[int, Meta(ge=2, le=86_400, description="length of the measurement")] = 1800
-    warmup: Annotated[int, Meta(ge=0, le=60, description="seconds of load before it")] = 5
-    scenes: Annotated[int, Meta(ge=0, le=60, description="things per minute that the host does")] = 10
+    seconds: Annotated[int, Meta(ge=2, le=86_400, description="seconds that are measured")] = 1800
     every: Annotated[int, Meta(ge=1, le=600, description="seconds between looks at the server")] = 10
-    processes: Annotated[int, Meta(ge=1, le=64, description="load processes for the viewers")] = 1
-    size: Annotated[int, Meta(ge=1, le=1_000, description="characters of a message")] = 60
 
 
 class Look(Struct, frozen=True):
@@ -120,13 +114,7 @@ def run(options: Options, place: Place) -> Results:
         if server.pid is None:
             raise BenchError("soak watches the server's process: name it with --pid")
         watch = _Watch(options, server, server.pid)
-        show = _show(options)
-        return summarise(options, watch.looks, mixed.summarise(show, *mixed.show(show, server, watch.watch)))
-
-
-def _show(options: Options) -> mixed.Options:
-    # What both have, and a length for which `mixed` alone would be too long.
-    return mixed.Options(**{name: getattr(options, name) for name in mixed.Options.__struct_fields__})
+        return summarise(options, watch.looks, mixed.summarise(options, *mixed.show(options, server, watch.watch)))
 
 
 def summarise(options: Options, looks: list[Look], show: mixed.Results) -> Results:

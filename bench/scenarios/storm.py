@@ -9,18 +9,22 @@ from msgspec import Meta, Struct, structs
 from bench.conductor import Measured, Timetable, measure
 from bench.crew import crew
 from bench.errors import BenchError
-from bench.machine import usage
+from bench.looks import Look
+from bench.options import MOST_VIEWERS, Processes, Size
 from bench.orders import Go, Storm
-from bench.pace import Window, shares
+from bench.pace import SECOND, Window, shares
 from bench.progress import sleep_until
 from bench.run import Place, connect_seconds, plans, target
 from bench.scenarios import fanout
+from bench.tables import counted
 from bench.tally import Latencies, Percentiles
 from bench.target import Target
 
 _SENDERS: Final = 2
 _SAMPLES: Final = 18
 _MS: Final = 1_000_000
+# The loss comes so much after the beginning of the window: what the look there takes is not part of it.
+_LOOKING_NS: Final = SECOND // 2
 # Each use of a connection to Postgres waits for one, if only for no time; each append is one of them.
 _USES: Final = "stagewire_postgres_pool_wait_seconds_count"
 _APPENDS: Final = "stagewire_commit_seconds_count"
@@ -30,14 +34,14 @@ _JOINS: Final = 'stagewire_joins_total{source="%s"}'
 class Options(Struct, frozen=True, kw_only=True):
     """The load: `viewers` of one session who lose the server, while `rate` messages/s go on as well as they can."""
 
-    viewers: Annotated[int, Meta(ge=20, le=100_000, description="connections that join the session")] = 1000
+    viewers: Annotated[int, Meta(ge=20, le=MOST_VIEWERS, description="connections that join the session")] = 1000
     rate: Annotated[int, Meta(ge=1, le=1_000, description="messages per second")] = 2
-    seconds: Annotated[int, Meta(ge=1, le=600, description="time from the loss to the end of the measurement")] = 15
+    seconds: Annotated[int, Meta(ge=2, le=600, description="seconds that are measured")] = 15
     warmup: Annotated[int, Meta(ge=1, le=60, description="seconds of load before the loss")] = 3
     spread: Annotated[int, Meta(ge=0, le=60_000, description="ms over which clients spread their first attempt")] = 1000
     kill: Annotated[bool, Meta(description="kill the server and start it again; else sockets are cut")] = False
-    processes: Annotated[int, Meta(ge=1, le=64, description="load processes for the viewers")] = 1
-    size: Annotated[int, Meta(ge=1, le=1_000, description="characters of a message")] = 100
+    processes: Processes = 1
+    size: Size = 100
 
 
 class Results(Struct, frozen=True, kw_only=True):
@@ -70,31 +74,18 @@ class Results(Struct, frozen=True, kw_only=True):
     connections_lost: int
 
 
-class Look(Struct, frozen=True):
-    """The server's metrics at a moment, in nanoseconds, and its CPU seconds until then, where these can be measured."""
+def loss(window: Window) -> int:
+    """Give the moment of the loss."""
+    return window.start + _LOOKING_NS
 
-    at: int
-    counters: dict[str, float]
-    cpu: float | None = None
 
-    @classmethod
-    def now(cls, server: Target) -> "Look":
-        """Look at a server."""
-        counters = server.counters()
-        return cls(time.monotonic_ns(), counters, None if server.pid is None else usage(server.pid).cpu)
-
-    @property
-    def uses(self) -> float:
-        """Count the uses of Postgres that are no appends."""
-        return self.counters[_USES] - self.counters[_APPENDS]
-
-    def joins(self, source: str) -> int:
-        """Count the joins by where missed events came from."""
-        return round(self.counters.get(_JOINS % source, 0))
+def joins(look: Look, source: str) -> int:
+    """Count the joins until then by where missed events came from."""
+    return round(look.counters.get(_JOINS % source, 0))
 
 
 class Looks:
-    """The server before the storm, and at its end; after a kill another one, whose counters begin at zero."""
+    """The server before the storm, and at its end; after a kill another one, `back` after so many ns, counts anew."""
 
     def __init__(self, server: Target, *, kill: bool) -> None:
         self.back: int | None = None
@@ -107,8 +98,9 @@ class Looks:
         self.before = Look.now(self._server)
         if self._kill:
             assert self._server.again is not None
+            sleep_until(loss(window), "waiting for the loss")
             self._server.again()
-            self.back = time.monotonic_ns() - window.start
+            self.back = time.monotonic_ns() - loss(window)
         sleep_until(window.end - (window.end - window.start) // 3, "waiting for all to be back")
         self.settled = Look.now(self._server)
         sleep_until(window.end - _MS, "looking what the calm after it takes")
@@ -143,7 +135,7 @@ def load(options: Options) -> Go:
     """Give what the load processes do."""
     times = Timetable.now(options.warmup, options.seconds)
     window = times.window
-    storm = Storm(window.start, window.end, cut=not options.kill, spread=options.spread * _MS)
+    storm = Storm(loss(window), window.end, cut=not options.kill, spread=options.spread * _MS)
     return Go({"chat": times.often(options.rate)}, window, storm=storm)
 
 
@@ -159,11 +151,11 @@ def summarise(options: Options, measured: Measured, looks: Looks) -> Results:
         resumed_ms=took.percentiles(),
         server_back_ms=looks.back / _MS if looks.back is not None else None,
         attempts_in_vain=sum(each.in_vain for each in back),
-        postgres_uses_per_resume=uses_of_storm(looks.calm, looks.before, looks.after) / max(1, took.count),
+        postgres_uses_per_resume=uses_of_storm(looks) / max(1, took.count),
         resumed_from_memory=sum(_gained(looks, source) for source in ("memory", "nothing")),
         began_anew=sum(result.resets for result in measured.results),
         messages=measured.messages,
-        server_cpu_per_resume_us=cpu_of_resume(looks.before, looks.settled, looks.after, took.count),
+        server_cpu_per_resume_us=cpu_of_resume(looks, took.count),
         server_cpu_percent=seen.server_cpu_percent,
         server_core_busy_percent=seen.server_core_busy_percent,
         other_cores_busy_percent=seen.other_cores_busy_percent,
@@ -177,31 +169,31 @@ def summarise(options: Options, measured: Measured, looks: Looks) -> Results:
     )
 
 
-def uses_of_storm(calm: Look, before: Look, after: Look) -> float:
-    """Give how often Postgres was used more than in the calm before, at its rate. A new server begins to count at 0."""
-    rate = (before.uses - calm.uses) / max(1, before.at - calm.at)
-    used = after.uses - (before.uses if after.uses >= before.uses else 0)
-    return used - rate * (after.at - before.at)
+def uses_of_storm(looks: Looks) -> float:
+    """Give how often Postgres was used more than in the calm before, at its rate, without the appends."""
+    calm, before, after = looks.calm, looks.before, looks.after
+    rate = (_uses(before) - _uses(calm)) / max(1, before.at - calm.at)
+    return _uses(after) - (_uses(before) if looks.back is None else 0) - rate * (after.at - before.at)
 
 
-def cpu_of_resume(before: Look, settled: Look, after: Look, resumed: int) -> float | None:
+def _uses(look: Look) -> float:
+    return look.counters[_USES] - look.counters[_APPENDS]
+
+
+def cpu_of_resume(looks: Looks, resumed: int) -> float | None:
     """Give how many microseconds the server took for each until it had settled, beyond the rate of the time after."""
-    if before.cpu is None or settled.cpu is None or after.cpu is None:
+    before, settled, after = (look.used for look in (looks.before, looks.settled, looks.after))
+    if before is None or settled is None or after is None:
         return None
     rate = (after.cpu - settled.cpu) / max(1, after.at - settled.at)
     return (settled.cpu - before.cpu - rate * (settled.at - before.at)) * 1e6 / max(1, resumed)
 
 
 def _gained(looks: Looks, source: str) -> int:
-    before, after = looks.before.joins(source), looks.after.joins(source)
-    return after - before if looks.back is None else after
+    return joins(looks.after, source) - (joins(looks.before, source) if looks.back is None else 0)
 
 
 def broken(results: Results) -> list[str]:
     """Name the promises that were not kept."""
-    found = fanout.broken(results)
-    if results.began_anew:
-        found.append(f"{results.began_anew:,} had to begin anew")
-    if results.acked_and_lost:
-        found.append(f"{results.acked_and_lost:,} acked messages lost")
-    return found
+    counts = {"had to begin anew": results.began_anew, "acked messages lost": results.acked_and_lost}
+    return fanout.broken(results) + counted(counts)

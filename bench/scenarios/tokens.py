@@ -9,7 +9,8 @@ from typing import Annotated, Final
 from msgspec import Meta, Struct
 
 from bench.errors import BenchError
-from bench.machine import cpu_share, read
+from bench.machine import read
+from bench.options import MOST_RATE, Seconds
 from bench.pace import SECOND, Schedule
 from bench.run import Place, target
 from bench.tally import Latencies, Percentiles
@@ -33,13 +34,13 @@ _SESSION: Final = "0192f0c8-1111-7abc-8def-0123456789ab"
 class Options(Struct, frozen=True, kw_only=True):
     """The load: `users` in turn ask for a token of one session, `rate` of them in a second, for `seconds`."""
 
-    users: Annotated[int, Meta(ge=1, le=100_000, description="who ask in turn, one token each")] = 1000
-    rate: Annotated[int, Meta(ge=1, le=100_000, description="requests per second")] = 200
-    seconds: Annotated[int, Meta(ge=1, le=600, description="length of the measurement")] = 10
+    users: Annotated[int, Meta(ge=1, le=100_000, description="users who ask in turn")] = 1000
+    rate: Annotated[int, Meta(ge=1, le=MOST_RATE, description="requests per second, in all")] = 200
+    seconds: Seconds = 10
 
 
 class Results(Struct, frozen=True, kw_only=True):
-    """The figures. Latencies are from when a request was due to be sent, in milliseconds.
+    """The figures. Latencies are from when a request was due until its token came, in milliseconds.
 
     `first` are a user's first requests, which draw a number and build a token; `again` all others.
     """
@@ -63,6 +64,13 @@ class _Tally:
         self.again = Latencies()
         self.done = 0
         self.refused = 0
+
+    def take(self, first: bool, given: bool, late_ns: int) -> None:
+        """Take an answer. A refusal is soon made, and says nothing of how late tokens come."""
+        self.done += 1
+        self.refused += not given
+        if given:
+            (self.first if first else self.again).record(late_ns)
 
 
 def run(options: Options, place: Place) -> Results:
@@ -108,12 +116,11 @@ def _rate(work: Callable[[int], object]) -> float:
 
 
 def _measure(options: Options, server: Target, asked: Sequence[bytes], rates: tuple[float, float, float]) -> Results:
-    tally = _Tally()
-    before = read(server.pid, server.cores)
-    asyncio.run(_ask(options, server, asked, tally))
-    after = read(server.pid, server.cores)
-    share = cpu_share(before.server, after.server) if before.server and after.server else None
-    spent = after.server.cpu - before.server.cpu if before.server and after.server else None
+    tally, plan = _Tally(), Schedule(time.monotonic_ns() + _LEAD_NS, options.rate, options.rate * options.seconds)
+    before = read(server.pid, server.cores).server
+    asyncio.run(_ask(options, server, asked, plan, tally))
+    after = read(server.pid, server.cores).server
+    spent = after.cpu - before.cpu if before and after else None
     return Results(
         built_007_per_s=rates[0],
         built_006_per_s=rates[1],
@@ -122,13 +129,13 @@ def _measure(options: Options, server: Target, asked: Sequence[bytes], rates: tu
         refused=tally.refused,
         first_ms=tally.first.percentiles(),
         again_ms=tally.again.percentiles(),
-        server_cpu_percent=share * 100 if share is not None else None,
+        # Until the first request was due there was nothing to do.
+        server_cpu_percent=100 * spent * SECOND / (after.at - plan.start) if after and spent is not None else None,
         server_cpu_per_request_us=spent / tally.done * 1e6 if spent is not None and tally.done else None,
     )
 
 
-async def _ask(options: Options, server: Target, asked: Sequence[bytes], tally: _Tally) -> None:
-    plan = Schedule(time.monotonic_ns() + _LEAD_NS, options.rate, options.rate * options.seconds)
+async def _ask(options: Options, server: Target, asked: Sequence[bytes], plan: Schedule, tally: _Tally) -> None:
     numbers = iter(range(plan.count))
     try:
         async with asyncio.timeout(options.seconds + _PATIENCE):
@@ -148,9 +155,7 @@ async def _keep_asking(
             await asyncio.sleep(max(0, due - time.monotonic_ns()) / SECOND)
             writer.write(asked[number % len(asked)])
             status = await _answer(reader)
-            (tally.first if number < len(asked) else tally.again).record(time.monotonic_ns() - due)
-            tally.done += 1
-            tally.refused += status != b"200"
+            tally.take(number < len(asked), status == b"200", time.monotonic_ns() - due)
     finally:
         writer.close()
 

@@ -39,7 +39,11 @@ def test_questions_of_each_kind_are_counted_apart_and_numbered_together() -> Non
     assert (one.sent().acked, other.sent().acked) == (2, 1)
 
 
-def test_how_late_a_question_was_asked_is_kept_besides() -> None:
+def test_how_late_a_question_was_asked_is_kept_besides_for_the_window() -> None:
     asked = Asked(Window(0, 9))
     Asks().begin(asked, 0)
     assert p50(asked.sent().lateness) > 0
+    asked.say(8)
+    asked.say(9)
+    assert asked.lateness.count == 2
+    assert asked.pending == 1

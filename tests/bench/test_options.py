@@ -4,7 +4,8 @@ from typing import Annotated
 import pytest
 from msgspec import Meta, Struct
 
-from bench.options import add_options
+from bench.errors import BenchError
+from bench.options import add_options, numbers
 
 
 class Options(Struct, frozen=True, kw_only=True):
@@ -37,3 +38,13 @@ def test_help_says_what_each_means() -> None:
     for text in ("--viewers N", "connections (default: 10)", "say hello", "whom to meet (default: all)"):
         assert text in told
     assert "where to keep things (" not in told
+
+
+def test_several_numbers_are_read() -> None:
+    assert numbers("--rates", "50, 200,1000", 1000) == [50, 200, 1000]
+
+
+@pytest.mark.parametrize("text", ["", "0", "50,", "1001", "fast", "-5", "1.5"])
+def test_what_is_no_list_of_numbers_is_refused(text: str) -> None:
+    with pytest.raises(BenchError, match=r"--rates: .* is not a list of numbers from 1 to 1,000"):
+        numbers("--rates", text, 1000)

@@ -15,7 +15,7 @@ GROWN = Results(
     points=POINTS,
     model=model_of(POINTS),
     target=55,
-    delay_ms=100,
+    delay_ms=105,
     crowd=100_000,
     tick_ms=80,
     lanes=4,
@@ -56,7 +56,7 @@ def test_a_core_takes_what_the_model_says_and_no_more() -> None:
     viewers, flush, in_time, then, per_gib = found["one session, 50 messages/s"]
     assert work(Load(viewers, rate=50), COSTS, PACE).whole <= 0.55 < work(Load(viewers + 1, rate=50), COSTS, PACE).whole
     assert flush == pytest.approx(1000 * flush_seconds(Load(viewers, rate=50), COSTS, PACE))
-    assert latest(Load(in_time, rate=50), COSTS, PACE) <= 0.1 < latest(Load(in_time + 1, rate=50), COSTS, PACE)
+    assert latest(Load(in_time, rate=50), COSTS, PACE) <= 0.105 < latest(Load(in_time + 1, rate=50), COSTS, PACE)
     assert then == pytest.approx(100 * work(Load(in_time, rate=50), COSTS, PACE).whole)
     assert per_gib == (2**30 - (64 << 20) - 5000 - 400_000) // 7000
     idle = found["viewers who only watch"]
@@ -82,10 +82,10 @@ def test_many_nodes_share_a_crowd() -> None:
     found = rows(GROWN, "100,000 viewers in one session, on cores that are busy for 55 % at most, and")
     nodes, each, *parts, whole, _flush, last = found["50 messages/s"]
     assert each == round(100_000 / nodes)
-    assert last <= 100
+    assert last <= 105
     assert whole == pytest.approx(sum(parts))
     # One less is too few.
-    assert latest(outlook.share_of(100_000, 50, nodes - 1), COSTS, PACE) > 0.1
+    assert latest(outlook.share_of(100_000, 50, nodes - 1), COSTS, PACE) > 0.105
     assert outlook.share_of(100_000, 50, 4) == Load(25_000, rate=50, elsewhere=0.75)
 
 
@@ -131,8 +131,10 @@ def test_notes_say_how_well_it_fits_and_who_else_was_there() -> None:
     assert "100.0 % of the variance" in told
     assert "appends of 4 ms, on 4 lanes" in told
     assert "others were on the machine" not in told
-    busy = [structs.replace(seen, others=0.5) for seen in POINTS]
-    assert "up to 50 points" in " ".join(outlook.notes(structs.replace(GROWN, points=busy)))
+    busy = [structs.replace(seen, others=0.5, failed_first="no port") for seen in POINTS]
+    told = " ".join(outlook.notes(structs.replace(GROWN, points=busy)))
+    assert "up to 50 points" in told
+    assert "viewers 1,000 was measured a second time; at first: no port" in told
 
 
 def test_what_was_broken_is_told_with_its_point() -> None:

@@ -3,15 +3,18 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 from msgspec import Struct, structs
 from rich.console import Console
 
 from bench import report
+from bench.errors import BenchError
 from bench.machine import Machine
 from bench.plots import Bars
 from bench.report import Report
 from bench.tables import Table
 from bench.tally import Percentiles
+from tests.bench.samples import FIGURES
 
 
 class Results(Struct, frozen=True):
@@ -52,8 +55,10 @@ def test_the_command_repeats_the_run_and_keeps_the_secret() -> None:
         "report": Path("/somewhere"),
         "peers_folder": "/somewhere",
         "against": "",
+        "rates": "50, 200",
     }
-    assert report.command("idle", given) == "python -m bench idle --viewers 20 --hello-only --url ws://127.0.0.1:1"
+    told = "python -m bench idle --viewers 20 --hello-only --url ws://127.0.0.1:1 --rates '50, 200'"
+    assert report.command("idle", given) == told
 
 
 def test_settings_from_the_environment_are_told_and_secrets_are_not() -> None:
@@ -73,6 +78,15 @@ def test_the_file_holds_everything(tmp_path: Path) -> None:
     assert msgspec.json.decode(path.read_bytes()) == msgspec.to_builtins(MADE)
 
 
+def test_folders_are_there_before_they_are_needed(tmp_path: Path) -> None:
+    report.require_folders(tmp_path / "one/out.json", tmp_path / "other/report")
+    assert [path.is_dir() for path in (tmp_path / "one", tmp_path / "other/report")] == [True, True]
+    assert not list((tmp_path / "one").iterdir())
+    report.require_folders(None, None)
+    with pytest.raises(BenchError, match="nothing can be written into /proc/nowhere"):
+        report.require_folders(None, Path("/proc/nowhere"))
+
+
 def test_the_screen_shows_figures_command_machine_and_what_broke() -> None:
     console = Console(record=True, width=60, file=StringIO())
     report.show(MADE, None, console)
@@ -89,6 +103,7 @@ def test_the_screen_shows_figures_command_machine_and_what_broke() -> None:
 
 
 def test_the_folder_holds_tables_plots_and_everything(tmp_path: Path) -> None:
+    report.require_folders(None, tmp_path / "new")
     report.write(MADE, TABLES, report.plots_of(MADE, None), tmp_path / "new")
     page = (tmp_path / "new/report.md").read_text("utf-8")
     for text in (
@@ -113,7 +128,14 @@ def test_several_runs_are_told_as_medians_with_their_spread() -> None:
     assert "Medians of 2 runs" in report.page(structs.replace(MADE, runs=[RESULTS, other]), [table], [])
 
 
-def test_a_scenario_may_have_tables_and_plots_of_its_own() -> None:
+def test_it_is_said_when_others_were_on_the_core() -> None:
+    assert report.notes_of(FIGURES, None) == []
+    (note,) = report.notes_of(structs.replace(FIGURES, server_core_busy_percent=80.0), None)
+    assert "by up to 50 points" in note
+    assert report.notes_of(RESULTS, None) == []
+
+
+def test_a_scenario_may_have_tables_plots_and_notes_of_its_own() -> None:
     bars = Bars("Own", "ms", [], {})
 
     class Scenario:
@@ -125,5 +147,10 @@ def test_a_scenario_may_have_tables_and_plots_of_its_own() -> None:
         def plots(_: Results) -> list[Bars]:
             return [bars]
 
+        @staticmethod
+        def notes(_: Results) -> list[str]:
+            return ["Own."]
+
     assert report.tables_of(MADE, Scenario) == [Table(("a",), [("own",)])]
     assert report.plots_of(MADE, Scenario) == [bars]
+    assert report.notes_of(RESULTS, Scenario) == ["Own."]

@@ -4,7 +4,7 @@ from bench import standings
 from bench.contestants import Contestant, Outcome, alike
 from bench.plots import Bars, Lines
 from bench.standings import Highest, Results, Step
-from bench.tables import across
+from bench.tables import across, middle_of
 from tests.bench.samples import FIGURES
 
 
@@ -35,11 +35,11 @@ CLIMBED = Results(
         Highest("ws", outcome("ws", 200, 8.0), "a p99 of 300 ms (at 210 messages/s)", outcome("stagewire", 200, 2.0)),
         Highest("floor", None, "a p99 of 999 ms (at 1 messages/s)", None),
     ],
-    steps=[
-        Step(outcome("ws", 100, 9.0), ""),
-        Step(outcome("ws", 200, 8.0), ""),
-        Step(outcome("ws", 400, 7.0), "a p99 of 300 ms"),
-    ],
+    steps={
+        "ws at 100": Step(outcome("ws", 100, 9.0), ""),
+        "ws at 200": Step(outcome("ws", 200, 8.0), ""),
+        "ws at 400": Step(outcome("ws", 400, 7.0), "a p99 of 300 ms"),
+    },
 )
 
 
@@ -85,6 +85,13 @@ def test_a_search_is_plotted_as_far_as_it_was_sustained() -> None:
     assert best.groups == ["ws"]
     assert isinstance(costs, Lines)
     assert costs.lines == {"ws": [(100, 9.0), (200, 8.0)]}
+
+
+def test_searches_that_went_other_ways_are_plotted_by_what_they_tried() -> None:
+    other = structs.replace(CLIMBED, steps={"ws at 150": Step(outcome("ws", 150, 8.5), "")} | CLIMBED.steps)
+    _, costs, _ = standings.plots(middle_of([CLIMBED, other]))
+    assert isinstance(costs, Lines)
+    assert costs.lines == {"ws": [(100, 9.0), (150, 8.5), (200, 8.0)]}
 
 
 def test_one_rate_makes_no_line() -> None:

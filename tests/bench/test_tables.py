@@ -44,7 +44,10 @@ def test_units_are_the_longest_endings(field: str, words: tuple[str, str]) -> No
     assert split_unit(field) == words
 
 
-@pytest.mark.parametrize(("value", "text"), [(12345, "12,345"), (12345.6, "12,346"), (0.12345, "0.123"), (5, "5")])
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(12345, "12,345"), (12345.6, "12,346"), (0.12345, "0.123"), (5, "5"), (999.4, "999"), (999.6, "1,000")],
+)
 def test_numbers_are_short(value: float, text: str) -> None:
     assert number(value) == text
 
@@ -75,6 +78,12 @@ def test_rows_belong_together_by_their_first_cell() -> None:
     assert across([other, one]).rows == [("y", "5 (5 to 7)"), ("x", "1")]
 
 
+def test_a_cell_that_is_empty_in_some_runs_is_told_of_the_others() -> None:
+    one = Table(("a", "b", "c"), [("x", Quantity(1, "ms"), ""), ("y", Quantity(2), "")])
+    other = Table(("a", "b", "c"), [("x", Quantity(1, "ms"), Quantity(7)), ("y", "more than 9", "")])
+    assert across([one, other]).rows == [("x", "1 ms", "7"), ("y", "more than 9", "")]
+
+
 def test_results_have_a_median_of_each_figure() -> None:
     ends = [Percentiles(float(n), 1, 2, 3) for n in (9, 1, 4)]
     assert middle_of(ends) == Percentiles(4, 1, 2, 3)
@@ -83,6 +92,7 @@ def test_results_have_a_median_of_each_figure() -> None:
     assert middle_of([Part("x", None), Part("x", 2.0)]) == Part("x", 2.0)
     assert middle_of([None, Part("x", 1.0), None]) == Part("x", 1.0)
     assert middle_of([None, None]) is None
+    assert middle_of([{"a": 1, "b": 5}, {"a": 3}, {"a": 2}]) == {"a": 2, "b": 5}
 
 
 def test_tables_are_written_in_markdown() -> None:

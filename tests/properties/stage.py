@@ -10,6 +10,7 @@ import asyncpg
 import httpx
 import psutil
 
+from bench.target import samples
 from tests.properties.crowd import LONGEST, Answer, Caller
 from tests.support.served import ServedNode
 
@@ -44,8 +45,7 @@ class Stage:
     async def gauges(self) -> dict[str, float]:
         """Give the server's metrics."""
         text = (await self.node.request("GET", "/metrics")).text
-        lines = (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))
-        return {name: float(value) for name, _, value in lines}
+        return samples(text)
 
     async def watch(self) -> None:
         """Ask for `/healthz` again and again, and look at the memory."""

@@ -19,7 +19,7 @@ def test_everybody_speaks_something_and_says_how_it_is_set() -> None:
 def test_what_is_written_in_python_is_run_as_a_module(tmp_path: Path) -> None:
     prepared = PEERS["websockets"].prepare(tmp_path)
     assert prepared.version.startswith("websockets ")
-    assert prepared.command(9)[1:] == ["-m", "bench.peers.websockets_room", "9"]
+    assert prepared.command(9, tmp_path)[1:] == ["-m", "bench.peers.websockets_room", "9"]
 
 
 @pytest.mark.parametrize(("name", "program"), [*((name, "node") for name in NODE), ("centrifugo", "centrifugo")])
@@ -37,6 +37,8 @@ def test_what_cannot_be_installed_is_left_out(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
     with pytest.raises(LeftOut, match=r"`npm ci .*` failed"):
         PEERS["ws"].prepare(tmp_path / "cache")
+    # Nothing that the next run would take for the whole.
+    assert not list((tmp_path / "cache").iterdir())
 
 
 def test_what_is_installed_is_not_installed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,7 +54,7 @@ def test_what_is_installed_is_not_installed_again(tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
     first, prepared = (PEERS["ws"].prepare(tmp_path / "cache") for _ in range(2))
     assert first.version == prepared.version == "ws 8.0, Node v99"
-    node_path, script, port = prepared.command(9)
+    node_path, script, port = prepared.command(9, tmp_path)
     assert (node_path, port) == ("node", "9")
     assert Path(script).read_text().startswith("// A chat room on ws")
     assert (tmp_path / "log").read_text() == "installed\n"
@@ -72,7 +74,7 @@ def test_centrifugo_gets_a_file_with_its_settings(tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
     prepared = PEERS["centrifugo"].prepare(tmp_path / "cache")
     assert prepared.version == "Centrifugo v6.0.0"
-    _, _, path = prepared.command(9)
+    _, _, path = prepared.command(9, tmp_path)
     settings = msgspec.json.decode(Path(path).read_bytes())
     assert settings == peers.centrifugo_settings(9)
     assert settings["http_server"] == {"address": "127.0.0.1", "port": 9}

@@ -1,23 +1,14 @@
 import pytest
 from msgspec import structs
 
-from bench.contest import Contest, divided
+from bench.contest import Contest, divided, events_per_write
 from bench.contestants import Contestant, Outcome
 from bench.errors import BenchError
+from bench.looks import Look
 from bench.scenarios import compare
 from bench.scenarios.fanout import Options
 from bench.standings import Step
 from tests.bench.samples import FIGURES
-
-
-def test_rates_are_read() -> None:
-    assert compare.rates_of("50, 200,1000") == [50, 200, 1000]
-
-
-@pytest.mark.parametrize("text", ["", "0", "50,", "100001", "fast", "-5"])
-def test_what_is_no_rate_is_refused(text: str) -> None:
-    with pytest.raises(BenchError, match="--rates"):
-        compare.rates_of(text)
 
 
 def test_contestants_have_their_order() -> None:
@@ -40,6 +31,15 @@ def test_where_nobody_talks_all_listen() -> None:
     load = Options(viewers=100, rate=100, processes=2)
     assert divided(load, talking=True)[-1] == {"senders": 10, "samples": 20, "size": 100}
     assert divided(load, talking=False)[-1] == {"viewers": 10, "samples": 20, "size": 100}
+
+
+def test_writes_are_known_by_what_stagewire_counts() -> None:
+    before, after = (
+        Look(at, {"stagewire_deliveries_total": deliveries, "stagewire_commit_to_socket_seconds_count": flushes})
+        for at, deliveries, flushes in ((0, 1000.0, 5.0), (1, 31_000.0, 15.0))
+    )
+    assert events_per_write(before, after, 1000) == 3
+    assert events_per_write(before, before, 1000) == 1
 
 
 def test_what_was_too_much_is_told_of_the_lowest_rate() -> None:
@@ -71,7 +71,10 @@ def test_the_highest_rate_of_each_is_found_and_stagewire_meets_it() -> None:
     there = {each.contestant: each.stagewire and each.stagewire.rate for each in results.highest}
     assert there == {"stagewire": None, "floor": None, "ws": 87, "socket.io": None}
     assert results.highest[2].beyond.endswith("(at 93 messages/s)")
-    assert len(results.steps) == len(contest.met) - 1
+    met = {f"{name} at {rate}" for name, rate in contest.met}
+    assert set(results.steps) == met - {"stagewire at 87"}
+    assert results.steps["ws at 87"].strain == ""
+    assert results.steps["ws at 93"].strain
 
 
 def test_who_cannot_be_measured_sustains_nothing() -> None:

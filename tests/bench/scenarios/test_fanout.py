@@ -15,9 +15,11 @@ from tests.bench.seen import result, sent
     [
         (Options(viewers=1000, rate=50), 5, 20),
         (Options(viewers=1000, rate=1000), 100, 10),
-        (Options(viewers=1000, rate=50_000), 1000, 0),
+        (Options(viewers=1000, rate=50_000), 998, 2),
         (Options(viewers=1000, rate=1000, senders=7, samples=30), 7, 30),
         (Options(viewers=20, rate=15), 2, 18),
+        (Options(viewers=20, rate=15, senders=500), 18, 2),
+        (Options(viewers=1, rate=15), 1, 0),
     ],
 )
 def test_senders_and_samples_follow_the_load(options: Options, talkers: int, checked: int) -> None:

@@ -22,7 +22,14 @@ def test_nobody_writes_faster_than_a_person(viewers: int, rate: int, talkers: in
 def test_a_minute_of_a_show() -> None:
     acts = mixed.load(Options(viewers=600, rate=20, seconds=50, warmup=10, processes=2)).acts
     counts = {name: each.count for name, each in acts.items() if isinstance(each, Schedule)}
-    assert counts == {"chat": 1200, "burst": 6, "react": 2400, "page": 120, "letter": 60, "churn": 300, "scene": 10}
+    assert counts == {"chat": 1200, "burst": 6, "react": 2400, "page": 120, "letter": 60, "churn": 284, "scene": 10}
+
+
+@pytest.mark.parametrize("viewers", [30, 31, 60])
+def test_there_is_somebody_for_everything(viewers: int) -> None:
+    (quiet, others) = mixed.divide(Options(viewers=viewers, rate=1000))
+    assert quiet["viewers"] > 0
+    assert quiet["viewers"] + others["senders"] + others["samples"] + others["hosts"] == viewers
 
 
 def test_a_host_may_do_nothing() -> None:

@@ -1,9 +1,11 @@
 import pytest
 
+from bench.looks import Look
+from bench.machine import Usage
 from bench.orders import Back
 from bench.pace import SECOND
 from bench.scenarios import storm
-from bench.scenarios.storm import Look, Options
+from bench.scenarios.storm import Options
 from tests.bench.seen import latencies, measured, result, sent
 
 
@@ -19,9 +21,11 @@ def look(at: int, uses: float, appends: float = 0, memory: float = 0) -> Look:
 class Looks(storm.Looks):
     """Looks at no server."""
 
-    def __init__(self, calm: Look, before: Look, after: Look, back: int | None = None) -> None:
+    def __init__(
+        self, calm: Look, before: Look, after: Look, back: int | None = None, settled: Look | None = None
+    ) -> None:
         self.calm, self.before, self.after, self.back = calm, before, after, back
-        self.settled = after
+        self.settled = settled or after
 
 
 def test_everybody_but_the_senders_is_cut() -> None:
@@ -33,7 +37,7 @@ def test_everybody_but_the_senders_is_cut() -> None:
     go = storm.load(Options(spread=500, seconds=9))
     assert go.storm is not None
     assert (go.storm.at, go.storm.until, go.storm.cut, go.storm.spread) == (
-        go.window.start,
+        go.window.start + SECOND // 2,
         go.window.end,
         True,
         500_000_000,
@@ -43,20 +47,24 @@ def test_everybody_but_the_senders_is_cut() -> None:
 def test_what_the_beats_and_the_appends_use_is_not_charged_to_the_storm() -> None:
     # 2 uses a second in the calm, besides the appends.
     calm, before = look(0, 100, appends=50), look(5, 130, appends=70)
-    assert storm.uses_of_storm(calm, before, look(15, 170, appends=90)) == 0
-    assert storm.uses_of_storm(calm, before, look(15, 180, appends=90)) == 10
+    assert storm.uses_of_storm(Looks(calm, before, look(15, 170, appends=90))) == 0
+    assert storm.uses_of_storm(Looks(calm, before, look(15, 180, appends=90))) == 10
 
 
 def test_nor_is_the_time_that_the_calm_takes() -> None:
     # A tenth of a core in the calm, and two seconds more for a thousand who come back.
-    before, settled, after = (Look(at * SECOND, {}, cpu) for at, cpu in ((0, 5.0), (10, 8.0), (15, 8.5)))
-    assert storm.cpu_of_resume(before, settled, after, 1000) == pytest.approx(2000)
-    assert storm.cpu_of_resume(look(0, 0), settled, after, 1000) is None
+    before, settled, after = (
+        Look(at * SECOND, {}, Usage(at * SECOND, cpu, 0, 0)) for at, cpu in ((0, 5.0), (10, 8.0), (15, 8.5))
+    )
+    assert storm.cpu_of_resume(Looks(before, before, after, settled=settled), 1000) == pytest.approx(2000)
+    assert storm.cpu_of_resume(Looks(before, look(0, 0), after, settled=settled), 1000) is None
 
 
 def test_after_a_kill_the_counters_begin_anew() -> None:
     calm, before = look(0, 1000), look(5, 1010)
-    assert storm.uses_of_storm(calm, before, look(15, 25)) == 5
+    assert storm.uses_of_storm(Looks(calm, before, look(15, 25), back=1)) == 5
+    # Also where the new server has counted more than the old one.
+    assert storm.uses_of_storm(Looks(calm, before, look(15, 1035), back=1)) == 1015
 
 
 def test_a_storm_adds_up() -> None:

@@ -22,3 +22,10 @@ def test_what_was_promised() -> None:
         "14,999 tokens built in a second, 15,000 promised",
         "2 requests refused",
     ]
+
+
+def test_a_refusal_is_counted_and_not_timed() -> None:
+    tally = tokens._Tally()
+    tally.take(first=True, given=True, late_ns=1)
+    tally.take(first=False, given=False, late_ns=1)
+    assert (tally.done, tally.refused, tally.first.count, tally.again.count) == (2, 1, 1, 0)
