@@ -114,7 +114,7 @@ async def test_an_unknown_database_or_user(migrated: str) -> None:
 async def test_errors_in_our_words(
     migrated: str, query: str, arguments: list[object], expected: type[StorageError]
 ) -> None:
-    async with opened(migrated, connections=1, patience=0.3) as postgres:
+    async with opened(migrated, connections=1, patience=2.0) as postgres:
         with pytest.raises(expected) as raised:
             await postgres.rows(query, *arguments)
         assert str(raised.value)
