@@ -120,9 +120,16 @@ def free_port() -> int:
     """Find a port that nobody listens on."""
     # Below Linux's ephemeral ports, or a connection of somebody's takes it before the server does.
     while True:
-        port = _PORTS.start + secrets.randbelow(len(_PORTS))
-        with suppress(OSError), closing(socket.create_server((_HOST, port))):
+        port = secrets.choice(_PORTS)
+        if is_free(port):
             return port
+
+
+def is_free(port: int) -> bool:
+    """Tell whether a server could listen on a port."""
+    with suppress(OSError), closing(socket.create_server((_HOST, port))):
+        return True
+    return False
 
 
 def listening(port: int) -> bool:

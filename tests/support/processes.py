@@ -1,37 +1,29 @@
 """Processes, ports and waiting, for tests of what happens between programs."""
 
 import os
-import secrets
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import closing
 from typing import Final
 
 import psutil
 
+from bench.process import free_port as one_free_port
+from bench.process import is_free
+
 # A member of a cluster listens for its fellows at its port and this.
 BUS: Final = 10_000
-PORTS: Final = range(10_000, 32_000 - BUS)
+# Where those begin that connections get (ip_local_port_range), with some to spare.
+EPHEMERAL: Final = 32_000
 
 
 def free_port(beside: int = 0) -> int:
     """Give a port that nothing listens on at the moment, nor on the one that lies `beside` it."""
     while True:
-        # Below those that connections get (ip_local_port_range): one of these would take it before it is listened on.
-        port = secrets.choice(PORTS)
-        if _is_free(port) and _is_free(port + beside):
+        port = one_free_port()
+        if not beside or (port + beside < EPHEMERAL and is_free(port + beside)):
             return port
-
-
-def _is_free(port: int) -> bool:
-    try:
-        with closing(socket.create_server(("127.0.0.1", port))):
-            return True
-    except OSError:
-        return False
 
 
 def bare_environment() -> dict[str, str]:
