@@ -51,6 +51,14 @@ class Core(ServerProtocol):
             self.writes.append(self.reject(HTTPStatus.BAD_REQUEST, "That is no handshake.\n").serialize())
         super().send_eof()
 
+    def forget(self) -> None:
+        """Let go of what knows this core: its parser, and with its traceback whatever ended that.
+
+        They would be cycles, and all of them wait for the garbage collector, which looks rarely.
+        """
+        self.parser.close()
+        self.parser_exc = self.handshake_exc = None
+
 
 def part_of_head(data: bytes, most: int, *, fresh: bool) -> int:
     """Give how many bytes of a handshake, `most` of them, to parse next: nothing that follows before it is answered.

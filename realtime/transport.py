@@ -149,6 +149,7 @@ class Connection(Outgoing):
         if self._stopper is not None:
             self._stopper.cancel()
         self._lose()
+        self._core.forget()
         self.service.part(self)
 
     # The service calls these.

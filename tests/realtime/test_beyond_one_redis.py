@@ -1,8 +1,7 @@
 """Two nodes on one Postgres, and on a Redis of several servers, which lose each other."""
 
-import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
@@ -12,6 +11,7 @@ from msgspec.structs import asdict
 
 from tests.support.clusters import Cluster, Deployment, Sentinels, clustered, sentinelled
 from tests.support.nodes import Client, RunningNode, audience, serving
+from tests.support.waiting import until
 
 Pair = tuple[RunningNode, RunningNode]
 # What is told in so short a time was told by a hint.
@@ -36,13 +36,6 @@ async def watching(nodes: Pair, session: str, name: str = "") -> AsyncIterator[t
         for client in (bob, eve):
             await client.until(kind="audience", audience=EVERYONE)
         yield bob, eve
-
-
-async def until(true: Callable[[], bool], within: float = 10.0) -> None:
-    """Wait for something that happens in another program."""
-    async with asyncio.timeout(within):
-        while not true():  # noqa: ASYNC110 - as it says
-            await asyncio.sleep(0.01)
 
 
 async def until_hints(nodes: Pair) -> None:

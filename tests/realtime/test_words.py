@@ -22,6 +22,7 @@ from tests.realtime.test_watch_times import count_of
 from tests.support.databases import connected
 from tests.support.nodes import RunningNode, serving, token
 from tests.support.relay import relayed
+from tests.support.waiting import until
 
 TAIL = 5
 # Nothing is indexed by the beat.
@@ -36,12 +37,6 @@ async def postgres(migrated: str) -> AsyncIterator[Postgres]:
         yield pool
     finally:
         await pool.close()
-
-
-async def until(done: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not done():  # noqa: ASYNC110 - nobody is told
-            await asyncio.sleep(0.01)
 
 
 async def left(postgres: Postgres, session: str) -> int:
