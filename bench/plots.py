@@ -4,16 +4,19 @@ from pathlib import Path
 from typing import Final
 
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter
 from msgspec import Struct
 
-from bench.tables import split_unit
+from bench.tables import number, split_unit
 
 _INCHES: Final = (9, 5)
 _DOTS_PER_INCH: Final = 110
 _GROUP: Final = 0.8
 _SEEN_THROUGH: Final = 0.7
+# Above the bars, for their labels.
+_MARGIN: Final = 0.12
 # Decades of an axis up to which more than its powers of ten, and all between, are labelled.
 _LABELLED: Final = (2.0, 0.5)
 
@@ -79,9 +82,13 @@ def _draw_bars(axes: Axes, plot: Bars) -> None:
         offset = (position - (len(plot.series) - 1) / 2) * width
         places = [group + offset for group in range(len(plot.groups))]
         bars = axes.bar(places, [value or 0 for value in values], width, label=name)
-        axes.bar_label(bars, [f"{value:.3g}" if value is not None else "none" for value in values], fontsize=7)
+        labels = [number(value) if value is not None else "none" for value in values]
+        # Upright, those of bars beside each other have room.
+        axes.bar_label(bars, labels, fontsize=7, padding=2, rotation=90 if len(plot.series) > 1 else 0)
+    axes.margins(y=_MARGIN)
     if plot.logarithmic:
         axes.set_yscale("log")
+        _label(axes.yaxis)
     axes.set_xticks(range(len(plot.groups)), plot.groups)
     axes.set_ylabel(plot.unit)
     if len(plot.series) > 1:
@@ -107,5 +114,9 @@ def _scale(axes: Axes) -> None:
     axes.set_xscale("log")
     axes.set_yscale("log")
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(LogFormatter())
-        axis.set_minor_formatter(LogFormatter(minor_thresholds=_LABELLED))
+        _label(axis)
+
+
+def _label(axis: Axis) -> None:
+    axis.set_major_formatter(LogFormatter())
+    axis.set_minor_formatter(LogFormatter(minor_thresholds=_LABELLED))
