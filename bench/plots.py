@@ -15,7 +15,7 @@ _INCHES: Final = (9, 5)
 _DOTS_PER_INCH: Final = 110
 _GROUP: Final = 0.8
 _SEEN_THROUGH: Final = 0.7
-# Above the bars, for their labels.
+# Above what is drawn, for labels.
 _MARGIN: Final = 0.12
 # Decades of an axis up to which more than its powers of ten, and all between, are labelled.
 _LABELLED: Final = (2.0, 0.5)
@@ -104,7 +104,8 @@ def _draw_lines(axes: Axes, plot: Lines) -> None:
     if plot.logarithmic:
         _scale(axes)
     else:
-        axes.set_ylim(bottom=0)
+        # What hardly changes is a line, and not the frame.
+        axes.set_ylim(0, axes.dataLim.ymax * (1 + _MARGIN) or 1)
     axes.set_xlabel(plot.across)
     axes.set_ylabel(plot.up)
     axes.legend()

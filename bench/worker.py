@@ -1,6 +1,7 @@
 """One load process: it connects its share, does and counts what it is told, and says what it saw."""
 
 import asyncio
+import os
 from itertools import chain
 from multiprocessing.connection import Connection
 from random import uniform
@@ -44,12 +45,17 @@ async def _work(pipe: "Connection[Any, Any]", plan: Plan) -> None:
         await cast.enter()
         pipe.send(Ready())
         while True:
-            pipe.send(await worker.serve(await _receive(pipe)))
+            pipe.send(await worker.serve(await receive(pipe)))
     finally:
         beating.cancel()
 
 
-async def _receive(pipe: "Connection[Any, Any]") -> Any:
+async def receive(pipe: "Connection[Any, Any]") -> Any:
+    """Give what comes next, however long that takes.
+
+    Raises:
+        EOFError: the other end is closed.
+    """
     loop = asyncio.get_running_loop()
     readable = asyncio.Event()
     loop.add_reader(pipe.fileno(), readable.set)
@@ -57,6 +63,8 @@ async def _receive(pipe: "Connection[Any, Any]") -> Any:
         await readable.wait()
     finally:
         loop.remove_reader(pipe.fileno())
+        # The loop has it wait for nobody (libuv's `uv_poll_init`); but what is larger than its buffer has to wait.
+        os.set_blocking(pipe.fileno(), True)
     return pipe.recv()
 
 

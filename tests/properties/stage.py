@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from itertools import count
 
@@ -26,6 +26,7 @@ class Stage:
         self.node = node
         self.database_url = database_url
         self.names = count()
+        self.callers: list[Caller] = []
         self.process = psutil.Process(node.process.pid)
         self.peak = 0
 
@@ -37,6 +38,23 @@ class Stage:
         """Give an address whose limits are untouched."""
         number = next(self.names)
         return f"127.1.{number // 250}.{number % 250 + 1}"
+
+    async def connect(self, user: str, address: str) -> Caller:
+        """Shake hands.
+
+        Raises:
+            Refused: the server doesn't want to.
+        """
+        self.callers.append(await Caller.connect(self.node, user, address))
+        return self.callers[-1]
+
+    async def alone(self, example: Awaitable[None]) -> None:
+        """Play an example, and have everybody gone then, whatever came: who stays is in the way of the next one."""
+        try:
+            await example
+        finally:
+            await asyncio.gather(*(caller.close() for caller in self.callers), return_exceptions=True)
+            self.callers.clear()
 
     def rss(self) -> int:
         """Give the bytes that the server takes."""
@@ -68,7 +86,7 @@ class Stage:
 
 async def enter(stage: Stage, user: str, sessions: Sequence[str], address: str) -> Caller:
     """Come in, and join some sessions: the limits allow it."""
-    caller = await Caller.connect(stage.node, user, address)
+    caller = await stage.connect(user, address)
     assert (await caller.hello()).code == ""
     for session in sessions:
         assert (await caller.join(session)).code == ""

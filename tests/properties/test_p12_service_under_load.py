@@ -127,7 +127,7 @@ async def _limit_requests(stage: Stage) -> None:
 @given(SHAPES)
 @tried(4)
 def test_load_is_served_in_time_and_what_is_too_much_is_shed_with_a_code(stage: Stage, shape: Shape) -> None:
-    asyncio.run(_example(stage, shape))
+    asyncio.run(stage.alone(_example(stage, shape)))
 
 
 async def _example(stage: Stage, shape: Shape) -> None:
@@ -381,7 +381,7 @@ async def _refusal(stage: Stage, address: str) -> Refused:
 
 async def _try(stage: Stage, address: str) -> Caller | Refused:
     try:
-        return await Caller.connect(stage.node, "anybody", address)
+        return await stage.connect("anybody", address)
     except Refused as exc:
         return exc
 
@@ -391,7 +391,7 @@ async def _devices(stage: Stage, shape: Shape) -> None:
     await wait_for_turns()
     user, callers = stage.name("many"), []
     for n in range(shape.devices):
-        caller = await Caller.connect(stage.node, user, stage.address())
+        caller = await stage.connect(user, stage.address())
         answer = await caller.hello()
         assert answer.code == ("" if n < OF_ONE_USER else "rate_limited")
         assert n < OF_ONE_USER or await caller.closed() == 4429
