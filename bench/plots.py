@@ -6,7 +6,7 @@ from typing import Final
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogFormatter
+from matplotlib.ticker import FuncFormatter, LogFormatter
 from msgspec import Struct
 
 from bench.tables import number, split_unit
@@ -119,5 +119,5 @@ def _scale(axes: Axes) -> None:
 
 
 def _label(axis: Axis) -> None:
-    axis.set_major_formatter(LogFormatter())
+    axis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
     axis.set_minor_formatter(LogFormatter(minor_thresholds=_LABELLED))
