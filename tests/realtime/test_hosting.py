@@ -12,6 +12,7 @@ from persistence.postgres import Postgres
 from realtime.feed import Feed
 from tests.persistence.conftest import opened
 from tests.support.nodes import Client, Message, RunningNode, serving, token
+from tests.support.waiting import until
 from tokens.access import AccessRole
 
 SELLER = AccessRole.SELLER
@@ -227,9 +228,7 @@ async def test_nothing_is_kept_of_ended_sessions_that_a_host_has_run_without_joi
             assert (await ann.ask("session.start", session=session))["type"] == "ack"
             assert len(one.node.hosting) == 1
             await ender.request("POST", f"/v1/sessions/{session}/end", token("ann", SELLER))
-            async with asyncio.timeout(5):
-                while len(one.node.hosting):  # noqa: ASYNC110 - nobody tells
-                    await asyncio.sleep(0.02)
+            await until(lambda: not len(one.node.hosting), within=5)
 
 
 async def test_an_admin_who_watches_does_not_keep_a_session_going(migrated: str, redis_url: str) -> None:

@@ -21,6 +21,7 @@ from realtime.writer import FILL, RETRY_MS, Answer, Pending, Writer
 from tests.support.databases import connected
 from tests.support.relay import relayed
 from tests.support.sessions import move
+from tests.support.waiting import until
 
 DAY_MS = 86_400_000
 ONE_LANE = Settings(batch_lanes=1, batch_size=8)
@@ -284,9 +285,7 @@ async def test_a_log_that_somebody_holds_keeps_no_other_session_waiting(
         held_up = desk.submit(chat(session))
         await log.begun.wait()
         answered = desk.submit(chat(other))
-        async with asyncio.timeout(2):
-            while f"answer {answered}" not in desk.happened:  # noqa: ASYNC110 - nothing else tells of one answer
-                await asyncio.sleep(0.01)
+        await until(lambda: f"answer {answered}" in desk.happened, within=2)
         assert desk.happened == [f"answer {answered}", "publish"]
         await release()
     await desk.writer.drain()

@@ -11,6 +11,7 @@ from uvicorn.server import ServerState
 
 from realtime.http.exchange import Exchange
 from tests.support.nodes import serving
+from tests.support.waiting import until
 
 CHUNK = b"40\r\n" + b"x" * 64 + b"\r\n"
 
@@ -55,8 +56,7 @@ async def test_a_body_in_many_chunks_leaves_the_others_their_turns() -> None:
     finally:
         loud.close()
         quiet.close()
-        while state.connections:  # noqa: ASYNC110 - the loop tells nobody
-            await asyncio.sleep(0)
+        await until(lambda: not state.connections)
 
 
 async def test_who_comes_too_late_is_cut_and_all_others_are_served(migrated: str, redis_url: str) -> None:
