@@ -1,0 +1,326 @@
+/** Sends what is in the outbox, each entry until it is answered, and keeps it in the storage until then. */
+
+import { Emitter } from "./emitter.js";
+import { StagewireError, codeOf, passes } from "./errors.js";
+import { Outbox } from "./outbox.js";
+import { delayOf } from "./policy.js";
+
+/**
+ * @typedef {import("./types.js").Entry} Entry
+ * @typedef {import("./types.js").Message} Message
+ */
+
+// What is about a message that stands: once refused, it is of no use to anybody.
+const CHANGES = ["chat.edit", "chat.delete"];
+
+/**
+ * What was sent, and what became of it. Emits "state" with itself.
+ *
+ * `state` is "waiting" for a connection, "sending", "held" back by the server until `retryAt`, "acked" when it is
+ * durable, "failed" with an `error`, or "dropped". `done` gives `{seq, at}`, or throws when it first fails.
+ */
+export class Delivery extends Emitter {
+  #courier;
+  /** @type {(answer: {seq?: number, at?: number}) => void} */
+  #resolve = () => {};
+  /** @type {(error: Error) => void} */
+  #reject = () => {};
+
+  /**
+   * @param {Courier} courier
+   * @param {Entry} entry
+   */
+  constructor(courier, entry) {
+    super();
+    this.#courier = courier;
+    this.entry = entry;
+    /** @type {Promise<{seq?: number, at?: number}>} */
+    this.done = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+    // Whoever looks at `state` alone must not be told of it as of a mistake.
+    this.done.catch(() => {});
+  }
+
+  get key() {
+    return this.entry.key;
+  }
+
+  get state() {
+    return this.entry.status;
+  }
+
+  get error() {
+    return this.entry.error;
+  }
+
+  get text() {
+    return this.entry.command.text;
+  }
+
+  get sentAt() {
+    return this.entry.command.sent_at ?? this.entry.order;
+  }
+
+  /** When it is sent again, by `Date.now()`, while it is held back. */
+  get retryAt() {
+    return this.state === "held" ? this.entry.until : null;
+  }
+
+  get seq() {
+    return this.entry.seq;
+  }
+
+  /** Sends it now, or again, under its own key. */
+  retry() {
+    this.#courier.retry(this.key);
+  }
+
+  /** Takes it back. What is on its way already may arrive all the same. */
+  drop() {
+    this.#courier.drop(this.key);
+  }
+
+  /**
+   * @param {Entry} entry
+   * @param {Error} [error]
+   */
+  become(entry, error) {
+    this.entry = entry;
+    if (entry.status === "acked") this.#resolve({ seq: entry.seq, at: entry.at });
+    if (error) this.#reject(error);
+    this.emit("state", this);
+  }
+}
+
+/** Emits "change" with a Delivery, and "forgetful" with the error when the storage fails. */
+export class Courier extends Emitter {
+  #outbox;
+  #means;
+  #request;
+  #open;
+  #owner = "";
+  /** @type {Map<string, Delivery>} */
+  #deliveries = new Map();
+  #refusals = 0;
+  #turn = 0;
+  #wake = () => {};
+  /** @type {Promise<unknown>} */
+  #stored = Promise.resolve();
+
+  /**
+   * @param {{clock: import("./types.js").Clock, random: () => number, storage: import("./types.js").Storage}} means
+   * @param {(command: Message) => Promise<Message>} request
+   * @param {(lane: string) => boolean} open  Whether a lane's commands can be carried out now.
+   * @param {number} [capacity]
+   */
+  constructor(means, request, open, capacity) {
+    super();
+    this.#means = means;
+    this.#request = request;
+    this.#open = open;
+    this.#outbox = new Outbox(capacity);
+  }
+
+  /** Whatever is not done yet, in the order of writing. */
+  get deliveries() {
+    return this.#outbox.list().flatMap(({ key }) => this.#deliveries.get(key) ?? []);
+  }
+
+  /**
+   * Takes a command to be sent. Throws a StagewireError "full" where too much waits already.
+   * @param {string} lane
+   * @param {Message} command
+   */
+  add(lane, command) {
+    const entry = this.#outbox.add(lane, command, this.#means.clock.wall());
+    if (!entry) throw new StagewireError("full", "Too much waits to be sent already.");
+    const delivery = this.#follow(entry);
+    this.#keep(entry);
+    this.emit("change", delivery);
+    this.pump();
+    return delivery;
+  }
+
+  /**
+   * Says whose outbox it is, and takes in what waits in that one's storage.
+   * @param {string} owner
+   */
+  async adopt(owner) {
+    if (owner === this.#owner) return;
+    const former = this.#owner;
+    this.#owner = owner;
+    // What another user has written stays in that one's storage. What was written before anybody was known is ours.
+    for (const entry of this.#outbox.list()) {
+      if (former) this.#forget(entry.key);
+      else this.#keep(entry);
+    }
+    /** @type {Entry[]} */
+    const entries = (await this.#store((storage) => storage.load(owner))) ?? [];
+    if (owner !== this.#owner) return;
+    for (const entry of this.#outbox.restore(entries)) this.emit("change", this.#follow(entry));
+    this.pump();
+  }
+
+  /** Sends whatever can be sent. */
+  pump() {
+    const { clock } = this.#means;
+    for (const entry of this.#outbox.ready(clock.wall(), this.#open)) void this.#send(entry);
+    this.#wake();
+    const nextAt = this.#outbox.nextAt();
+    // A held entry of a lane that is closed waits for that.
+    if (nextAt !== null && nextAt > clock.wall()) this.#wake = clock.after(nextAt - clock.wall(), () => this.pump());
+  }
+
+  /** Notes that no answers come any more. */
+  disconnect() {
+    this.#turn += 1;
+    for (const entry of this.#outbox.disconnect()) this.#tell(entry);
+  }
+
+  /** @param {string} key */
+  retry(key) {
+    const entry = this.#outbox.get(key);
+    if (entry && (entry.status === "held" || entry.status === "failed")) this.#note(key, { status: "waiting" });
+    this.pump();
+  }
+
+  /** @param {string} key */
+  drop(key) {
+    const entry = this.#outbox.get(key);
+    if (!entry || entry.status === "acked") return;
+    this.#tell({ ...entry, status: "dropped" }, new StagewireError("dropped", "It was taken back."));
+    this.#discard(key);
+    this.pump();
+  }
+
+  /**
+   * Forgets what has arrived where it was meant to.
+   * @param {{key?: string, seq: number, at: number}} event
+   */
+  settle({ key, seq, at }) {
+    const entry = key && this.#outbox.mark(key, { status: "acked", seq, at });
+    if (!entry) return;
+    this.#tell(entry);
+    this.#discard(key);
+    this.pump();
+  }
+
+  /** Waits until the storage has all that it was given. */
+  async flushed() {
+    await this.#stored;
+  }
+
+  close() {
+    this.#wake();
+  }
+
+  /** @param {Entry} entry */
+  async #send({ key, command }) {
+    const turn = this.#turn;
+    this.#note(key, { status: "sending" });
+    try {
+      const { seq, at } = await this.#request(command);
+      this.#refusals = 0;
+      this.#acked(key, { seq, at });
+    } catch (error) {
+      // What was lost with its connection waits again already.
+      if (turn === this.#turn && codeOf(error) !== "lost") this.#refused(key, /** @type {StagewireError} */ (error));
+    }
+    this.pump();
+  }
+
+  /**
+   * @param {string} key
+   * @param {{seq?: number, at?: number}} answer
+   */
+  #acked(key, { seq, at }) {
+    const entry = this.#outbox.mark(key, { status: "acked", seq, at });
+    if (!entry) return;
+    void this.#store((storage, owner) => storage.remove(owner, key));
+    this.#tell(entry);
+    // Of a chat message comes the event, and it is shown as on its way until then.
+    if (entry.command.type !== "chat.send") this.#discard(key);
+  }
+
+  /**
+   * @param {string} key
+   * @param {StagewireError} error
+   */
+  #refused(key, error) {
+    const { clock, random } = this.#means;
+    const why = { code: error.code, message: error.message };
+    if (passes(error)) {
+      const wait = Math.max(error.retryAfterMs ?? 0, delayOf(this.#refusals++, random()));
+      this.#note(key, { status: "held", until: clock.wall() + wait, error: why });
+    } else {
+      const entry = this.#note(key, { status: "failed", error: why }, error);
+      if (entry && CHANGES.includes(entry.command.type)) this.#discard(key);
+    }
+  }
+
+  /**
+   * @param {string} key
+   * @param {Partial<Entry>} news
+   * @param {Error} [error]
+   */
+  #note(key, news, error) {
+    const entry = this.#outbox.mark(key, news);
+    if (!entry) return null;
+    if (entry.status !== "sending") this.#keep(entry);
+    this.#tell(entry, error);
+    return entry;
+  }
+
+  /** @param {Entry} entry */
+  #follow(entry) {
+    const delivery = new Delivery(this, entry);
+    this.#deliveries.set(entry.key, delivery);
+    return delivery;
+  }
+
+  /**
+   * @param {Entry} entry
+   * @param {Error} [error]
+   */
+  #tell(entry, error) {
+    const delivery = this.#deliveries.get(entry.key);
+    delivery?.become(entry, error);
+    this.emit("change", delivery);
+  }
+
+  /** @param {Entry} entry */
+  #keep(entry) {
+    void this.#store((storage, owner) => storage.put(owner, entry));
+  }
+
+  /** @param {string} key */
+  #discard(key) {
+    void this.#store((storage, owner) => storage.remove(owner, key));
+    this.#forget(key);
+  }
+
+  /** @param {string} key */
+  #forget(key) {
+    this.#outbox.remove(key);
+    this.#deliveries.delete(key);
+  }
+
+  /**
+   * Does something with the storage after all that was done before; a storage that fails is done without.
+   * @template T
+   * @param {(storage: import("./types.js").Storage, owner: string) => Promise<T>} act
+   * @returns {Promise<T | null>}
+   */
+  #store(act) {
+    const owner = this.#owner;
+    const done = this.#stored.then(() => (owner ? act(this.#means.storage, owner) : null));
+    const safe = done.catch((error) => {
+      this.emit("forgetful", error);
+      return null;
+    });
+    this.#stored = safe;
+    return safe;
+  }
+}

@@ -1,0 +1,36 @@
+/** Whoever has something to tell. */
+export class Emitter {
+  /** @type {Map<string, Set<(...details: any[]) => unknown>>} */
+  #listeners = new Map();
+
+  /**
+   * Has a listener told of what happens; gives the function that ends that.
+   * @param {string} type
+   * @param {(...details: any[]) => unknown} listener
+   * @returns {() => void}
+   */
+  on(type, listener) {
+    const listeners = this.#listeners.get(type) ?? new Set();
+    this.#listeners.set(type, listeners.add(listener));
+    return () => void listeners.delete(listener);
+  }
+
+  /**
+   * Tells the listeners, and gives what they return. One that fails keeps nothing from the others.
+   * @param {string} type
+   * @param {...any} details
+   * @returns {unknown[]}
+   */
+  emit(type, ...details) {
+    return [...(this.#listeners.get(type) ?? [])].map((listener) => {
+      try {
+        return listener(...details);
+      } catch (error) {
+        queueMicrotask(() => {
+          throw error;
+        });
+        return undefined;
+      }
+    });
+  }
+}

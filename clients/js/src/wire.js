@@ -1,0 +1,218 @@
+/** One WebSocket, from hello to close: pairs replies with requests, answers pings, measures, notices silence. */
+
+import { lost, refusalOf } from "./errors.js";
+
+/**
+ * @typedef {import("./types.js").Message} Message
+ * @typedef {object} Handlers
+ * @property {(welcome: Message) => void} welcomed
+ * @property {(message: Message) => void} pushed
+ * @property {(sample: number | null) => void} measured  A round trip in milliseconds, or null for one that is missing.
+ * @property {(code: number, retryAfterMs?: number) => void} closed  Once, at the end.
+ */
+
+const PROTOCOL = "stagewire.v1.json";
+const WELCOME_MS = 10_000;
+const REPLY_MS = 15_000;
+const LATE_MS = 5_000;
+// In heartbeats: a ping is missing; the server is as good as gone.
+const MISSED = 1.25;
+const GONE = 2.25;
+const SILENT = 4002;
+const UNREACHABLE = 1006;
+const NORMAL = 1000;
+const MALFORMED = 1007;
+const OPEN = 1;
+// Beyond that the network takes nothing at the moment, and what is said now would be stale when it arrives.
+const CROWDED_BYTES = 4096;
+// To leave a session that nobody is in changes nothing. An unasked pong would: it confirms a ping that is on its way.
+const NOTHING = { type: "leave", session: "00000000-0000-0000-0000-000000000000" };
+
+export class Wire {
+  #socket;
+  #clock;
+  #handlers;
+  #heartbeat = 0;
+  #heardAt;
+  #heard = 0;
+  #lastId = 0;
+  /** @type {Map<number, {resolve: (reply: Message) => void, reject: (error: Error) => void, callOff: () => void}>} */
+  #requests = new Map();
+  /** @type {Set<() => void>} */
+  #timers = new Set();
+  /** @type {number | undefined} */
+  #retryAfterMs;
+  #over = false;
+
+  /**
+   * @param {string} url
+   * @param {{token: string, device: string, client?: string}} hello
+   * @param {{WebSocket: new (url: string, protocol: string) => import("./types.js").Socket,
+   *   clock: import("./types.js").Clock}} means
+   * @param {Handlers} handlers
+   */
+  constructor(url, hello, { WebSocket, clock }, handlers) {
+    this.#clock = clock;
+    this.#handlers = handlers;
+    this.#heardAt = clock.now();
+    this.#socket = new WebSocket(url, PROTOCOL);
+    this.#socket.onopen = () => this.#greet(hello);
+    this.#socket.onmessage = (/** @type {{data: string}} */ { data }) => this.#receive(data);
+    // A close follows, and says all that is known.
+    this.#socket.onerror = () => {};
+    this.#socket.onclose = (/** @type {{code: number}} */ { code }) => this.#finish(code);
+    this.#after(WELCOME_MS, () => this.#heartbeat || this.drop(UNREACHABLE));
+  }
+
+  /**
+   * Sends a command and gives its reply. Throws a StagewireError: the refusal, or "lost".
+   * @param {Message} command
+   * @returns {Promise<Message>}
+   */
+  request(command) {
+    return new Promise((resolve, reject) => {
+      if (this.#over) return reject(lost());
+      const id = ++this.#lastId;
+      // A server that stays silent where it owes an answer is as good as gone.
+      const callOff = this.#after(REPLY_MS, () => this.drop(SILENT));
+      this.#requests.set(id, { resolve, reject, callOff });
+      this.#send({ ...command, id });
+    });
+  }
+
+  /**
+   * Sends a command that wants no reply, and is worth nothing later; tells whether it was sent.
+   * @param {Message} command
+   */
+  say(command) {
+    const crowded = (this.#socket.bufferedAmount ?? 0) > CROWDED_BYTES;
+    return !crowded && this.#send(command);
+  }
+
+  /** Takes a round trip's time. */
+  measure() {
+    this.#time(NOTHING);
+  }
+
+  /**
+   * Lets go, unless the server is heard of within so many milliseconds.
+   * @param {number} within
+   */
+  check(within) {
+    const before = this.#heard;
+    this.measure();
+    this.#after(within, () => this.#heard === before && this.drop(SILENT));
+  }
+
+  /**
+   * Lets go at once, without waiting for the other side to agree.
+   * @param {number} [code]
+   */
+  drop(code = NORMAL) {
+    this.#socket.close();
+    this.#finish(code);
+  }
+
+  /** @param {{token: string, device: string, client?: string}} hello */
+  async #greet(hello) {
+    try {
+      const welcome = await this.request({ type: "hello", ...hello, now: this.#clock.wall() });
+      this.#heartbeat = welcome.heartbeat_ms;
+      this.#watch();
+      this.#handlers.welcomed(welcome);
+    } catch (error) {
+      // A close follows a refused hello, and its code says what to do.
+      this.#retryAfterMs = /** @type {import("./errors.js").StagewireError} */ (error).retryAfterMs;
+    }
+  }
+
+  /** @param {string} data */
+  #receive(data) {
+    if (this.#over) return;
+    this.#heard += 1;
+    this.#heardAt = this.#clock.now();
+    const message = parsed(data);
+    if (!message) return this.drop(MALFORMED);
+    if (message.re !== undefined) return this.#settle(message);
+    if (message.type === "ping") this.#time({ type: "pong", now: this.#clock.wall() });
+    this.#handlers.pushed(message);
+  }
+
+  /** @param {Message} reply */
+  #settle(reply) {
+    const request = this.#requests.get(reply.re);
+    if (!request) return;
+    this.#requests.delete(reply.re);
+    request.callOff();
+    if (reply.type === "error") request.reject(refusalOf(reply));
+    else request.resolve(reply);
+  }
+
+  /** @param {Message} command */
+  async #time(command) {
+    const since = this.#clock.now();
+    const callOff = this.#after(LATE_MS, () => this.#handlers.measured(null));
+    try {
+      await this.request(command);
+      if (!this.#over) this.#handlers.measured(this.#clock.now() - since);
+    } catch {
+      // The end of the connection says more; a refusal says that this server will not be measured so.
+    }
+    callOff();
+  }
+
+  /** Looks again when a ping is missing by then, if nothing is heard meanwhile. */
+  #watch() {
+    const silence = () => this.#clock.now() - this.#heardAt;
+    this.#after(this.#heartbeat * MISSED - silence(), () => {
+      if (silence() < this.#heartbeat * MISSED) return this.#watch();
+      const before = this.#heard;
+      this.measure();
+      this.#after(this.#heartbeat * (GONE - MISSED), () => (this.#heard === before ? this.drop(SILENT) : this.#watch()));
+    });
+  }
+
+  /** @param {Message} command */
+  #send(command) {
+    const open = !this.#over && this.#socket.readyState === OPEN;
+    if (open) this.#socket.send(JSON.stringify(command));
+    return open;
+  }
+
+  /**
+   * @param {number} ms
+   * @param {() => void} act
+   */
+  #after(ms, act) {
+    const callOff = this.#clock.after(ms, () => {
+      this.#timers.delete(callOff);
+      act();
+    });
+    this.#timers.add(callOff);
+    return () => {
+      this.#timers.delete(callOff);
+      callOff();
+    };
+  }
+
+  /** @param {number} code */
+  #finish(code) {
+    if (this.#over) return;
+    this.#over = true;
+    for (const callOff of this.#timers) callOff();
+    for (const { reject } of this.#requests.values()) reject(lost());
+    this.#handlers.closed(code, this.#retryAfterMs);
+  }
+}
+
+/**
+ * @param {string} data
+ * @returns {Message | null}
+ */
+function parsed(data) {
+  try {
+    return Object(JSON.parse(data));
+  } catch {
+    return null;
+  }
+}
