@@ -12,6 +12,8 @@ import { delayOf } from "./policy.js";
 
 // What is about a message that stands: once refused, it is of no use to anybody.
 const CHANGES = ["chat.edit", "chat.delete"];
+// A storage that does not answer must not keep anything from being sent.
+const LOADED_MS = 3_000;
 
 /**
  * What was sent, and what became of it. Emits "state" with itself.
@@ -105,6 +107,8 @@ export class Courier extends Emitter {
   #deliveries = new Map();
   #refusals = 0;
   #turn = 0;
+  // What an earlier page has left goes first.
+  #loading = false;
   #wake = () => {};
   /** @type {Promise<unknown>} */
   #stored = Promise.resolve();
@@ -156,16 +160,26 @@ export class Courier extends Emitter {
       if (former) this.#forget(entry.key);
       else this.#keep(entry);
     }
-    /** @type {Entry[]} */
+    this.#loading = true;
+    const loaded = () => {
+      if (owner === this.#owner) this.#loading = false;
+      this.pump();
+    };
+    const callOff = this.#means.clock.after(LOADED_MS, loaded);
     const entries = (await this.#store((storage) => storage.load(owner))) ?? [];
+    callOff();
     if (owner !== this.#owner) return;
+    const own = this.#outbox.list();
     for (const entry of this.#outbox.restore(entries)) this.emit("change", this.#follow(entry));
-    this.pump();
+    // They may have another place now.
+    for (const { key } of own) this.#keep(/** @type {Entry} */ (this.#outbox.get(key)));
+    loaded();
   }
 
   /** Sends whatever can be sent. */
   pump() {
     const { clock } = this.#means;
+    if (this.#loading) return;
     for (const entry of this.#outbox.ready(clock.wall(), this.#open)) void this.#send(entry);
     this.#wake();
     const nextAt = this.#outbox.nextAt();
@@ -205,6 +219,17 @@ export class Courier extends Emitter {
     this.#tell(entry);
     this.#discard(key);
     this.pump();
+  }
+
+  /**
+   * Forgets the messages that are in a session's log, where that is known up to `head`.
+   * @param {string} session
+   * @param {number} head
+   */
+  arrived(session, head) {
+    for (const { key, status, seq = 0, command } of this.#outbox.list()) {
+      if (status === "acked" && command.session === session && seq <= head) this.#forget(key);
+    }
   }
 
   /** Waits until the storage has all that it was given. */
