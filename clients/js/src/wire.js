@@ -109,8 +109,8 @@ export class Wire {
    * @param {number} [code]
    */
   drop(code = NORMAL) {
-    this.#socket.close();
     this.#finish(code);
+    this.#socket.close();
   }
 
   /** @param {{token: string, device: string, client?: string}} hello */

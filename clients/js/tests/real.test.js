@@ -10,7 +10,8 @@ import WebSocket from "ws";
 import { MemoryStorage, Stagewire } from "../src/index.js";
 import { Network, mixing } from "./support/network.js";
 
-const { STAGEWIRE_URL: URL = "", STAGEWIRE_TOKENS: TOKENS = "{}" } = process.env;
+const { STAGEWIRE_URL, STAGEWIRE_TOKENS: TOKENS = "{}" } = process.env;
+const SERVER = STAGEWIRE_URL ?? "ws://127.0.0.1:1/";
 /** @type {Record<string, string>} */
 const tokens = JSON.parse(TOKENS);
 const pause = (/** @type {number} */ ms) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -20,7 +21,7 @@ const pause = (/** @type {number} */ ms) => new Promise((resolve) => setTimeout(
  * @param {string} [url]
  * @param {Partial<import("../src/types.js").Options>} [options]
  */
-function open(user, url = URL, options = {}) {
+function open(user, url = SERVER, options = {}) {
   return new Stagewire(url, { token: () => tokens[user], WebSocket, random: () => Math.random() * 0.2, ...options });
 }
 
@@ -40,11 +41,11 @@ async function until(done, within = 20_000) {
 /** @param {import("../src/index.js").Session} show */
 const texts = (show) => show.messages.filter(({ by }) => by === "bob").map(({ text }) => text);
 
-describe.skipIf(!URL)("against a server", () => {
+describe.skipIf(!STAGEWIRE_URL)("against a server", () => {
   const host = open("anna");
   /** @type {import("../src/index.js").Session} */
   let stage;
-  const network = new Network(URL || "ws://127.0.0.1:1/");
+  const network = new Network(SERVER);
 
   beforeAll(async () => {
     await network.listen();
