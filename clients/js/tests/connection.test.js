@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 
 import { SHOW, Stage } from "./support/client.js";
 
@@ -40,7 +40,9 @@ test("connects, says hello, and closes", async () => {
 });
 
 test("where there is no WebSocket, one has to be given", () => {
+  vi.stubGlobal("WebSocket", undefined);
   expect(() => new Stage().open({ WebSocket: undefined })).toThrow("WebSocket");
+  vi.unstubAllGlobals();
 });
 
 test("connect ends when the connection is closed, or can't be", async () => {

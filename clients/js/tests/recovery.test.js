@@ -44,6 +44,9 @@ class Play {
     let state = seed;
     // The minimal standard generator of Park and Miller (1988).
     this.#random = () => (state = (state * 48_271) % 2_147_483_647) / 2_147_483_647;
+    const { storage, clock } = this.stage;
+    const load = storage.load.bind(storage);
+    storage.load = (owner) => new Promise((resolve) => clock.after(this.#random() * 50, () => resolve(load(owner))));
     this.stage.server.swallow = ({ type }) => this.swallowed.delete(type);
     this.open();
   }
@@ -100,6 +103,8 @@ class Play {
   async reload() {
     await this.live?.flushed();
     this.live?.close();
+    // No page is loaded within the milliseconds that order what was written.
+    await this.stage.clock.advance(100);
     this.open();
   }
 }
@@ -122,7 +127,9 @@ test("P10: back in its session, at its position, its pending sends done once", a
       expect(show?.complete).toBe(true);
       expect(log.events.filter(({ by }) => by === "bob").map(({ body }) => body.text)).toEqual(play.written);
       expect(live?.pending).toEqual([]);
-      expect(await play.stage.storage.load("ws://server/v1/ws bob")).toEqual([]);
+      const stored = play.stage.storage.load("ws://server/v1/ws bob");
+      await clock.advance(50);
+      expect(await stored).toEqual([]);
       const shown = show?.messages.map(({ seq }) => seq) ?? [];
       expect(shown).toEqual(log.events.slice(log.events.length - shown.length).map(({ seq }) => seq));
       live?.close();
