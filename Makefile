@@ -17,6 +17,7 @@ check: $(INSTALLED)
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/python -m pytest -q -n 0 tests/realtime/specs
 
 format: $(INSTALLED)
 	@$(BIN)/ruff check --fix .

@@ -105,7 +105,7 @@ def channel_of(notice: Notice) -> str:
     Raises:
         NoticeMalformed
     """
-    return _read(notice.payload, _Channel).name
+    return _read(notice.payload, _Channel, "payload: ").name
 
 
 def move_of(notice: Notice) -> Move:
@@ -114,11 +114,11 @@ def move_of(notice: Notice) -> Move:
     Raises:
         NoticeMalformed
     """
-    return _read(notice.payload, Move)
+    return _read(notice.payload, Move, "payload: ")
 
 
-def _read(text: bytes | Raw, shape: type[T]) -> T:
+def _read(text: bytes | Raw, shape: type[T], what: str = "") -> T:
     try:
         return msgspec.json.decode(text, type=shape)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
-        raise NoticeMalformed(str(exc)[:200]) from None
+        raise NoticeMalformed(f"{what}{exc}"[:200]) from None
