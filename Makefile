@@ -29,7 +29,7 @@ fuzz: $(INSTALLED)
 
 # Autobahn's fuzzing client against our transport, where it is installed.
 conformance: $(INSTALLED)
-	@$(BIN)/python -m tests.conformance
+	@$(BIN)/python -m tests.conformance autobahn
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Stagewire needs Python 3.11 or newer" if sys.version_info < (3, 11) else 0)'
