@@ -53,7 +53,7 @@ class Notice(Struct, frozen=True):
     id: Annotated[str, Meta(pattern=r"^[!-~]{1,128}\Z")] = msgspec.field(name="noticeId")
     product: Number = msgspec.field(name="productId")
     event: Number = msgspec.field(name="eventType")
-    payload: Raw
+    payload: Annotated[Raw, Meta(description="By event: `channelName`, `uid`, `clientSeq`, `ts` and `reason`.")]
 
     @property
     def moves(self) -> bool:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from realtime.protocol.session_settings import Change
-from realtime.protocol.types import Epoch, Millis, Position, Seq, SessionId
+from realtime.protocol.types import Duration, Epoch, Millis, Position, Seq, SessionId
 
 
 def _holding(shape: str) -> Any:
@@ -62,7 +62,7 @@ class Event(Push, tag="event", frozen=True, kw_only=True):
     session: SessionId
     seq: Seq
     at: Millis
-    media_ms: Millis
+    media_ms: Duration
     kind: str
     by: str
     key: str | None = None

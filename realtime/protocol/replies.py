@@ -5,7 +5,7 @@ from msgspec import Struct, field
 from realtime.protocol.codes import Refusal
 from realtime.protocol.events import Audience, Events
 from realtime.protocol.session_settings import SessionSettings
-from realtime.protocol.types import CommandId, Millis, Position, Seq, SessionId
+from realtime.protocol.types import CommandId, Duration, Millis, Position, Seq, SessionId
 
 
 class Reply(Struct, kw_only=True, frozen=True, omit_defaults=True, tag_field="type"):
@@ -17,7 +17,7 @@ class Reply(Struct, kw_only=True, frozen=True, omit_defaults=True, tag_field="ty
 class MediaClock(Struct, frozen=True):
     """The session's clock: it showed `ms` at the time `at`, and runs on from there, or stands still."""
 
-    ms: Millis
+    ms: Duration
     at: Millis
     running: bool
 

@@ -1,7 +1,7 @@
 """The OpenAPI 3.1 document of the side API, from the table of endpoints and their types."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 from typing import Any, Final, NamedTuple
 
@@ -67,6 +67,7 @@ def document(endpoints: Sequence[Endpoint], version: str) -> dict[str, Any]:
         "components": {
             "schemas": schemas.components,
             "headers": _HEADERS,
+            "responses": _refusals(endpoints, schemas),
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
                 **{s: {"type": "apiKey", "in": "header", "name": s} for e in endpoints if (s := e.signature)},
@@ -80,7 +81,13 @@ def _operation(endpoint: Endpoint, schemas: Schemas) -> dict[str, Any]:
         "summary": endpoint.summary,
         "operationId": re.sub(r"\W+", "_", f"{endpoint.method.lower()}{endpoint.path}").strip("_"),
         "tags": [_tag(endpoint)],
-        "responses": {str(endpoint.status): _answer(endpoint.reply, schemas), **_refusals(endpoint, schemas)},
+        "responses": {
+            str(endpoint.status): _answer(endpoint.reply, schemas),
+            **{
+                str(HTTP_STATUS[codes[0]]): {"$ref": f"#/components/responses/{_name(codes)}"}
+                for codes in _by_status(endpoint)
+            },
+        },
     }
     if parameters := _parameters(endpoint):
         operation["parameters"] = [
@@ -115,20 +122,28 @@ def _answer(reply: type, schemas: Schemas) -> dict[str, Any]:
     return {"description": description, "content": _content(schemas.of(reply), {"answer": EXAMPLES[reply][0]})}
 
 
-def _refusals(endpoint: Endpoint, schemas: Schemas) -> dict[str, Any]:
-    """Give the responses that refuse, by status, with what each code means."""
+def _by_status(endpoint: Endpoint) -> list[tuple[Code, ...]]:
+    """Give the codes with which an endpoint may refuse: those together that have one status."""
     codes = sorted(codes_of_endpoint(endpoint), key=HTTP_STATUS.__getitem__)
-    return {
-        str(status): _refusal(status, list(found), schemas) for status, found in groupby(codes, HTTP_STATUS.__getitem__)
-    }
+    return [tuple(found) for _, found in groupby(codes, HTTP_STATUS.__getitem__)]
 
 
-def _refusal(status: int, codes: Iterable[Code], schemas: Schemas) -> dict[str, Any]:
+def _name(codes: tuple[Code, ...]) -> str:
+    return "-or-".join(codes)
+
+
+def _refusals(endpoints: Sequence[Endpoint], schemas: Schemas) -> dict[str, Any]:
+    """Give the responses that refuse, which many endpoints share."""
+    wanted = dict.fromkeys(codes for endpoint in endpoints for codes in _by_status(endpoint))
+    return {_name(codes): _refusal(codes, schemas) for codes in wanted}
+
+
+def _refusal(codes: tuple[Code, ...], schemas: Schemas) -> dict[str, Any]:
     response: dict[str, Any] = {
         "description": "\n".join(f"- `{c}`: {unlinked(ERRORS[c].means)}. To do: {ERRORS[c].do}." for c in codes),
         "content": _content(schemas.of(FailureBody), {str(code): plain(FAILURES[code]) for code in codes}),
     }
-    if header := _HEADER_OF.get(status):
+    if header := _HEADER_OF.get(HTTP_STATUS[codes[0]]):
         response["headers"] = {header: {"$ref": f"#/components/headers/{header}"}}
     return response
 

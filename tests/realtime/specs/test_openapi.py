@@ -29,6 +29,13 @@ def operation_of(endpoint: Endpoint) -> dict[str, Any]:
     return found
 
 
+def responses_of(endpoint: Endpoint) -> dict[str, Any]:
+    """Give the responses by their status, those too that several endpoints share."""
+    shared = DOCUMENT["components"]["responses"]
+    found = operation_of(endpoint)["responses"].items()
+    return {status: shared[one["$ref"].rpartition("/")[2]] if "$ref" in one else one for status, one in found}
+
+
 def complaints(schema: dict[str, Any], example: Any) -> list[str]:
     """Give what is wrong with an example."""
     validator = jsonschema_rs.Draft202012Validator({**schema, "components": DOCUMENT["components"]})
@@ -43,7 +50,7 @@ def test_a_validator_of_openapi_takes_the_document() -> None:
 @each
 def test_the_examples_are_what_the_schemas_say(endpoint: Endpoint) -> None:
     operation = operation_of(endpoint)
-    contents = [answer["content"]["application/json"] for answer in operation["responses"].values()]
+    contents = [answer["content"]["application/json"] for answer in responses_of(endpoint).values()]
     if endpoint.body:
         contents.append(operation["requestBody"]["content"]["application/json"])
     for content in contents:
@@ -63,7 +70,7 @@ def test_the_examples_of_bodies_are_bodies(endpoint: Endpoint) -> None:
 
 @each
 def test_every_refusal_has_its_status(endpoint: Endpoint) -> None:
-    responses = operation_of(endpoint)["responses"]
+    responses = responses_of(endpoint)
     told = {
         example
         for status, response in responses.items()
