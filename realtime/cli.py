@@ -10,6 +10,8 @@ from pathlib import Path
 from time import time
 from typing import Final
 
+import msgspec
+
 from persistence.embedded import EmbeddedError
 from persistence.errors import StorageError
 from realtime import dev, workers
@@ -18,6 +20,7 @@ from realtime.migrating import begin_anew, bring_up
 from realtime.run import run
 from realtime.settings import Settings
 from realtime.sockets import ListenError, listen, take_over
+from realtime.specs.documents import DOCUMENTS
 from realtime.telemetry import logs
 from tokens.access import AccessDenied, AccessRole, AccessSettingsError, SharedSecret, mint
 
@@ -97,6 +100,10 @@ def _token(options: argparse.Namespace) -> None:
     print(token)
 
 
+def _schema(options: argparse.Namespace) -> None:
+    print(msgspec.json.format(msgspec.json.encode(DOCUMENTS[options.document](load(os.environ)))).decode())
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="stagewire", description="The realtime server for live sessions and chat.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -117,6 +124,10 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--synthetic", action="store_true", help="mark a load tester: left out of audience counts")
     _add_folder(command)
     command.set_defaults(run=_token)
+
+    command = commands.add_parser("schema", help="print what the server speaks, for programs")
+    command.add_argument("document", choices=DOCUMENTS, help="AsyncAPI of the WebSocket, or OpenAPI of the side API")
+    command.set_defaults(run=_schema)
 
     command = commands.add_parser("migrate", help="bring the schema of DATABASE_URL up to date")
     command.set_defaults(run=_migrate)

@@ -17,7 +17,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from realtime import reference
 from realtime.environment import name_of
-from realtime.http.site import ENDPOINTS
+from realtime.http.table import ENDPOINTS
 from realtime.protocol import commands
 from realtime.protocol.codes import HTTP_STATUS, Close
 from realtime.protocol.events import Kind, Push
@@ -102,13 +102,6 @@ def test_every_command_is_described_with_all_its_fields(name: str) -> None:
 def test_every_message_of_the_server_is_described_with_all_its_fields(message: type[msgspec.Struct]) -> None:
     assert f"`{message.__struct_config__.tag}`" in PROTOCOL
     assert [f.name for f in msgspec.structs.fields(message) if f"`{f.name}`" not in PROTOCOL] == []
-
-
-def test_nothing_that_is_served_is_listed_as_not_yet_served() -> None:
-    first_column = [row.split("|")[1] for row in section(PROTOCOL, "## Not yet served").splitlines() if "|" in row]
-    named = set(re.findall(r"`(?:GET )?([a-z./]+)`", " ".join(first_column)))
-    assert "/asyncapi.json" in named
-    assert not named & {*COMMANDS, *(endpoint.path for endpoint in ENDPOINTS)}
 
 
 def test_every_code_is_described() -> None:

@@ -1,0 +1,121 @@
+"""Both ways agree: the scripted server satisfies the player, and the player the scripted server."""
+
+import asyncio
+import subprocess
+import sys
+
+import msgspec
+import pytest
+from websockets.asyncio.client import connect
+
+from realtime.protocol.codec import Format
+from tests.conformance.checking import minting
+from tests.conformance.player import Player, Stage, Verdict
+from tests.conformance.scripted import Scripted
+from tests.conformance.transcript import Need, Transcript, all_transcripts, parse
+from tests.support.nodes import SECRET
+
+TRANSCRIPTS = {transcript.name: transcript for transcript in all_transcripts()}
+NOW = 1_800_000_000_000
+HEAD = '# X\n## A\nalice connects\nalice → {"type":"hello","id":1}\nalice ← {"type":"welcome","re":1}\n'
+JOINED = 'alice ← {"type":"joined","session":{"id":"S"},"position":{"seq":2}}\n'
+
+
+def hurried(transcript: Transcript) -> Transcript:
+    """Give it without what the player would change: the users' names, and when clients wait."""
+    return transcript._replace(
+        rows=[
+            row._replace(steps=[step for step in row.steps if type(step).__name__ not in ("Wait", "Drain")])
+            for row in transcript.rows
+        ]
+    )
+
+
+async def met(told: Transcript, played: Transcript, fmt: Format = Format.JSON) -> tuple[list[Verdict], list[Verdict]]:
+    """Give the player's verdicts on a server that says what is told, and those of that server."""
+    scripted = Scripted(told, NOW, within=2.0)
+    async with scripted.serving() as port:
+        url = f"ws://127.0.0.1:{port}/v1/ws"
+        stage = Stage(url, minting(SECRET), fmt, within=2.0, has=frozenset(Need))
+        player = Player(played, stage, "")
+
+        async def serve() -> list[Verdict]:
+            return [verdict async for verdict in scripted.play()]
+
+        serving = asyncio.create_task(serve())
+        verdicts = [verdict async for verdict in player.play()]
+        return verdicts, await serving
+
+
+@pytest.mark.parametrize("fmt", Format, ids=lambda fmt: fmt.name)
+@pytest.mark.parametrize("name", TRANSCRIPTS)
+async def test_they_agree(name: str, fmt: Format) -> None:
+    transcript = hurried(TRANSCRIPTS[name])
+    for verdicts in await met(transcript, transcript, fmt):
+        assert [(verdict.outcome, verdict.why) for verdict in verdicts] == [("ok", "")] * len(transcript.rows)
+
+
+async def deviation(lines: str) -> str:
+    transcript = parse("x", f"{HEAD}{lines}")
+    (verdict,), _ = await met(transcript, transcript)
+    return verdict.why
+
+
+@pytest.mark.parametrize(
+    ("seqs", "why"), [([3, 4], ""), ([4], "event 4 after 2"), ([3, 3], "event 3 after 3"), ([3, 2], "event 2 after 3")]
+)
+async def test_events_out_of_order_deviate(seqs: list[int], why: str) -> None:
+    events = "".join(f'alice ← {{"type":"event","session":"S","seq":{seq}}}\n' for seq in seqs)
+    assert why in await deviation(JOINED + events)
+    assert bool(why) == bool(await deviation(JOINED + events))
+
+
+async def test_what_was_skipped_is_no_hole() -> None:
+    skipped = 'alice ← {"type":"skipped","session":"S","skipped":3,"first":3,"last":5}\n'
+    assert await deviation(f'{JOINED}{skipped}alice ← {{"type":"event","session":"S","seq":6}}\n') == ""
+
+
+async def first(scripted: Scripted) -> Verdict:
+    return await anext(scripted.play())
+
+
+async def test_a_client_that_says_something_else_deviates() -> None:
+    told, said = (parse("x", f'{HEAD}alice → {{"type":"leave","session":"{one}"}}\n') for one in "ST")
+    _, (verdict,) = await met(told, said)
+    assert verdict.why == 'alice says {"type":"leave","session":"T"}: session is to be \'S\''
+
+
+async def test_a_client_that_says_nothing_deviates() -> None:
+    told, said = parse("x", f'{HEAD}alice → {{"type":"pong"}}\n## B\nalice disconnects\n'), parse("x", HEAD)
+    _, verdicts = await met(told, said)
+    assert [verdict.outcome for verdict in verdicts] == ["deviates", "not reached"]
+    assert "within 2 s" in verdicts[0].why or "1000" in verdicts[0].why
+
+
+async def test_a_client_may_choose_ids_and_keys_and_answers_pings_when_it_likes() -> None:
+    transcript = parse(
+        "x",
+        '# X\n## A\nbob connects\nbob → {"type":"chat.send","id":4,"key":"K","text":"Hi"}\n'
+        'bob ← {"type":"ack","re":4,"key":"K","at":1700000000000}\n',
+    )
+    scripted = Scripted(transcript, NOW, only="bob")
+    async with scripted.serving() as port, connect(f"ws://127.0.0.1:{port}/v1/ws") as socket:
+        serving = asyncio.create_task(first(scripted))
+        for said in ({"type": "pong"}, {"type": "chat.send", "id": 77, "key": "L", "text": "Hi", "sent_at": 5}):
+            await socket.send(msgspec.json.encode(said).decode())
+        assert msgspec.json.decode(await socket.recv()) == {"type": "ack", "re": 77, "key": "L", "at": NOW}
+        assert (await serving).outcome == "ok"
+
+
+async def test_the_command_serves() -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-u", "-m", "tests.conformance", "serve", "--only", "history"), stdout=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    url = (await process.stdout.readline()).decode().split()[-1]
+    player = Player(TRANSCRIPTS["history"], Stage(url, minting(SECRET)), "")
+    verdicts = [verdict async for verdict in player.play()]
+    assert {verdict.outcome for verdict in verdicts} == {"ok"}
+    said, _ = await process.communicate()
+    assert process.returncode == 0, said.decode()
+    assert b"8 rows: 8 ok, 0 deviates" in said
