@@ -1,0 +1,199 @@
+"""When a client comes back, and what the end of a connection means to a person. Pure."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+
+from msgspec import Struct
+
+from stagewire_client.settings import Settings
+
+NORMAL: Final = 1000
+PROTOCOL_ERROR: Final = 1002
+ABNORMAL: Final = 1006
+DRAIN: Final = 4000
+SILENT: Final = 4002
+TOKEN_EXPIRED: Final = 4300
+_REFRESH: Final = 4300
+_FINAL: Final = 4400
+
+
+class State(StrEnum):
+    """What a client's connection is at."""
+
+    CONNECTING = "connecting"
+    ONLINE = "online"
+    DEGRADED = "degraded"
+    OFFLINE = "offline"
+    FAILED = "failed"
+
+
+class Reason(StrEnum):
+    """Why it is so."""
+
+    NONE = ""
+    NOT_STARTED = "not_started"
+    CLOSED = "closed"
+    LOST = "lost"
+    UNREACHABLE = "unreachable"
+    RESTARTING = "restarting"
+    TOO_SLOW = "too_slow"
+    SILENT = "silent"
+    UNAVAILABLE = "unavailable"
+    POOR = "poor"
+    NO_TOKEN = "no_token"  # noqa: S105 - a reason, and no secret
+    EXPIRED = "expired"
+    MISUNDERSTOOD = "misunderstood"
+    UNAUTHENTICATED = "unauthenticated"
+    FROZEN = "frozen"
+    TAKEN_OVER = "taken_over"
+    NO_HELLO = "no_hello"
+    TOO_LARGE = "too_large"
+    FLOOD = "flood"
+    REFUSED = "refused"
+    DEFECT = "defect"
+
+
+SENTENCES: Final[Mapping[Reason, str]] = {
+    Reason.NONE: "",
+    Reason.NOT_STARTED: "Nobody has connected yet.",
+    Reason.CLOSED: "The connection was closed.",
+    Reason.LOST: "The connection was lost.",
+    Reason.UNREACHABLE: "The server cannot be reached.",
+    Reason.RESTARTING: "The server is restarting.",
+    Reason.TOO_SLOW: "This connection was too slow to keep up.",
+    Reason.SILENT: "The server has not been heard of for too long.",
+    Reason.UNAVAILABLE: "The server is not available right now.",
+    Reason.POOR: "The connection is poor.",
+    Reason.NO_TOKEN: "There is no access token.",
+    Reason.EXPIRED: "The access token has expired.",
+    Reason.MISUNDERSTOOD: "Server and client do not understand each other.",
+    Reason.UNAUTHENTICATED: "The server did not accept the access token.",
+    Reason.FROZEN: "You have been kept out.",
+    Reason.TAKEN_OVER: "Another device has taken over the session.",
+    Reason.NO_HELLO: "Signing in took too long.",
+    Reason.TOO_LARGE: "A message was too large for the server.",
+    Reason.FLOOD: "Too much came from here, again and again.",
+    Reason.REFUSED: "The server has closed the connection for good.",
+    Reason.DEFECT: "The client has a defect.",
+}
+_REASONS: Final[Mapping[int, Reason]] = {
+    PROTOCOL_ERROR: Reason.MISUNDERSTOOD,
+    DRAIN: Reason.RESTARTING,
+    4001: Reason.TOO_SLOW,
+    SILENT: Reason.SILENT,
+    4003: Reason.UNAVAILABLE,
+    TOKEN_EXPIRED: Reason.EXPIRED,
+    4400: Reason.MISUNDERSTOOD,
+    4401: Reason.UNAUTHENTICATED,
+    4403: Reason.FROZEN,
+    4408: Reason.NO_HELLO,
+    4409: Reason.TAKEN_OVER,
+    4413: Reason.TOO_LARGE,
+    4429: Reason.FLOOD,
+}
+
+
+class Status(Struct, frozen=True, kw_only=True):
+    """What is to be told of a connection.
+
+    While it is offline it comes back after `retry_in` seconds, from when this was said. `lasting` says that it is
+    time to tell the user, and to offer a `retry`: either several attempts have failed, or no further one is made.
+    `close_code` is that of the last close, if there was one.
+    """
+
+    state: State
+    reason: Reason = Reason.NONE
+    retry_in: float = 0.0
+    lasting: bool = False
+    close_code: int | None = None
+
+    @property
+    def online(self) -> bool:
+        """Tell whether commands reach the server."""
+        return self.state in (State.ONLINE, State.DEGRADED)
+
+    @property
+    def sentence(self) -> str:
+        """Say the reason for people."""
+        return SENTENCES[self.reason]
+
+
+class Verdict(StrEnum):
+    """What a close code asks for."""
+
+    RESUME = "resume"
+    REFRESH = "refresh"
+    FINAL = "final"
+
+
+class End(Struct, frozen=True, kw_only=True):
+    """How an attempt ended: by which close code, after how many seconds online, if it was, and for which reason.
+
+    `retry_after` is what the server asked for, in seconds. `drained` says that it had named the moment to come back.
+    """
+
+    code: int = ABNORMAL
+    online: float | None = None
+    reason: Reason | None = None
+    retry_after: float = 0.0
+    drained: bool = False
+    final: bool = False
+
+
+class Step(Struct, frozen=True, kw_only=True):
+    """What follows: the next attempt after `delay` seconds, or none. `stale` asks for a fresh token."""
+
+    reason: Reason
+    attempts: int
+    delay: float | None
+    stale: bool
+
+
+def delay_of(attempt: int, random: float, settings: Settings) -> float:
+    """Give the seconds before an attempt, from 0 on: full jitter below a bound that doubles.
+
+    `random` is from 0 to 1. The way of Marc Brooker's "Exponential Backoff And Jitter" (AWS, 2015).
+    """
+    # Beyond that the power is far above any bound, and would not fit a float at last.
+    return random * min(settings.longest_delay, settings.first_delay * 2.0 ** min(attempt, 32))
+
+
+def verdict_of(code: int) -> Verdict:
+    """Read a close code. Below 4000 are RFC 6455's, which say nothing about coming back."""
+    if code < _REFRESH:
+        return Verdict.RESUME
+    return Verdict.REFRESH if code < _FINAL else Verdict.FINAL
+
+
+def reason_of(code: int, *, was_online: bool) -> Reason:
+    """Say why a connection ended."""
+    if code >= _FINAL:
+        return _REASONS.get(code, Reason.REFUSED)
+    return _REASONS.get(code, Reason.LOST if was_online else Reason.UNREACHABLE)
+
+
+def after(end: End, attempts: int, random: float, settings: Settings) -> Step:
+    """Decide what follows an end, which `attempts` failed ones came before."""
+    verdict = Verdict.FINAL if end.final else verdict_of(end.code)
+    reason = end.reason or reason_of(end.code, was_online=end.online is not None)
+    if end.online is not None and end.online >= settings.stable:
+        attempts = 0
+    if verdict is Verdict.FINAL:
+        # It may be the token's fault: whoever asks again by hand gets a fresh one as well.
+        return Step(reason=reason, attempts=attempts + 1, delay=None, stale=True)
+    delay = max(end.retry_after, delay_of(attempts, random, settings))
+    if end.drained and end.code == DRAIN:
+        delay = 0.0
+    return Step(reason=reason, attempts=attempts + 1, delay=delay, stale=verdict is Verdict.REFRESH)
+
+
+def status_of(step: Step, code: int | None, settings: Settings) -> Status:
+    """Give what is to be told while nobody is connected."""
+    return Status(
+        state=State.FAILED if step.delay is None else State.OFFLINE,
+        reason=step.reason,
+        retry_in=step.delay or 0.0,
+        lasting=step.delay is None or step.attempts >= settings.lasting,
+        close_code=code,
+    )
