@@ -6,18 +6,14 @@ or lost in between. A message keeps its key while nobody knows whether it was st
 
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any
 
 from msgspec import Struct, structs
 
-from stagewire_client.errors import Code, Full, Refused
+from stagewire_client.errors import Full, Refused
 from stagewire_client.messages import Event
-from stagewire_client.policy import delay_of
+from stagewire_client.policy import passes, wait_of
 from stagewire_client.settings import Settings
-
-# Worth another try with the same key; of an `internal`, one. Any other refusal is an answer.
-_PASSING: Final = frozenset([Code.UNAVAILABLE, Code.RATE_LIMITED])
-_INTERNAL_TRIES: Final = 2
 
 
 class Stage(StrEnum):
@@ -53,6 +49,11 @@ class Pending(Struct, frozen=True, kw_only=True):
     due: float = 0.0
     error: Refused | None = None
 
+    @property
+    def failed(self) -> bool:
+        """Tell whether it was refused, and is not tried again by itself."""
+        return self.stage is Stage.FAILED
+
 
 def command(draft: Draft, session: str) -> dict[str, Any]:
     """Give the command that sends a draft."""
@@ -81,7 +82,7 @@ class Outbox:
     @property
     def open(self) -> bool:
         """Tell whether something is still to be sent."""
-        return any(pending.stage is not Stage.FAILED for pending in self._pending.values())
+        return any(not pending.failed for pending in self._pending.values())
 
     def get(self, key: str) -> Pending | None:
         """Give what a message is at; nothing where it is stored or dropped."""
@@ -100,7 +101,7 @@ class Outbox:
         if len(self._pending) < self._limit:
             return None
         for key, pending in self._pending.items():
-            if pending.stage is Stage.FAILED:
+            if pending.failed:
                 del self._pending[key]
                 return key
         raise Full(f"{self._limit} messages wait already")
@@ -152,15 +153,15 @@ class Outbox:
         pending = self._pending.get(key)
         if pending is None:
             return None
-        if not _passes(error, pending.tries):
+        if not passes(error, pending.tries):
             return self._set(pending, stage=Stage.FAILED, error=error)
-        wait = max((error.retry_after_ms or 0) / 1000, delay_of(pending.tries - 1, random, settings))
-        return self._set(pending, stage=Stage.HELD, due=now + wait, error=error)
+        due = now + wait_of(error, pending.tries, random, settings)
+        return self._set(pending, stage=Stage.HELD, due=due, error=error)
 
     def retry(self, key: str) -> bool:
         """Have a refused message sent again, under its own key and in its old place."""
         pending = self._pending.get(key)
-        if pending is None or pending.stage is not Stage.FAILED:
+        if pending is None or not pending.failed:
             return False
         self._set(pending, stage=Stage.WAITING, tries=0, due=0.0, error=None)
         return True
@@ -174,13 +175,9 @@ class Outbox:
         return True
 
     def _first(self) -> Pending | None:
-        return next((pending for pending in self._pending.values() if pending.stage is not Stage.FAILED), None)
+        return next((pending for pending in self._pending.values() if not pending.failed), None)
 
     def _set(self, pending: Pending, **changes: Any) -> Pending:
         changed = structs.replace(pending, **changes)
         self._pending[pending.draft.key] = changed
         return changed
-
-
-def _passes(error: Refused, tries: int) -> bool:
-    return error.code in _PASSING or (error.code == Code.INTERNAL and tries < _INTERNAL_TRIES)

@@ -6,6 +6,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from stagewire_client.errors import Code, Refused
 from stagewire_client.settings import Settings
 
 NORMAL: Final = 1000
@@ -16,6 +17,9 @@ SILENT: Final = 4002
 TOKEN_EXPIRED: Final = 4300
 _REFRESH: Final = 4300
 _FINAL: Final = 4400
+# Worth another try, with the same key; of an `internal`, one. Any other refusal is an answer.
+_PASSING: Final = frozenset([Code.UNAVAILABLE, Code.RATE_LIMITED])
+_INTERNAL_TRIES: Final = 2
 
 
 class State(StrEnum):
@@ -197,3 +201,13 @@ def status_of(step: Step, code: int | None, settings: Settings) -> Status:
         lasting=step.delay is None or step.attempts >= settings.lasting,
         close_code=code,
     )
+
+
+def passes(error: Refused, tries: int) -> bool:
+    """Tell whether a command that was refused, after so many tries, is worth another one."""
+    return error.code in _PASSING or (error.code == Code.INTERNAL and tries < _INTERNAL_TRIES)
+
+
+def wait_of(error: Refused, tries: int, random: float, settings: Settings) -> float:
+    """Give the seconds to wait before the next try: what the server asks for, and longer with every refusal."""
+    return max((error.retry_after_ms or 0) / 1000, delay_of(tries - 1, random, settings))
