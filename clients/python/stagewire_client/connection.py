@@ -110,12 +110,17 @@ class Connection:
         """Connect, and again, until it is closed."""
         while not self._closing:
             self._retry.clear()
-            self._show(Status(state=State.CONNECTING, reason=self.status.reason, lasting=self.status.lasting))
+            self._show(self._connecting())
             end = await self._attempt()
             step = after(end, self._attempts, self._edges.random(), self._settings)
             self._attempts, self._stale = step.attempts, step.stale
             if not self._closing:
                 await self._pause(step, end.code)
+
+    def _connecting(self) -> Status:
+        # Why it does so, if there was something before.
+        reason = Reason.NONE if self.status.reason is Reason.NOT_STARTED else self.status.reason
+        return Status(state=State.CONNECTING, reason=reason, lasting=self.status.lasting)
 
     def end(self, state: State, reason: Reason) -> None:
         """Say that nothing more will come."""

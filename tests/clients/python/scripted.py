@@ -81,7 +81,11 @@ class Server:
         self.refusals: list[tuple[str, bool]] = []
         self.lost_acks = 0
         self.answers_hello: Callable[[Socket, Message], bool] = lambda _socket, _command: True
-        self.dials = 0
+        self.dialled: list[str] = []
+        self.takes_calls = asyncio.Event()
+        self.takes_calls.set()
+        # What a full server asks for, in seconds.
+        self.retry_after = 0.0
         self.heard: list[Message] = []
         self.tokens: list[str] = []
 
@@ -90,12 +94,13 @@ class Server:
         """Give the wall clock, which begins with the loop."""
         return int(asyncio.get_running_loop().time() * _SECOND_MS)
 
-    async def dial(self, _url: str) -> Socket:
+    async def dial(self, url: str) -> Socket:
         """Let a client in."""
-        self.dials += 1
+        self.dialled.append(url)
         await asyncio.sleep(0.05)
+        await self.takes_calls.wait()
         if not self.reachable:
-            raise Unreachable
+            raise Unreachable(self.retry_after)
         socket = Socket(self, self.flows)
         self.sockets.add(socket)
         return socket
@@ -216,4 +221,6 @@ def client(server: Server, random: Random, storage: Storage | None = None, **opt
         random=random.random,
         key=lambda: f"{random.getrandbits(32):08x}-0000-4000-8000-{next(keys):012x}",
     )
-    return Stagewire(URL, **{"token": "a token", "settings": Settings(), **options}, storage=storage, edges=edges)
+    return Stagewire(
+        **{"url": URL, "token": "a token", "settings": Settings(), **options}, storage=storage, edges=edges
+    )

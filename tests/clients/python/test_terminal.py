@@ -84,6 +84,7 @@ async def test_two_terminals_talk(node: RunningNode, tmp_path: Path) -> None:
     session = await node.session()
     async with chatting(node.websocket, session, tmp_path) as alice:
         await alice.until("A show, by host: live")
+        assert len(alice.shown) == 1
         alice.type("Hello there")
         await alice.until(" alice: Hello there")
         alice.type("/nonsense", "", "//quit is a word")
