@@ -89,12 +89,13 @@ class Connection:
         self._stale = False
         self._drained = False
         self._online_since: float | None = None
+        self._away_since = 0.0
         self._refusal: Refused | None = None
         self._heartbeat = 0.0
         self._errands: asyncio.TaskGroup | None = None
         self._clock_offset = 0
         self.quality: Quality | None = None
-        self.status = Status(state=State.OFFLINE, reason=Reason.NOT_STARTED)
+        self.status = Status(state=State.OFFLINE, reason=Reason.IDLE)
         self.statuses: Streams[Status] = Streams(_STATUSES)
 
     @property
@@ -108,6 +109,7 @@ class Connection:
 
     async def run(self) -> None:
         """Connect, and again, until it is closed."""
+        self._away_since = asyncio.get_running_loop().time()
         while not self._closing:
             self._retry.clear()
             self._show(self._connecting())
@@ -119,7 +121,7 @@ class Connection:
 
     def _connecting(self) -> Status:
         # Why it does so, if there was something before.
-        reason = Reason.NONE if self.status.reason is Reason.NOT_STARTED else self.status.reason
+        reason = Reason.NONE if self.status.reason is Reason.IDLE else self.status.reason
         return Status(state=State.CONNECTING, reason=reason, lasting=self.status.lasting)
 
     def end(self, state: State, reason: Reason) -> None:
@@ -137,7 +139,8 @@ class Connection:
             self._wire.end(NORMAL)
 
     async def _pause(self, step: Step, code: int) -> None:
-        self._show(status_of(step, code, self._settings))
+        away = asyncio.get_running_loop().time() - self._away_since
+        self._show(status_of(step, code, away, self._settings))
         with suppress(TimeoutError):
             async with asyncio.timeout(step.delay):
                 await self._retry.wait()
@@ -151,7 +154,7 @@ class Connection:
                 socket = await self._edges.dial(self._url())
         except NotSignedIn:
             expired = self._stale and isinstance(self._introduction.token, str)
-            return End(reason=Reason.EXPIRED if expired else Reason.NO_TOKEN, final=True)
+            return End(reason=Reason.EXPIRED if expired else Reason.TOKEN, final=True)
         except Unreachable as exc:
             return End(retry_after=exc.retry_after)
         except TimeoutError:
@@ -159,7 +162,7 @@ class Connection:
         except Exception:
             # The application's own source of tokens may fail in any way. It is told, and asked again.
             log.exception("there is no access token")
-            return End(reason=Reason.NO_TOKEN)
+            return End(reason=Reason.TOKEN)
         return await self._visit(Wire(socket, self._settings, self._edges.clock, self._hear), token)
 
     def _url(self) -> str:
@@ -190,6 +193,8 @@ class Connection:
 
     def _ended(self, code: int) -> End:
         now = asyncio.get_running_loop().time()
+        if self._online_since is not None:
+            self._away_since = now
         return End(
             code=code,
             online=None if self._online_since is None else now - self._online_since,
@@ -259,7 +264,7 @@ class Connection:
             return
         poor = is_poor(self._pulse(wire), self._settings)
         if poor and self.status.state is State.ONLINE:
-            self._show(Status(state=State.DEGRADED, reason=Reason.POOR))
+            self._show(Status(state=State.DEGRADED, reason=Reason.POOR_QUALITY))
         elif not poor and self.status.state is State.DEGRADED:
             self._show(Status(state=State.ONLINE))
 

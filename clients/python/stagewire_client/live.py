@@ -103,7 +103,7 @@ class Stagewire:
             return
         await self._connection.close()
         await self._finish(self._running, self._running)
-        self._connection.end(State.OFFLINE, Reason.CLOSED)
+        self._connection.end(State.OFFLINE, Reason.IDLE)
         self._end()
         await self._finish(self._keeping, self._keeper.settled())
         running, self._running = self._running, None

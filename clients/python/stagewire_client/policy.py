@@ -33,67 +33,56 @@ class State(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why it is so."""
+    """Why it is so: IDLE is before it was asked to connect, and after it was closed."""
 
     NONE = ""
-    NOT_STARTED = "not_started"
-    CLOSED = "closed"
+    IDLE = "idle"
     LOST = "lost"
     UNREACHABLE = "unreachable"
-    RESTARTING = "restarting"
-    TOO_SLOW = "too_slow"
+    DRAIN = "drain"
+    SLOW = "slow"
     SILENT = "silent"
     UNAVAILABLE = "unavailable"
-    POOR = "poor"
-    NO_TOKEN = "no_token"  # noqa: S105 - a reason, and no secret
+    POOR_QUALITY = "poor_quality"
+    TOKEN = "token"  # noqa: S105 - a reason, and no secret
     EXPIRED = "expired"
-    MISUNDERSTOOD = "misunderstood"
-    UNAUTHENTICATED = "unauthenticated"
+    REJECTED = "rejected"
     FROZEN = "frozen"
     TAKEN_OVER = "taken_over"
-    NO_HELLO = "no_hello"
-    TOO_LARGE = "too_large"
     FLOOD = "flood"
-    REFUSED = "refused"
+    PROTOCOL = "protocol"
     DEFECT = "defect"
 
 
 SENTENCES: Final[Mapping[Reason, str]] = {
     Reason.NONE: "",
-    Reason.NOT_STARTED: "Nobody has connected yet.",
-    Reason.CLOSED: "The connection was closed.",
+    Reason.IDLE: "Not connected.",
     Reason.LOST: "The connection was lost.",
     Reason.UNREACHABLE: "The server cannot be reached.",
-    Reason.RESTARTING: "The server is restarting.",
-    Reason.TOO_SLOW: "This connection was too slow to keep up.",
+    Reason.DRAIN: "The server is restarting.",
+    Reason.SLOW: "This connection was too slow to keep up.",
     Reason.SILENT: "The server has not been heard of for too long.",
     Reason.UNAVAILABLE: "The server is not available right now.",
-    Reason.POOR: "The connection is poor.",
-    Reason.NO_TOKEN: "There is no access token.",
+    Reason.POOR_QUALITY: "The connection is poor.",
+    Reason.TOKEN: "There is no access token.",
     Reason.EXPIRED: "The access token has expired.",
-    Reason.MISUNDERSTOOD: "Server and client do not understand each other.",
-    Reason.UNAUTHENTICATED: "The server did not accept the access token.",
+    Reason.REJECTED: "The server did not accept the access token.",
     Reason.FROZEN: "You have been kept out.",
     Reason.TAKEN_OVER: "Another device has taken over the session.",
-    Reason.NO_HELLO: "Signing in took too long.",
-    Reason.TOO_LARGE: "A message was too large for the server.",
     Reason.FLOOD: "Too much came from here, again and again.",
-    Reason.REFUSED: "The server has closed the connection for good.",
+    Reason.PROTOCOL: "The server did not understand this client.",
     Reason.DEFECT: "The client has a defect.",
 }
 _REASONS: Final[Mapping[int, Reason]] = {
-    PROTOCOL_ERROR: Reason.MISUNDERSTOOD,
-    DRAIN: Reason.RESTARTING,
-    4001: Reason.TOO_SLOW,
+    PROTOCOL_ERROR: Reason.PROTOCOL,
+    DRAIN: Reason.DRAIN,
+    4001: Reason.SLOW,
     SILENT: Reason.SILENT,
     4003: Reason.UNAVAILABLE,
     TOKEN_EXPIRED: Reason.EXPIRED,
-    4400: Reason.MISUNDERSTOOD,
-    4401: Reason.UNAUTHENTICATED,
+    4401: Reason.REJECTED,
     4403: Reason.FROZEN,
-    4408: Reason.NO_HELLO,
     4409: Reason.TAKEN_OVER,
-    4413: Reason.TOO_LARGE,
     4429: Reason.FLOOD,
 }
 
@@ -102,7 +91,7 @@ class Status(Struct, frozen=True, kw_only=True):
     """What is to be told of a connection.
 
     While it is offline it comes back after `retry_in` seconds, from when this was said. `lasting` says that it is
-    time to tell the user, and to offer a `retry`: either several attempts have failed, or no further one is made.
+    time to tell the user, and to offer a `retry`: it has failed several times, or for long, or is not tried any more.
     `close_code` is that of the last close, if there was one.
     """
 
@@ -173,7 +162,7 @@ def verdict_of(code: int) -> Verdict:
 def reason_of(code: int, *, was_online: bool) -> Reason:
     """Say why a connection ended."""
     if code >= _FINAL:
-        return _REASONS.get(code, Reason.REFUSED)
+        return _REASONS.get(code, Reason.PROTOCOL)
     return _REASONS.get(code, Reason.LOST if was_online else Reason.UNREACHABLE)
 
 
@@ -192,13 +181,13 @@ def after(end: End, attempts: int, random: float, settings: Settings) -> Step:
     return Step(reason=reason, attempts=attempts + 1, delay=delay, stale=verdict is Verdict.REFRESH)
 
 
-def status_of(step: Step, code: int | None, settings: Settings) -> Status:
-    """Give what is to be told while nobody is connected."""
+def status_of(step: Step, code: int | None, away: float, settings: Settings) -> Status:
+    """Give what is to be told while nobody is connected, for `away` seconds by now."""
     return Status(
         state=State.FAILED if step.delay is None else State.OFFLINE,
         reason=step.reason,
         retry_in=step.delay or 0.0,
-        lasting=step.delay is None or step.attempts >= settings.lasting,
+        lasting=step.delay is None or step.attempts >= settings.lasting or away >= settings.lasting_after,
         close_code=code,
     )
 

@@ -8,7 +8,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     The delay before the n-th attempt to come back is a random part of `first_delay` doubled n times, up to
     `longest_delay`; a connection that held for `stable` begins again at the first. Where `lasting` attempts in a
-    row have failed, the status says that it lasts.
+    row have failed, or `lasting_after` seconds have passed, the status says that it lasts.
 
     Without a message for `late` heartbeats the connection is degraded, for `lost` heartbeats it is over.
     """
@@ -17,6 +17,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     longest_delay: float = 20.0
     stable: float = 10.0
     lasting: int = 4
+    lasting_after: float = 10.0
     dialling: float = 10.0
     welcome: float = 10.0
     reply: float = 15.0

@@ -1,8 +1,12 @@
+from typing import Any
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from stagewire_client.audience import Audience, after, told
 from stagewire_client.messages import Signal
+from tests.clients.python.vectors import cases
 
 NUMBERS = {"connections": 3, "users": 2, "watching": 0, "chatters": 1}
 USERS = st.lists(st.sampled_from("abcde"), unique=True)
@@ -46,3 +50,16 @@ def test_the_same_changes_again_change_nothing(present: list[str], changes: list
         once = after(audience, signal(joined=joined, left=left))
         assert after(once, signal(joined=joined, left=left)) == once
         audience = once
+
+
+@pytest.mark.parametrize("case", cases("audience.json", "cases"), ids=lambda case: str(case["name"]))
+def test_the_vectors_of_the_audience_come_out_as_they_say(case: dict[str, Any]) -> None:
+    audience = told(case["joined"]["audience"], case["joined"].get("present"))
+    assert shown(audience) == (case["numbers"], case["present"])
+    for step in case["steps"]:
+        audience = after(audience, signal(**step["signal"]))
+        assert shown(audience) == (step["numbers"], step["present"]), step
+
+
+def shown(audience: Audience) -> tuple[object, list[str] | None]:
+    return audience.numbers, None if audience.present is None else list(audience.present)

@@ -50,7 +50,7 @@ def test_it_goes_from_connecting_to_online_and_ends_when_it_is_closed() -> None:
 
         statuses = live.statuses()
         collecting = asyncio.create_task(collect())
-        assert live.status == Status(state=State.OFFLINE, reason=Reason.NOT_STARTED)
+        assert live.status == Status(state=State.OFFLINE, reason=Reason.IDLE)
         await live.connect()
         assert live.user == "alice"
         assert live.now == int(now() * 1000)
@@ -60,7 +60,7 @@ def test_it_goes_from_connecting_to_online_and_ends_when_it_is_closed() -> None:
 
     server = play(act)
     assert [status.state for status in told] == [State.CONNECTING, State.ONLINE, State.OFFLINE]
-    assert told[-1].reason is Reason.CLOSED
+    assert told[-1].reason is Reason.IDLE
     [hello] = server.heard
     assert {name: hello[name] for name in ("token", "client", "now")} == {
         "token": "a token", "client": "stagewire-python/0.1.0", "now": 50,
@@ -118,7 +118,7 @@ def test_a_drain_that_told_the_moment_is_followed_at_once() -> None:
             socket.say(type="drain", reconnect_in_ms=1200, deadline_ms=20000)
         server.drop(4000)
         status = await until(statuses, State.OFFLINE)
-        assert (status.reason, status.retry_in, status.close_code) == (Reason.RESTARTING, 0, 4000)
+        assert (status.reason, status.retry_in, status.close_code) == (Reason.DRAIN, 0, 4000)
         await until(statuses, State.ONLINE)
 
     play(act)
@@ -242,7 +242,7 @@ def test_a_source_of_tokens_that_breaks_is_asked_again(caplog: pytest.LogCapture
 
     async def act(_server: Server, live: Stagewire) -> None:
         statuses = live.statuses()
-        assert (await until(statuses, State.OFFLINE)).reason is Reason.NO_TOKEN
+        assert (await until(statuses, State.OFFLINE)).reason is Reason.TOKEN
         tokens.error = None
         await until(statuses, State.ONLINE)
 
@@ -299,7 +299,7 @@ def test_silence_degrades_a_connection_and_then_ends_it() -> None:
         await live.connect()
         began, statuses = now(), live.statuses()
         server.stall()
-        assert (await until(statuses, State.DEGRADED)).reason is Reason.POOR
+        assert (await until(statuses, State.DEGRADED)).reason is Reason.POOR_QUALITY
         assert now() - began == pytest.approx(25)
         assert (await until(statuses, State.OFFLINE)).reason is Reason.SILENT
         assert now() - began == pytest.approx(45)

@@ -183,7 +183,7 @@ async def test_a_node_that_stops_hands_its_clients_over(migrated: str, redis_url
             await stack.aclose()
             told = [await anext(statuses) for _ in range(3)]
             assert [status.state for status in told] == [State.OFFLINE, State.CONNECTING, State.ONLINE]
-            assert (told[0].reason, told[0].retry_in) == (Reason.RESTARTING, 0)
+            assert (told[0].reason, told[0].retry_in) == (Reason.DRAIN, 0)
             await show.send("after")
     assert await history(node, session) == ["before", "after"]
 

@@ -48,8 +48,8 @@ def test_the_range_of_a_close_code_says_what_to_do(code: int, verdict: Verdict) 
 
 
 @pytest.mark.parametrize("close", [close for close in Close if close >= Close.DRAIN])
-def test_every_code_of_the_server_has_a_reason_of_its_own(close: Close) -> None:
-    assert reason_of(close, was_online=True) not in (Reason.LOST, Reason.REFUSED)
+def test_no_code_of_the_server_is_taken_for_a_lost_connection(close: Close) -> None:
+    assert reason_of(close, was_online=True) is not Reason.LOST
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,9 @@ def test_every_code_of_the_server_has_a_reason_of_its_own(close: Close) -> None:
         (1006, True, Reason.LOST),
         (1006, False, Reason.UNREACHABLE),
         (4123, True, Reason.LOST),
-        (4500, True, Reason.REFUSED),
+        (1002, True, Reason.PROTOCOL),
+        (4413, True, Reason.PROTOCOL),
+        (4500, True, Reason.PROTOCOL),
     ],
 )
 def test_other_codes_are_told_by_their_range(code: int, was_online: bool, reason: Reason) -> None:
@@ -95,16 +97,17 @@ def test_who_was_told_when_to_come_back_does_so_at_once() -> None:
 
 
 def test_a_reason_that_is_known_better_is_told() -> None:
-    step = after(End(reason=Reason.NO_TOKEN, final=True), 0, 1.0, SETTINGS)
-    assert (step.reason, step.delay) == (Reason.NO_TOKEN, None)
+    step = after(End(reason=Reason.TOKEN, final=True), 0, 1.0, SETTINGS)
+    assert (step.reason, step.delay) == (Reason.TOKEN, None)
 
 
 def test_a_failure_that_lasts_is_told() -> None:
     steps = [after(End(), attempts, 1.0, SETTINGS) for attempts in range(5)]
-    assert [status_of(step, None, SETTINGS).lasting for step in steps] == [False, False, False, True, True]
-    status = status_of(steps[0], 1006, SETTINGS)
+    assert [status_of(step, None, 0, SETTINGS).lasting for step in steps] == [False, False, False, True, True]
+    assert [status_of(steps[0], None, away, SETTINGS).lasting for away in (9.9, 10)] == [False, True]
+    status = status_of(steps[0], 1006, 0, SETTINGS)
     assert (status.state, status.retry_in, status.close_code, status.online) == (State.OFFLINE, 0.5, 1006, False)
-    final = status_of(after(End(code=4403), 0, 1.0, SETTINGS), 4403, SETTINGS)
+    final = status_of(after(End(code=4403), 0, 1.0, SETTINGS), 4403, 0, SETTINGS)
     assert (final.state, final.reason, final.lasting) == (State.FAILED, Reason.FROZEN, True)
 
 

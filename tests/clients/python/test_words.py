@@ -67,7 +67,11 @@ def test_who_is_there_is_said() -> None:
         ),
         (Status(state=State.ONLINE), Status(state=State.CONNECTING, reason=Reason.LOST), "-- Connected again."),
         (Status(state=State.ONLINE), Status(state=State.CONNECTING), None),
-        (Status(state=State.DEGRADED, reason=Reason.POOR), Status(state=State.ONLINE), "-- The connection is poor."),
+        (
+            Status(state=State.DEGRADED, reason=Reason.POOR_QUALITY),
+            Status(state=State.ONLINE),
+            "-- The connection is poor.",
+        ),
         (Status(state=State.CONNECTING, reason=Reason.LOST), Status(state=State.OFFLINE), None),
     ],
 )
