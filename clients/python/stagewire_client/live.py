@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, Final, Self, TypeVar
 
 from stagewire_client import inbox
@@ -198,7 +199,11 @@ class Stagewire:
         """Follow it no more. What is pending stays in the storage."""
         self._forget(session)
         session.fail(None)
-        await self.request({"type": "leave", "session": session.id}, Left)
+        wire = self._online.value
+        if wire is not None:
+            # Whoever is lost now has left, too.
+            with suppress(Lost):
+                await wire.request({"type": "leave", "session": session.id}, Left)
 
     async def create(self, title: str, **settings: Any) -> Snapshot:
         """Create a session, which is scheduled then; it is not joined yet."""
