@@ -53,7 +53,7 @@ def end(server: Server) -> None:
 def test_a_failure_that_lasts_is_told_with_a_reason_and_a_retry_ends_it(outage: str, writes: bool, seed: int) -> None:
     async def act() -> None:
         server = Server()
-        async with client(server, Random(seed), token=token) as live:
+        async with client(server, Random(seed)) as live:
             show = await live.join(SESSION)
             statuses = live.statuses()
             begin(server, outage)
@@ -69,10 +69,6 @@ def test_a_failure_that_lasts_is_told_with_a_reason_and_a_retry_ends_it(outage: 
                 assert (await sent).seq == 1
 
     virtual.run(act())
-
-
-async def token(_stale: bool) -> str:
-    return "a token"
 
 
 async def lasting(statuses: Stream[Status]) -> Status:

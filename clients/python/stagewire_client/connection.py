@@ -22,8 +22,10 @@ from stagewire_client.policy import (
     State,
     Status,
     Step,
+    Verdict,
     after,
     status_of,
+    verdict_of,
 )
 from stagewire_client.quality import Pulse, is_lost, is_poor, next_look
 from stagewire_client.settings import Settings
@@ -153,8 +155,7 @@ class Connection:
                 token = await self._token(stale=self._stale)
                 socket = await self._edges.dial(self._url())
         except NotSignedIn:
-            expired = self._stale and isinstance(self._introduction.token, str)
-            return End(reason=Reason.EXPIRED if expired else Reason.TOKEN, final=True)
+            return End(reason=Reason.TOKEN, final=True)
         except Unreachable as exc:
             return End(retry_after=exc.retry_after)
         except TimeoutError:
@@ -171,11 +172,7 @@ class Connection:
 
     async def _token(self, *, stale: bool) -> str:
         source = self._introduction.token
-        if not isinstance(source, str):
-            return await source(stale)
-        if stale:
-            raise NotSignedIn
-        return source
+        return source if isinstance(source, str) else await source(stale)
 
     async def _visit(self, wire: Wire, token: str) -> End:
         self._wire = wire
@@ -200,6 +197,8 @@ class Connection:
             online=None if self._online_since is None else now - self._online_since,
             retry_after=(self._refusal.retry_after_ms or 0) / 1000 if self._refusal else 0.0,
             drained=self._drained,
+            # Whoever has but one token cannot get a fresh one.
+            final=isinstance(self._introduction.token, str) and verdict_of(code) is Verdict.REFRESH,
         )
 
     async def _serve(self, wire: Wire, token: str) -> None:

@@ -32,6 +32,6 @@ class Settings(Struct, frozen=True, kw_only=True):
     requests: int = 256
     # Messages of a session that are not in the log yet.
     pending: int = 100
-    # Events of a session that are held, and what waits for each reader of a stream.
+    # Events of a session that are held; what waits for each reader of a stream, which is more than comes at a time.
     window: int = 2000
-    stream: int = 1000
+    stream: int = 5000

@@ -26,6 +26,8 @@ class Writing:
         self._sent: dict[str, Sent] = {}
         self._number = 0
         self._restored = False
+        # Why nothing can be sent, while that is so.
+        self._failure: Exception | None = None
         self._news = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -92,12 +94,14 @@ class Writing:
             self._store(key, Ack(key, event.seq, event.at))
 
     def fail(self, error: Exception) -> None:
-        """Tell those who wait that there is no way for what they wrote."""
+        """Tell those who wait, or will, that there is no way for what they wrote."""
+        self._failure = error
         for sent in self.pending:
             sent.settle(error)
 
     def go_on(self) -> None:
         """Have those wait again whose messages may be sent after all."""
+        self._failure = None
         for sent in self.pending:
             if sent.error is None:
                 sent.reopen()
@@ -134,6 +138,8 @@ class Writing:
 
     def _begin(self, draft: Draft) -> Sent:
         sent = self._sent[draft.key] = Sent(draft, self._outbox, self._changed)
+        if self._failure is not None:
+            sent.settle(self._failure)
         self._note()
         return sent
 

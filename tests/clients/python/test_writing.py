@@ -144,9 +144,6 @@ def test_an_event_is_as_good_as_an_ack() -> None:
 
 
 def test_whoever_waits_is_told_when_the_client_gives_up_and_the_message_is_kept() -> None:
-    async def token(_stale: bool) -> str:
-        return "a token"
-
     async def act(server: Server, live: Stagewire, show: Session) -> None:
         server.stall()
         sent = show.send("one")
@@ -155,11 +152,13 @@ def test_whoever_waits_is_told_when_the_client_gives_up_and_the_message_is_kept(
         with pytest.raises(Failed, match="kept out"):
             await sent
         assert sent.stage is Stage.WAITING
+        with pytest.raises(Failed, match="kept out"):
+            await show.send("two")
         live.retry()
         await asyncio.sleep(0)
         assert (await sent).seq == 1
 
-    play(act, token=token)
+    play(act)
 
 
 def test_what_is_left_is_sent_by_the_next_client_before_anything_new() -> None:
