@@ -46,7 +46,12 @@ def default_folder() -> Path:
 
 def run(options: Options) -> str:
     """Talk until the user has enough; give the sentence that says why it ended otherwise, if it did."""
-    return asyncio.run(_run(options))
+    try:
+        return asyncio.run(_run(options))
+    except BrokenPipeError:
+        # Whoever reads what is said has had enough; what was still to be written to them goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ""
 
 
 async def _run(options: Options) -> str:

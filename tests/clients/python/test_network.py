@@ -11,6 +11,7 @@ from stagewire_client import Event, FileStorage, Settings, Stagewire, State, Sta
 from stagewire_client.stream import Stream
 from tests.support.nodes import RunningNode, serving, token
 from tests.support.relay import Relay, relayed_websocket
+from tests.support.waiting import until as soon
 
 # Quick, so that a test need not wait for long; and no quicker than the node's heartbeat.
 SETTINGS = Settings(first_delay=0.05, longest_delay=0.3, welcome=1.0, reply=1.0, dialling=1.0)
@@ -92,7 +93,8 @@ async def test_a_network_that_goes_away_without_a_word_is_noticed(
         await relay.drop()
         relay.thaw()
         await until(statuses, State.ONLINE)
-        assert (await sent).seq == show.timeline.head
+        ack = await sent
+        await soon(lambda: show.timeline.head == ack.seq)
     assert await log_of(node, session) == ["written in the dark"]
 
 
@@ -110,5 +112,5 @@ async def test_another_process_sends_what_was_left_in_files(node: RunningNode, r
     async with client(relay, tmp_path) as live:
         show = await live.join(session, since=position)
         await show.send("three")
-        assert [event.body["text"] for event in show.timeline.events()] == ["one", "two", "three"]
+        await soon(lambda: [event.body["text"] for event in show.timeline.events()] == ["one", "two", "three"])
     assert await log_of(node, session) == ["one", "two", "three"]

@@ -119,6 +119,19 @@ async def test_what_comes_from_a_pipe_is_all_sent_before_the_end(node: RunningNo
     assert texts == [*(f"line {number}" for number in range(150)), "the end has no end"]
 
 
+async def test_it_ends_when_nobody_reads_it_any_more(node: RunningNode, tmp_path: Path) -> None:
+    session = await node.session()
+    async with chatting(node.websocket, session, tmp_path) as chat:
+        await chat.until("A show, by host")
+        transport = chat.process._transport.get_pipe_transport(1)  # type: ignore[attr-defined] # nothing public closes it
+        transport.close()
+        chat.type("Is anybody there?")
+        async with asyncio.timeout(SENT_WITHIN):
+            assert await chat.process.wait() == 0
+        assert chat.process.stderr is not None
+        assert await chat.process.stderr.read() == b""
+
+
 async def test_it_survives_a_restart_of_the_server(migrated: str, redis_url: str, tmp_path: Path) -> None:
     ports = {"port": free_port(), "http_port": free_port()}
     async with serving(migrated, redis_url, **ports) as node:
