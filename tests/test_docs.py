@@ -29,7 +29,7 @@ from tokens.access import AccessRole
 ROOT = Path(__file__).parent.parent
 PROTOCOL = (ROOT / "docs/protocol.md").read_text("utf-8")
 OPERATIONS = (ROOT / "docs/operations.md").read_text("utf-8")
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("clients/*/README.md")])
 PROMETHEUS = ROOT / "deploy/prometheus"
 COMMANDS = {str(c.__struct_config__.tag): c for c in commands.AnyCommand.__args__}
 
@@ -138,7 +138,7 @@ def test_the_code_map_has_every_module() -> None:
     listed = set(re.findall(r"`([\w/]+\.py)`", code))
     modules = {
         module.relative_to(ROOT / folder).as_posix()
-        for folder in ("realtime", "persistence", "tokens")
+        for folder in ("realtime", "persistence", "tokens", "clients/python/stagewire_client")
         for module in (ROOT / folder).rglob("*.py")
     }
     # What a package's own file says is said in the lines of its modules.
