@@ -295,6 +295,8 @@ class Stagewire:
         for session in self.sessions:
             if isinstance(push, Ping) or session.id == about:
                 session.hear(push)
+            if session.over:
+                self._forget(session)
 
     def _take_in(self, push: Inbox) -> None:
         given = inbox.news(self._given, push)

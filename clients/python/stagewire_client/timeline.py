@@ -174,7 +174,8 @@ class Timeline:
         self.expect(event.seq)
         # What is further ahead is fetched again rather than kept.
         if abs(event.seq - self.head) <= self._capacity:
-            self._events[event.seq] = fuller(self._events.get(event.seq, event), event)
+            known = self._events.get(event.seq)
+            self._events[event.seq] = event if known is None else fuller(known, event)
 
     def _advance(self) -> None:
         self.head += 1

@@ -173,6 +173,12 @@ def test_who_is_removed_is_told_why_after_all_that_was_heard() -> None:
             await show.pause()
         assert show.over
         assert live.sessions == []
+        # What was to be sent in it is not tried any more.
+        show.send("nowhere")
+        await asyncio.sleep(60)
+        assert [command["type"] for command in server.heard].count("chat.send") == 1
+        # Nor is the answer missed that it still had to get.
+        assert len(server.dialled) == 1
         # It comes back without it.
         server.drop(1006)
         await asyncio.sleep(5)
