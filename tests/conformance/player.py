@@ -15,7 +15,7 @@ from websockets.typing import Subprotocol
 
 from realtime.protocol.codec import Format
 from tests.conformance.matching import Differs, Names, compare
-from tests.conformance.transcript import Connect, Disconnect, Drain, Hear, Need, Row, Say, Step, Transcript, Wait
+from tests.conformance.transcript import Away, Connect, Disconnect, Drain, Hear, Need, Row, Say, Step, Transcript, Wait
 
 # These come when they come, if the transcript does not wait for them.
 AT_ANY_TIME: Final = frozenset(["signal", "ping", "quality", "token.expiring"])
@@ -150,7 +150,7 @@ class Player:
                 self._actors[actor] = Actor(actor, await self._stack.enter_async_context(self._open()), self._stage)
             case Disconnect(actor):
                 await self._actors.pop(actor).leave()
-            case Wait(_, seconds):
+            case Wait(_, seconds) | Away(_, seconds):
                 await asyncio.sleep(seconds)
             case Say(actor, message):
                 await self._actors[actor].say(self._said(self._actors[actor], message))
