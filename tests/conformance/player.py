@@ -84,13 +84,15 @@ class Actor:
         """Give the next message, or the code with which the connection was closed.
 
         Raises:
-            Deviation: an event out of order.
+            Deviation: an event out of order, or no message at all.
         """
         try:
             data = await self._socket.recv()
+            message = msgspec.msgpack.decode(data) if isinstance(data, bytes) else msgspec.json.decode(data)
         except ConnectionClosed:
             return self._socket.close_code
-        message = msgspec.msgpack.decode(data) if isinstance(data, bytes) else msgspec.json.decode(data)
+        except msgspec.DecodeError as exc:
+            raise Deviation(f"{self._name} hears what is no message: {exc}") from None
         self._stage.listener(message)
         self._follow(message)
         return message

@@ -9,6 +9,8 @@ from pathlib import Path
 import msgspec
 import pytest
 from websockets.asyncio.client import connect
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.typing import Subprotocol
 
 from realtime.protocol.codec import Format
 from tests.conformance.checking import Checked, conforms, minting, table
@@ -73,6 +75,18 @@ async def test_events_out_of_order_deviate(seqs: list[int], why: str) -> None:
     events = "".join(f'alice ← {{"type":"event","session":"S","seq":{seq}}}\n' for seq in seqs)
     assert why in await deviation(JOINED + events)
     assert bool(why) == bool(await deviation(JOINED + events))
+
+
+async def test_what_is_no_message_deviates() -> None:
+    async def babble(socket: ServerConnection) -> None:
+        await socket.send("hello yourself")
+        await socket.wait_closed()
+
+    async with serve(babble, "127.0.0.1", 0, subprotocols=[Subprotocol(Format.JSON)]) as server:
+        url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        player = Player(parse("x", HEAD), Stage(url, minting(SECRET)), "")
+        [verdict] = [verdict async for verdict in player.play()]
+    assert verdict.why.startswith("alice hears what is no message")
 
 
 async def test_what_was_skipped_is_no_hole() -> None:
