@@ -4,6 +4,8 @@ import asyncio
 import subprocess
 import sys
 import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
@@ -13,6 +15,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.typing import Subprotocol
 
 from realtime.protocol.codec import Format
+from stagewire_client import Event, Session, Stagewire, State
 from tests.conformance.checking import Checked, conforms, minting, table
 from tests.conformance.player import Player, Stage, Verdict
 from tests.conformance.scripted import Scripted
@@ -23,6 +26,7 @@ from tests.support.nodes import SECRET
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 TRANSCRIPTS = {one.name: one for one in [*all_transcripts(), *all_transcripts(CLIENTS)]}
+SESSION = "01a2005f-d154-73d5-9c84-369facddab2d"
 NOW = 1_800_000_000_000
 HEAD = '# X\n## A\nalice connects\nalice → {"type":"hello","id":1}\nalice ← {"type":"welcome","re":1}\n'
 JOINED = 'alice ← {"type":"joined","session":{"id":"S"},"position":{"seq":2},"events":[],"complete":true}\n'
@@ -179,18 +183,60 @@ async def test_the_command_serves() -> None:
 @pytest.mark.timeout(INSTALL_SECONDS + 60)
 async def test_the_javascript_client_comes_back() -> None:
     folder = installed(HERE / "javascript")
-    transcript = TRANSCRIPTS["recovery"]
-    scripted = Scripted(transcript, time.time_ns() // 1_000_000, within=20.0)
-    async with scripted.serving() as port:
+    async with recovering() as (url, verdicts):
         process = await asyncio.create_subprocess_exec(
-            *("node", "recover.mjs", str(ROOT / "clients/js/src/index.js")),
-            *(f"ws://127.0.0.1:{port}/v1/ws", "01a2005f-d154-73d5-9c84-369facddab2d"),
+            *("node", "recover.mjs", str(ROOT / "clients/js/src/index.js"), url, SESSION),
             cwd=folder,
             stdout=subprocess.PIPE,
         )
-        checked = [Checked(transcript, Format.JSON, [verdict async for verdict in scripted.play()])]
-    if not conforms(checked):
-        process.kill()
-    said, _ = await process.communicate()
+        checked = await verdicts()
+        if not conforms(checked):
+            process.kill()
+        said, _ = await process.communicate()
     assert conforms(checked), table(checked)
     assert msgspec.json.decode(said) == {"code": 4403, "shown": ["Here we are again"]}
+
+
+async def test_the_python_client_comes_back() -> None:
+    async with recovering() as (url, verdicts):
+        bob = asyncio.create_task(recover(url))
+        checked = await verdicts()
+        if not conforms(checked):
+            bob.cancel()
+        assert conforms(checked), table(checked)
+        assert await bob == ["Here we are again"]
+
+
+async def recover(url: str) -> list[str]:
+    """Do what bob's client does; give what it shows when it has failed for good."""
+
+    async def token(_: bool) -> str:
+        return "whatever"
+
+    async def repeat(show: Session) -> None:
+        async for event in show:
+            if isinstance(event, Event) and event.body.get("text") == "Say that again?":
+                show.send("Again")
+
+    async with Stagewire(url, token=token) as live:
+        show = await live.join(SESSION)
+        show.send("Hello")
+        repeating = asyncio.create_task(repeat(show))
+        async for status in live.statuses():
+            if status.state == State.FAILED:
+                break
+        repeating.cancel()
+        return [message.text for message in show.messages()]
+
+
+@asynccontextmanager
+async def recovering() -> AsyncIterator[tuple[str, Callable[[], Awaitable[list[Checked]]]]]:
+    """Give the URL of a server that plays `recovery`, and what waits for its verdicts."""
+    transcript = TRANSCRIPTS["recovery"]
+    scripted = Scripted(transcript, time.time_ns() // 1_000_000, within=20.0)
+
+    async def verdicts() -> list[Checked]:
+        return [Checked(transcript, Format.JSON, [verdict async for verdict in scripted.play()])]
+
+    async with scripted.serving() as port:
+        yield f"ws://127.0.0.1:{port}/v1/ws", verdicts
