@@ -64,7 +64,8 @@ LIMITS: Final[dict[str, Code | Close | str]] = {
 _ABOUT: Final = """\
 The WebSocket of Stagewire, the realtime server for live sessions and chat.
 
-`hello` comes first. A command with an `id` gets a reply with the same number as `re`; a push has neither.
+`hello` comes first: before it, every other command is `unauthenticated`, and the connection is closed with 4401.
+A command with an `id` gets a reply with the same number as `re`; a push has neither.
 Messages are JSON in text frames, or, with the subprotocol `stagewire.v1.msgpack`, MessagePack in binary ones,
 with the same names and values. Times are milliseconds since 1970-01-01 UTC.
 Ignore fields and types that you don't know.

@@ -21,7 +21,7 @@ from tests.conformance import autobahn
 from tests.conformance.checking import Checked, check, conforms, minting, table
 from tests.conformance.player import Stage
 from tests.conformance.scripted import Scripted
-from tests.conformance.transcript import FOLDER, Need, all_transcripts
+from tests.conformance.transcript import CLIENTS, FOLDER, Need, all_transcripts
 
 _FORMATS = {"json": [Format.JSON], "msgpack": [Format.MSGPACK], "both": list(Format)}
 
@@ -55,7 +55,8 @@ def _check(options: argparse.Namespace) -> int:
 
 async def _serve(options: argparse.Namespace) -> int:
     """Play the server of one transcript to a client, which is to do what that transcript's client does."""
-    [transcript] = [one for one in all_transcripts(options.transcripts) if one.name in options.only]
+    known = [*all_transcripts(options.transcripts), *all_transcripts(CLIENTS)]
+    [transcript] = [one for one in known if one.name in options.only]
     scripted = Scripted(transcript, time_ns() // 1_000_000, only=options.actor)
     async with scripted.serving(options.port) as port:
         print(f"serving {transcript.name} on ws://127.0.0.1:{port}/v1/ws")

@@ -15,7 +15,7 @@ from websockets.typing import Subprotocol
 
 from realtime.protocol.codec import Format
 from tests.conformance.matching import Differs, Names, compare
-from tests.conformance.transcript import Connect, Disconnect, Drain, Hear, Need, Row, Say, Step, Transcript, Wait
+from tests.conformance.transcript import Away, Connect, Disconnect, Drain, Hear, Need, Row, Say, Step, Transcript, Wait
 
 # These come when they come, if the transcript does not wait for them.
 AT_ANY_TIME: Final = frozenset(["signal", "ping", "quality", "token.expiring"])
@@ -84,13 +84,15 @@ class Actor:
         """Give the next message, or the code with which the connection was closed.
 
         Raises:
-            Deviation: an event out of order.
+            Deviation: an event out of order, or no message at all.
         """
         try:
             data = await self._socket.recv()
+            message = msgspec.msgpack.decode(data) if isinstance(data, bytes) else msgspec.json.decode(data)
         except ConnectionClosed:
             return self._socket.close_code
-        message = msgspec.msgpack.decode(data) if isinstance(data, bytes) else msgspec.json.decode(data)
+        except msgspec.DecodeError as exc:
+            raise Deviation(f"{self._name} hears what is no message: {exc}") from None
         self._stage.listener(message)
         self._follow(message)
         return message
@@ -150,7 +152,7 @@ class Player:
                 self._actors[actor] = Actor(actor, await self._stack.enter_async_context(self._open()), self._stage)
             case Disconnect(actor):
                 await self._actors.pop(actor).leave()
-            case Wait(_, seconds):
+            case Wait(_, seconds) | Away(_, seconds):
                 await asyncio.sleep(seconds)
             case Say(actor, message):
                 await self._actors[actor].say(self._said(self._actors[actor], message))

@@ -5,8 +5,9 @@ when it was recorded. Connections are taken for the transcript's, in the order i
 """
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
 import msgspec
@@ -17,10 +18,10 @@ from websockets.typing import Subprotocol
 from realtime.protocol.codec import Format
 from tests.conformance.matching import TIMES
 from tests.conformance.player import Deviation, Verdict, shown
-from tests.conformance.transcript import Connect, Disconnect, Drain, Hear, Row, Say, Step, Transcript, Wait
+from tests.conformance.transcript import Away, Connect, Disconnect, Drain, Hear, Row, Say, Step, Transcript, Wait
 
 # What clients say when they see fit, if the transcript does not wait for it.
-WHEN_THEY_LIKE: Final = frozenset(["pong", "inbox.ack", "playback"])
+WHEN_THEY_LIKE: Final = frozenset(["pong", "history", "inbox.ack", "playback", "typing"])
 # What a client chooses, and what the transcript need not foresee.
 CHOSEN: Final = frozenset(["id", "key", "token", "now", "client", "device", "sent_at", "edited_at"])
 _DATES: Final = TIMES | {"now", "expires_at", "renew_at"}
@@ -37,6 +38,8 @@ class Scripted:
         self._later_ms = now_ms - min(_dates([row.steps for row in transcript.rows]), default=now_ms)
         self._waiting: asyncio.Queue[ServerConnection] = asyncio.Queue()
         self._sockets: dict[str, ServerConnection] = {}
+        # The events that were told, by session.
+        self._told: dict[str, list[Any]] = {}
         # What the client has chosen in place of the transcript's.
         self._ids: dict[tuple[str, int], int] = {}
         self._keys: dict[str, str] = {}
@@ -78,6 +81,8 @@ class Scripted:
         match step:
             case Connect(actor):
                 self._sockets[actor] = await self._waiting.get()
+            case Away(_, seconds):
+                await self._see_nobody(seconds)
             case Disconnect(actor):
                 await self._sockets.pop(actor).wait_closed()
             case Say(actor, message):
@@ -87,14 +92,44 @@ class Scripted:
             case Hear(actor, message):
                 await self._say(actor, self._adapted(actor, message))
 
+    async def _see_nobody(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                self._waiting.put_nowait(await self._waiting.get())
+                raise Deviation("the client connects")
+
     async def _say(self, actor: str, message: Any) -> None:
+        self._remember(message)
         socket = self._sockets[actor]
         packed = socket.subprotocol == Format.MSGPACK.value
         await socket.send(msgspec.msgpack.encode(message) if packed else msgspec.json.encode(message).decode())
 
+    def _remember(self, message: Any) -> None:
+        match message:
+            case {"type": "joined", "session": {"id": session}, "events": events, "complete": complete}:
+                self._told[session] = [*self._told.get(session, []), *events] if complete else []
+            case {"type": "event", "session": session}:
+                self._told.setdefault(session, []).append(message)
+
     async def _expect(self, actor: str, told: Any) -> None:
-        while not self._is_meant(actor, told, _read(await self._sockets[actor].recv())):
-            pass
+        while not self._is_meant(actor, told, said := _read(await self._sockets[actor].recv())):
+            if "id" in said:
+                await self._say(actor, self._offhand(said))
+
+    def _offhand(self, said: dict[str, Any]) -> dict[str, Any]:
+        """Answer what the transcript does not wait for."""
+        if said["type"] != "history":
+            return {"type": "ack", "re": said["id"]}
+        log = self._told.get(said["session"], [])
+        found = [one for one in log if said.get("after", 0) < one["seq"] < said.get("before", math.inf)]
+        page = found[: said.get("limit", 50)] if "after" in said else found[-said.get("limit", 50) :]
+        return {
+            "type": "history",
+            "re": said["id"],
+            "session": said["session"],
+            "events": page,
+            "more": len(found) > len(page),
+        }
 
     def _is_meant(self, actor: str, told: Any, said: Any) -> bool:
         """Tell whether this is what the transcript's client says; if not, then it is what may be said at any time."""
@@ -107,8 +142,8 @@ class Scripted:
             raise Deviation(f"{actor} says {shown(said)}: {other[0]} is to be {told[other[0]]!r}")
         if "id" in told and "id" in said:
             self._ids[actor, told["id"]] = said["id"]
-        if "key" in told and "key" in said:
-            self._keys[told["key"]] = said["key"]
+        if "key" in told and self._keys.setdefault(told["key"], str(said.get("key"))) != said.get("key"):
+            raise Deviation(f"{actor} says {shown(said)}: another key than before")
         return True
 
     def _adapted(self, actor: str, message: Any, field: str = "") -> Any:

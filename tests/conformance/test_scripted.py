@@ -3,29 +3,40 @@
 import asyncio
 import subprocess
 import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
 
 import msgspec
 import pytest
 from websockets.asyncio.client import connect
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.typing import Subprotocol
 
 from realtime.protocol.codec import Format
-from tests.conformance.checking import minting
+from stagewire_client import Event, Session, Stagewire, State
+from tests.conformance.checking import Checked, conforms, minting, table
 from tests.conformance.player import Player, Stage, Verdict
 from tests.conformance.scripted import Scripted
-from tests.conformance.transcript import Need, Transcript, all_transcripts, parse
+from tests.conformance.transcript import CLIENTS, Need, Transcript, all_transcripts, parse
+from tests.support.node_packages import INSTALL_SECONDS, installed
 from tests.support.nodes import SECRET
 
-TRANSCRIPTS = {transcript.name: transcript for transcript in all_transcripts()}
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+TRANSCRIPTS = {one.name: one for one in [*all_transcripts(), *all_transcripts(CLIENTS)]}
+SESSION = "01a2005f-d154-73d5-9c84-369facddab2d"
 NOW = 1_800_000_000_000
 HEAD = '# X\n## A\nalice connects\nalice → {"type":"hello","id":1}\nalice ← {"type":"welcome","re":1}\n'
-JOINED = 'alice ← {"type":"joined","session":{"id":"S"},"position":{"seq":2}}\n'
+JOINED = 'alice ← {"type":"joined","session":{"id":"S"},"position":{"seq":2},"events":[],"complete":true}\n'
 
 
 def hurried(transcript: Transcript) -> Transcript:
-    """Give it without what the player would change: the users' names, and when clients wait."""
+    """Give it without the times in which nothing happens."""
     return transcript._replace(
         rows=[
-            row._replace(steps=[step for step in row.steps if type(step).__name__ not in ("Wait", "Drain")])
+            row._replace(steps=[step for step in row.steps if type(step).__name__ not in ("Wait", "Away", "Drain")])
             for row in transcript.rows
         ]
     )
@@ -70,6 +81,18 @@ async def test_events_out_of_order_deviate(seqs: list[int], why: str) -> None:
     assert bool(why) == bool(await deviation(JOINED + events))
 
 
+async def test_what_is_no_message_deviates() -> None:
+    async def babble(socket: ServerConnection) -> None:
+        await socket.send("hello yourself")
+        await socket.wait_closed()
+
+    async with serve(babble, "127.0.0.1", 0, subprotocols=[Subprotocol(Format.JSON)]) as server:
+        url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        player = Player(parse("x", HEAD), Stage(url, minting(SECRET)), "")
+        [verdict] = [verdict async for verdict in player.play()]
+    assert verdict.why.startswith("alice hears what is no message")
+
+
 async def test_what_was_skipped_is_no_hole() -> None:
     skipped = 'alice ← {"type":"skipped","session":"S","skipped":3,"first":3,"last":5}\n'
     assert await deviation(f'{JOINED}{skipped}alice ← {{"type":"event","session":"S","seq":6}}\n') == ""
@@ -107,6 +130,42 @@ async def test_a_client_may_choose_ids_and_keys_and_answers_pings_when_it_likes(
         assert (await serving).outcome == "ok"
 
 
+async def test_a_client_that_comes_back_too_soon_deviates() -> None:
+    told = parse("x", f"{HEAD}alice ← close 4403\n## B\nalice stays away 2 s\n")
+    said = parse("x", f"{HEAD}alice ← close 4403\n## B\nalice/2 connects\n")
+    _, verdicts = await met(told, said)
+    assert [(verdict.outcome, verdict.why) for verdict in verdicts] == [("ok", ""), ("deviates", "the client connects")]
+
+
+async def test_a_client_that_makes_another_key_deviates() -> None:
+    lines = "".join(f'alice → {{"type":"chat.send","id":{n},"key":"K","text":"Hi"}}\n' for n in (2, 3))
+    told = parse("x", HEAD + lines)
+    said = parse("x", HEAD + lines.replace('"id":3,"key":"K"', '"id":3,"key":"L"'))
+    _, (verdict,) = await met(told, said)
+    assert verdict.why.endswith("another key than before")
+
+
+async def test_history_is_answered_from_what_was_told() -> None:
+    events = "".join(f'alice ← {{"type":"event","session":"S","seq":{seq}}}\n' for seq in (3, 4, 5))
+    told = parse("x", f'{HEAD}{JOINED}{events}alice → {{"type":"leave"}}\n')
+    asked = 'alice → {"type":"history","id":2,"session":"S","limit":2%s}\n'
+    given = 'alice ← {"type":"history","re":2,"events":%s,"more":%s}\n'
+    pages = [
+        ("", "45", "true"),
+        (',"before":4', "3", "false"),
+        (',"after":3', "45", "false"),
+        (',"after":2', "34", "true"),
+    ]
+    lines = "".join(asked % where + given % (page(*map(int, seqs)), more) for where, seqs, more in pages)
+    said = parse("x", f'{HEAD}{JOINED}{events}{lines}alice → {{"type":"leave"}}\n')
+    for verdicts in await met(told, said):
+        assert [(verdict.outcome, verdict.why) for verdict in verdicts] == [("ok", "")]
+
+
+def page(*seqs: int) -> str:
+    return msgspec.json.encode([{"type": "event", "seq": seq} for seq in seqs]).decode()
+
+
 async def test_the_command_serves() -> None:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-u", "-m", "tests.conformance", "serve", "--only", "history"), stdout=subprocess.PIPE
@@ -119,3 +178,65 @@ async def test_the_command_serves() -> None:
     said, _ = await process.communicate()
     assert process.returncode == 0, said.decode()
     assert b"8 rows: 8 ok, 0 deviates" in said
+
+
+@pytest.mark.timeout(INSTALL_SECONDS + 60)
+async def test_the_javascript_client_comes_back() -> None:
+    folder = installed(HERE / "javascript")
+    async with recovering() as (url, verdicts):
+        process = await asyncio.create_subprocess_exec(
+            *("node", "recover.mjs", str(ROOT / "clients/js/src/index.js"), url, SESSION),
+            cwd=folder,
+            stdout=subprocess.PIPE,
+        )
+        checked = await verdicts()
+        if not conforms(checked):
+            process.kill()
+        said, _ = await process.communicate()
+    assert conforms(checked), table(checked)
+    assert msgspec.json.decode(said) == {"code": 4403, "shown": ["Here we are again"]}
+
+
+async def test_the_python_client_comes_back() -> None:
+    async with recovering() as (url, verdicts):
+        bob = asyncio.create_task(recover(url))
+        checked = await verdicts()
+        if not conforms(checked):
+            bob.cancel()
+        assert conforms(checked), table(checked)
+        assert await bob == ["Here we are again"]
+
+
+async def recover(url: str) -> list[str]:
+    """Do what bob's client does; give what it shows when it has failed for good."""
+
+    async def token(_: bool) -> str:
+        return "whatever"
+
+    async def repeat(show: Session) -> None:
+        async for event in show:
+            if isinstance(event, Event) and event.body.get("text") == "Say that again?":
+                show.send("Again")
+
+    async with Stagewire(url, token=token) as live:
+        show = await live.join(SESSION)
+        show.send("Hello")
+        repeating = asyncio.create_task(repeat(show))
+        async for status in live.statuses():
+            if status.state == State.FAILED:
+                break
+        repeating.cancel()
+        return [message.text for message in show.messages()]
+
+
+@asynccontextmanager
+async def recovering() -> AsyncIterator[tuple[str, Callable[[], Awaitable[list[Checked]]]]]:
+    """Give the URL of a server that plays `recovery`, and what waits for its verdicts."""
+    transcript = TRANSCRIPTS["recovery"]
+    scripted = Scripted(transcript, time.time_ns() // 1_000_000, within=20.0)
+
+    async def verdicts() -> list[Checked]:
+        return [Checked(transcript, Format.JSON, [verdict async for verdict in scripted.play()])]
+
+    async with scripted.serving() as port:
+        yield f"ws://127.0.0.1:{port}/v1/ws", verdicts

@@ -4,7 +4,7 @@ The form is told in tests/vectors/transcripts/README.md.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import Enum
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -12,7 +12,11 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import msgspec
 
 FOLDER: Final = Path(__file__).parent.parent / "vectors/transcripts"
-_LINE: Final = re.compile(r"(?P<actor>[a-z]+(?:/\d)?) (?P<word>connects|disconnects|waits|→|←) ?(?P<rest>.*)")
+# What only a scripted server does, for clients.
+CLIENTS: Final = FOLDER / "clients"
+_LINE: Final = re.compile(
+    r"(?P<actor>[a-z]+(?:/\d)?) (?P<word>connects|disconnects|waits|stays away|→|←) ?(?P<rest>.*)"
+)
 _DRAIN: Final = "the server drains"
 
 
@@ -43,6 +47,13 @@ class Wait(NamedTuple):
     seconds: float
 
 
+class Away(NamedTuple):
+    """A client does not connect for some time."""
+
+    actor: str
+    seconds: float
+
+
 class Say(NamedTuple):
     """A client sends something: a message, or text that is none, or bytes."""
 
@@ -61,7 +72,7 @@ class Drain(NamedTuple):
     """The server is told to stop."""
 
 
-Step: TypeAlias = Connect | Disconnect | Wait | Say | Hear | Drain
+Step: TypeAlias = Connect | Disconnect | Wait | Away | Say | Hear | Drain
 
 
 class Row(NamedTuple):
@@ -121,29 +132,35 @@ def _step(name: str, line: str) -> Step:
     if found is None:
         raise Unreadable(f"{name}: {line}")
     actor, word, rest = found.groups()
-    match word:
-        case "connects":
-            return Connect(actor)
-        case "disconnects":
-            return Disconnect(actor)
-        case "waits":
-            return Wait(actor, float(rest.removesuffix(" s")))
-        case "→":
-            return Say(actor, _said(name, rest))
-        case _:
-            return Hear(actor, int(rest.removeprefix("close ")) if rest.startswith("close ") else _message(name, rest))
+    try:
+        return _WORDS[word](actor, _read(rest) if rest else None)
+    except ValueError as exc:
+        raise Unreadable(f"{name}: {line}: {exc}") from None
 
 
-def _said(name: str, rest: str) -> Any:
+_WORDS: Final[dict[str, Callable[[str, Any], Step]]] = {
+    "connects": lambda actor, _: Connect(actor),
+    "disconnects": lambda actor, _: Disconnect(actor),
+    "waits": Wait,
+    "stays away": Away,
+    "→": Say,
+    "←": Hear,
+}
+
+
+def _read(rest: str) -> Any:
+    """Give what a line is about: white space, bytes, text, a close, seconds, or a message."""
     if many := re.fullmatch(r"(\d+) bytes", rest):
         return " " * int(many[1])
-    if rest.startswith("bytes "):
-        return bytes.fromhex(rest.removeprefix("bytes "))
-    return rest.removeprefix("text ") if rest.startswith("text ") else _message(name, rest)
-
-
-def _message(name: str, rest: str) -> Any:
-    try:
-        return msgspec.json.decode(rest)
-    except msgspec.DecodeError as exc:
-        raise Unreadable(f"{name}: {rest}: {exc}") from None
+    if seconds := re.fullmatch(r"([\d.]+) s", rest):
+        return float(seconds[1])
+    word, _, more = rest.partition(" ")
+    match word:
+        case "bytes":
+            return bytes.fromhex(more)
+        case "text":
+            return more
+        case "close":
+            return int(more)
+        case _:
+            return msgspec.json.decode(rest)

@@ -22,6 +22,7 @@ from realtime.settings import Settings
 from realtime.specs import asyncapi
 from realtime.specs.examples import EXAMPLES
 from realtime.specs.schemas import WORDS
+from tests.conformance.transcript import Hear, Say, Transcript, all_transcripts
 from tests.realtime.protocol.strategies import COMMANDS
 from tests.support.node_packages import INSTALL_SECONDS, installed
 
@@ -142,6 +143,20 @@ def test_commands_say_what_refuses_them() -> None:
     assert OPERATIONS["command.chat.send"]["x-errors"] == [
         "bad_request", "forbidden", "conflict", "too_large", "rate_limited", "unavailable", "internal",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("transcript", all_transcripts(), ids=lambda transcript: transcript.name)
+def test_whatever_refuses_a_command_in_a_transcript_is_told(transcript: Transcript) -> None:
+    said: dict[tuple[str, int], str] = {}
+    greeted: set[str] = set()
+    for step in (step for row in transcript.rows for step in row.steps):
+        match step:
+            case Say(actor, {"id": number, "type": kind}):
+                said[actor, number] = kind
+                greeted |= {actor} if kind == "hello" else set()
+            case Hear(actor, {"type": "error", "re": number, "code": code}) if actor in greeted:
+                told = OPERATIONS.get(f"command.{said[actor, number]}")
+                assert code in (told["x-errors"] if told else [Code.BAD_REQUEST])
 
 
 def test_commands_say_who_may() -> None:
