@@ -316,8 +316,12 @@ export class Connection extends Emitter {
     this.#deaf = [
       on("online", () => this.#wake(true)),
       on("visible", () => this.#wake(false)),
-      on("offline", () => this.#wire?.check(CHECK_MS)),
+      on("offline", () => this.#check()),
     ];
+  }
+
+  #check() {
+    if (this.#welcomed) this.#wire?.check(CHECK_MS);
   }
 
   /**
@@ -326,7 +330,7 @@ export class Connection extends Emitter {
    */
   #wake(changed) {
     if (changed) this.#attempt = 0;
-    if (this.state.name !== "offline") this.#wire?.check(CHECK_MS);
+    if (this.state.name !== "offline") this.#check();
     else if (this.#means.clock.now() >= this.#notBefore) void this.#dial();
   }
 

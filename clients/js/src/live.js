@@ -63,7 +63,7 @@ export class Stagewire extends Emitter {
     const { clock = systemClock, random = Math.random, newKey = randomKey, storage = storageHere() } = options;
     const { WebSocket = globalThis.WebSocket, surroundings = browser, device = newKey(), user = null } = options;
     if (!WebSocket) throw new TypeError("There is no WebSocket here: give one as an option.");
-    Object.assign(this, { user });
+    this.user = user;
     this.#url = new URL(url).href;
     this.#clock = clock;
     this.#random = random;
@@ -246,7 +246,7 @@ export class Stagewire extends Emitter {
 
   /** @param {Message} message */
   #hear(message) {
-    const { type, session, heads } = message;
+    const { type, session, heads = {} } = message;
     if (type === "inbox") void this.#take(message);
     else if (type === "drain") this.emit("drain", message);
     else if (type === "ping") for (const id of Object.keys(heads)) this.#sessions.get(id)?.compare(heads[id]);

@@ -196,7 +196,9 @@ export class Session extends Commands {
     try {
       const since = this.timeline.position ?? undefined;
       const reply = await this.#ties.request({ type: "join", session: this.id, since });
-      if (turn === this.#turn) this.#enter(reply);
+      // Nobody wants to be there any more.
+      if (this.#closed || this.#rests) this.#ties.tell({ type: "leave", session: this.id });
+      else if (turn === this.#turn) this.#enter(reply);
     } catch (error) {
       if (turn === this.#turn) this.#refused(/** @type {StagewireError} */ (error));
     }
@@ -267,6 +269,8 @@ export class Session extends Commands {
   #enter(reply) {
     const { session, role, position, events, complete, hosting } = reply;
     if (!complete || this.timeline.position === null) this.timeline.reset(position);
+    // Of what was stored in between no event comes.
+    if (!complete) this.#ties.courier.arrived(this.id, Infinity);
     Object.assign(this, { snapshot: session, role, hosting, joined: true });
     this.head = position.seq;
     this.#refusals = 0;
@@ -283,7 +287,7 @@ export class Session extends Commands {
    */
   async #begin() {
     this.#ties.courier.pump();
-    if (this.timeline.empty && this.#firstPage) await this.older(this.#firstPage).catch(() => {});
+    if (this.timeline.empty && this.#firstPage) await this.older(Math.min(this.#firstPage, LARGEST_PAGE)).catch(() => {});
     if (!this.joined) return;
     this.#answer(true);
     void this.#heal();

@@ -14,6 +14,8 @@ import { lost, refusalOf } from "./errors.js";
 const PROTOCOL = "stagewire.v1.json";
 const WELCOME_MS = 10_000;
 const REPLY_MS = 15_000;
+// A server reads nothing of those who are behind, so answers may be late while much else comes.
+const REPLY_TRIES = 4;
 const LATE_MS = 5_000;
 // In heartbeats: a ping is missing; the server is as good as gone.
 const MISSED = 1.25;
@@ -73,9 +75,9 @@ export class Wire {
     return new Promise((resolve, reject) => {
       if (this.#over) return reject(lost());
       const id = ++this.#lastId;
-      // A server that stays silent where it owes an answer is as good as gone.
-      const callOff = this.#after(REPLY_MS, () => this.drop(SILENT));
-      this.#requests.set(id, { resolve, reject, callOff });
+      const request = { resolve, reject, callOff: () => {} };
+      this.#requests.set(id, request);
+      this.#owe(request, REPLY_TRIES);
       this.#send({ ...command, id });
     });
   }
@@ -126,6 +128,22 @@ export class Wire {
     }
   }
 
+  /**
+   * A server that stays silent where it owes an answer is as good as gone.
+   * @param {{callOff: () => void}} request
+   * @param {number} tries
+   */
+  #owe(request, tries) {
+    request.callOff = this.#after(REPLY_MS, () => {
+      if (tries > 1 && this.#silence < REPLY_MS) this.#owe(request, tries - 1);
+      else this.drop(SILENT);
+    });
+  }
+
+  get #silence() {
+    return this.#clock.now() - this.#heardAt;
+  }
+
   /** @param {string} data */
   #receive(data) {
     if (this.#over) return;
@@ -163,10 +181,9 @@ export class Wire {
 
   /** Looks again when a ping is missing by then, if nothing is heard meanwhile. */
   #watch() {
-    const silence = () => this.#clock.now() - this.#heardAt;
     // Rounded up, or what is left of a millisecond would be waited for without end.
-    this.#after(Math.ceil(this.#heartbeat * MISSED - silence()), () => {
-      if (silence() < this.#heartbeat * MISSED) return this.#watch();
+    this.#after(Math.ceil(this.#heartbeat * MISSED - this.#silence), () => {
+      if (this.#silence < this.#heartbeat * MISSED) return this.#watch();
       const before = this.#heard;
       this.measure();
       this.#after(this.#heartbeat * (GONE - MISSED), () => (this.#heard === before ? this.drop(SILENT) : this.#watch()));

@@ -328,6 +328,32 @@ test("requests end with their connection, and without one", async () => {
   expect(live.state.name).toBe("online");
 });
 
+test("an answer may be late while much else comes, up to a minute", async () => {
+  const { live, clock, server, states } = opened();
+  live.connect().catch(() => {});
+  await clock.advance(10);
+  server.swallow = ({ re }) => re !== undefined;
+  const asked = outcome(live.request({ type: "leave", session: SHOW }));
+  for (let second = 0; second < 59; second += 1) {
+    server.peer.push({ type: "news" });
+    await clock.advance(1000);
+  }
+  expect(states.some((state) => state.startsWith("offline"))).toBe(false);
+  await clock.advance(2000);
+  expect([await asked, states.includes("offline silent")]).toEqual(["lost", true]);
+});
+
+test("a page that is looked at while it connects goes on connecting", async () => {
+  const { live, clock, server, browser } = opened();
+  server.latency = 3000;
+  live.connect().catch(() => {});
+  await clock.advance(2500);
+  browser.tell("visible");
+  browser.tell("offline");
+  await clock.advance(7000);
+  expect([live.state.name, server.dialled]).toEqual(["online", 1]);
+});
+
 test("a request that is not answered shows that the server is gone", async () => {
   const { live, clock, server, states } = opened();
   live.connect().catch(() => {});

@@ -425,6 +425,29 @@ test("a session that is left is not joined any more", async () => {
   expect(await waiting).toBe("closed");
 });
 
+test("who leaves while the answer to the join is on its way is not there", async () => {
+  const stage = new Stage();
+  const { live } = await stage.joined();
+  live.session(OTHER).leave();
+  await stage.clock.advance(5);
+  const secondary = live.session(OTHER, { secondary: true });
+  await worsen(stage);
+  await stage.clock.advance(5);
+  expect([secondary.joined, [...stage.server.peer.joined]]).toEqual([false, [SHOW]]);
+});
+
+test("what was stored in a life of the log that is over is no longer on its way", async () => {
+  const stage = new Stage();
+  const { live, show } = await stage.joined();
+  stage.server.swallow = ({ type }) => type === "event";
+  show.send("hi");
+  await stage.clock.advance(5);
+  expect(live.pending.length).toBe(1);
+  stage.server.restore(SHOW);
+  await stage.clock.advance(20_010);
+  expect([live.pending, show.position?.epoch]).toEqual([[], "first'"]);
+});
+
 test("one's own role follows from the log", async () => {
   const stage = new Stage();
   const { show } = await stage.joined();
