@@ -95,14 +95,24 @@ describe.skipIf(!STAGEWIRE_URL)("against a server", () => {
   });
 
   test("the inbox is acknowledged when its listener has ended well", async () => {
-    const live = open("dora");
+    /** @type {string[]} */
+    const sent = [];
+    class Recording extends WebSocket {
+      /** @override @param {any} data */
+      send(data) {
+        sent.push(JSON.parse(data).type);
+        super.send(data);
+      }
+    }
+    const live = open("dora", SERVER, { WebSocket: Recording });
     /** @type {string[]} */
     const entries = [];
     live.on("inbox", async ({ body }) => void entries.push(body.text));
     await live.connect();
     await host.direct("dora", "first").done;
-    await until(() => entries.length === 1);
-    await pause(50);
+    await until(() => sent.includes("inbox.ack"));
+    // Commands of a connection are begun in their order, so the one before is done.
+    await live.request({ type: "leave", session: "01a1fc40-3411-779b-b3cd-55bf0979533e" });
     live.close();
     await host.direct("dora", "second").done;
     await live.connect();
