@@ -4,6 +4,7 @@ import { Emitter } from "./emitter.js";
 import { StagewireError, closed, lost } from "./errors.js";
 import { reasonOf, verdictOf, waitOf } from "./policy.js";
 import { qualityOf, sampled } from "./quality.js";
+import { within } from "./surroundings.js";
 import { Wire } from "./wire.js";
 
 /**
@@ -31,6 +32,7 @@ const DRAIN = 4000;
 const FLOOD = 4429;
 const IDLE = { reason: "idle", message: "Not connected." };
 const UNANSWERED = reasonOf(1006, false);
+const NO_TOKEN = "There was no access token in time.";
 const NO_NETWORK = { reason: "no_network", message: "This device has no network." };
 
 /**
@@ -180,7 +182,7 @@ export class Connection extends Emitter {
     this.#show("connecting", this.state.reason === IDLE.reason ? { reason: "", message: "" } : this.state);
     this.#later("lasting", LASTING_MS, () => this.#raise(), true);
     try {
-      const given = await within(TOKEN_MS, clock, token({ stale: this.#stale }));
+      const given = await within(TOKEN_MS, clock, token({ stale: this.#stale }), NO_TOKEN);
       if (turn === this.#turn) this.#open(given, turn);
     } catch (error) {
       const { message, final } = /** @type {Error & {final?: boolean}} */ (error);
@@ -195,7 +197,10 @@ export class Connection extends Emitter {
   #open(token, turn) {
     const { device, client } = this.#means;
     /** @type {<T extends any[]>(act: (...args: T) => void) => (...args: T) => void} */
-    const current = (act) => (...args) => void (turn === this.#turn && act(...args));
+    const current =
+      (act) =>
+      (...args) =>
+        void (turn === this.#turn && act(...args));
     this.#stale = false;
     this.#wire = new Wire(this.#url, { token, device, client }, this.#means, {
       welcomed: current((welcome) => this.#arrive(welcome)),
@@ -242,7 +247,7 @@ export class Connection extends Emitter {
     this.#later("token", this.#means.random() * (left / 2), async () => {
       const turn = this.#turn;
       try {
-        const token = await within(left / 2, this.#means.clock, this.#means.token({ stale: true }));
+        const token = await within(left / 2, this.#means.clock, this.#means.token({ stale: true }), NO_TOKEN);
         if (turn === this.#turn) await this.request({ type: "token.refresh", token });
       } catch {
         // The server will close the connection, and its code says what to do.
@@ -381,18 +386,4 @@ export class Connection extends Emitter {
     this.#timers.get(name)?.();
     this.#timers.delete(name);
   }
-}
-
-/**
- * @template T
- * @param {number} ms
- * @param {import("./types.js").Clock} clock
- * @param {T | Promise<T>} answer
- * @returns {Promise<T>}
- */
-function within(ms, clock, answer) {
-  return new Promise((resolve, reject) => {
-    const callOff = clock.after(ms, () => reject(new Error("There was no access token in time.")));
-    Promise.resolve(answer).then(resolve, reject).finally(callOff);
-  });
 }

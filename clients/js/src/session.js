@@ -287,7 +287,8 @@ export class Session extends Commands {
    */
   async #begin() {
     this.#ties.courier.pump();
-    if (this.timeline.empty && this.#firstPage) await this.older(Math.min(this.#firstPage, LARGEST_PAGE)).catch(() => {});
+    if (this.timeline.empty && this.#firstPage)
+      await this.older(Math.min(this.#firstPage, LARGEST_PAGE)).catch(() => {});
     if (!this.joined) return;
     this.#answer(true);
     void this.#heal();

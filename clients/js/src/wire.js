@@ -186,7 +186,9 @@ export class Wire {
       if (this.#silence < this.#heartbeat * MISSED) return this.#watch();
       const before = this.#heard;
       this.measure();
-      this.#after(this.#heartbeat * (GONE - MISSED), () => (this.#heard === before ? this.drop(SILENT) : this.#watch()));
+      this.#after(this.#heartbeat * (GONE - MISSED), () =>
+        this.#heard === before ? this.drop(SILENT) : this.#watch(),
+      );
     });
   }
 

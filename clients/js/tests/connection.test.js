@@ -1,6 +1,6 @@
 import { expect, test, vi } from "vitest";
 
-import { SHOW, Stage } from "./support/client.js";
+import { SHOW, Stage, outcome } from "./support/client.js";
 
 /**
  * Opens a page, and gives what it tells.
@@ -18,19 +18,22 @@ function opened(options) {
   return { ...stage, stage, live, states, notices };
 }
 
-/** @param {Promise<unknown>} promise */
-const outcome = (promise) => promise.then(() => "done", (error) => error.code ?? error.message);
-
 test("connects, says hello, and closes", async () => {
   const { live, clock, server, states } = opened({ device: "phone", client: "shop/1.0", token: () => "mia" });
   expect(live.state).toMatchObject({ name: "offline", reason: "idle" });
   const connecting = outcome(live.connect());
   await clock.advance(10);
-  expect(await connecting).toBe("done");
+  expect([await connecting, live.state.name]).toEqual([undefined, "online"]);
   expect(server.peer.protocol).toBe("stagewire.v1.json");
-  expect(server.heard[0]).toMatchObject({ type: "hello", token: "mia", device: "phone", client: "shop/1.0", now: clock.wall() - 9 });
+  expect(server.heard[0]).toMatchObject({
+    type: "hello",
+    token: "mia",
+    device: "phone",
+    client: "shop/1.0",
+    now: clock.wall() - 9,
+  });
   expect(live.user).toBe("mia");
-  expect(await outcome(live.connect())).toBe("done");
+  expect(await outcome(live.connect())).toBe(undefined);
   live.close();
   expect(states).toEqual(["connecting", "online", "offline idle"]);
   expect([server.peers.length, server.dialled]).toEqual([0, 1]);
@@ -107,24 +110,27 @@ test("an expired token is asked for anew, any other loss takes the same", async 
   expect(asked).toEqual([false, false, true, false]);
 });
 
-test.each([[4401, "rejected"], [4403, "frozen"], [4409, "taken_over"], [4429, "flood"], [4400, "protocol"]])(
-  "close %i is final, told at once, and ends only by hand",
-  async (code, reason) => {
-    /** @type {boolean[]} */
-    const asked = [];
-    const { live, clock, server, notices } = opened({ token: ({ stale }) => (asked.push(stale), "bob") });
-    live.connect().catch(() => {});
-    await clock.advance(10);
-    server.peer.end(code);
-    expect(live.state).toMatchObject({ name: "failed", reason, code });
-    expect(notices).toEqual([`${reason} true`]);
-    await clock.advance(100_000);
-    expect(server.dialled).toBe(1);
-    live.notice?.retry();
-    await clock.advance(10);
-    expect([live.state.name, live.notice, asked]).toEqual(["online", null, [false, true]]);
-  },
-);
+test.each([
+  [4401, "rejected"],
+  [4403, "frozen"],
+  [4409, "taken_over"],
+  [4429, "flood"],
+  [4400, "protocol"],
+])("close %i is final, told at once, and ends only by hand", async (code, reason) => {
+  /** @type {boolean[]} */
+  const asked = [];
+  const { live, clock, server, notices } = opened({ token: ({ stale }) => (asked.push(stale), "bob") });
+  live.connect().catch(() => {});
+  await clock.advance(10);
+  server.peer.end(code);
+  expect(live.state).toMatchObject({ name: "failed", reason, code });
+  expect(notices).toEqual([`${reason} true`]);
+  await clock.advance(100_000);
+  expect(server.dialled).toBe(1);
+  live.notice?.retry();
+  await clock.advance(10);
+  expect([live.state.name, live.notice, asked]).toEqual(["online", null, [false, true]]);
+});
 
 test("a refused hello that says when to come back is obeyed", async () => {
   const { live, clock, server } = opened();

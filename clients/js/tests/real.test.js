@@ -185,7 +185,19 @@ describe.skipIf(!STAGEWIRE_URL)("against a server", () => {
     live.close();
   });
 
-  const acts = fc.constantFrom("write", "write", "write", "say", "cut", "cut", "freeze", "thaw", "refuse", "allow", "wait");
+  const acts = fc.constantFrom(
+    "write",
+    "write",
+    "write",
+    "say",
+    "cut",
+    "cut",
+    "freeze",
+    "thaw",
+    "refuse",
+    "allow",
+    "wait",
+  );
 
   test("P10: any sequence of drops ends in the session, at its position, with what was written done once", async () => {
     await fc.assert(
