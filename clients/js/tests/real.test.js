@@ -1,5 +1,5 @@
 /**
- * The client against a real server, whose URL and tokens the environment has: `STAGEWIRE_URL`, and `STAGEWIRE_TOKENS`
+ * The client against a real server, whose URL and tokens the environment has: `SERVER_URL`, and `SERVER_TOKENS`
  * as a JSON object, user by user. `tests/clients/test_javascript.py` starts one.
  */
 
@@ -10,8 +10,8 @@ import WebSocket from "ws";
 import { MemoryStorage, Stagewire } from "../src/index.js";
 import { Network, mixing } from "./support/network.js";
 
-const { STAGEWIRE_URL, STAGEWIRE_TOKENS: TOKENS = "{}" } = process.env;
-const SERVER = STAGEWIRE_URL ?? "ws://127.0.0.1:1/";
+const { SERVER_URL, SERVER_TOKENS: TOKENS = "{}" } = process.env;
+const SERVER = SERVER_URL ?? "ws://127.0.0.1:1/";
 /** @type {Record<string, string>} */
 const tokens = JSON.parse(TOKENS);
 const pause = (/** @type {number} */ ms) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -41,7 +41,7 @@ async function until(done, within = 20_000) {
 /** @param {import("../src/index.js").Session} show */
 const texts = (show) => show.messages.filter(({ by }) => by === "bob").map(({ text }) => text);
 
-describe.skipIf(!STAGEWIRE_URL)("against a server", () => {
+describe.skipIf(!SERVER_URL)("against a server", () => {
   const host = open("anna");
   /** @type {import("../src/index.js").Session} */
   let stage;
