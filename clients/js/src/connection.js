@@ -205,7 +205,7 @@ export class Connection extends Emitter {
     this.#wire = new Wire(this.#url, { token, device, client }, this.#means, {
       welcomed: current((welcome) => this.#arrive(welcome)),
       pushed: current((message) => this.#hear(message)),
-      measured: current((sample) => this.#judge(sampled(this.#samples, sample))),
+      measured: current((sample) => this.#welcomed && this.#judge(sampled(this.#samples, sample))),
       closed: current((code, retryAfterMs) => this.#lose(code, retryAfterMs)),
     });
   }
@@ -222,13 +222,14 @@ export class Connection extends Emitter {
 
   /** @param {Message} message */
   #hear(message) {
-    const { type, now, quality, expires_in_ms: left, reconnect_in_ms: slot } = message;
+    const { type, now, quality, rtt_ms: rtt, expires_in_ms: left, reconnect_in_ms: slot } = message;
     if (type === "ping") this.#offset = now - this.#means.clock.wall();
     else if (type === "token.expiring") this.#refreshSoon(left);
     else if (type === "drain") this.#drain(slot);
     else if (type === "quality") {
       this.#told = quality;
-      this.#judge(this.#samples);
+      // It knows more than we do, and what was measured before is in it.
+      this.#judge(rtt === undefined ? [] : [rtt]);
     }
     this.emit("push", message);
   }
@@ -261,7 +262,7 @@ export class Connection extends Emitter {
     this.quality = qualityOf(samples, this.#told);
     this.emit("quality", this.quality);
     const poor = this.quality.quality === "poor";
-    if (poor) this.#later("measure", MEASURE_MS, () => this.#wire?.measure());
+    if (poor) this.#later("measure", MEASURE_MS, () => void this.#wire?.measure());
     if (poor === this.degraded) return;
     if (poor) this.#show("degraded", { reason: "poor_quality", message: "The connection is poor." });
     else this.#show("online", { reason: "", message: "" });

@@ -251,15 +251,18 @@ test("a server that does not welcome is left", async () => {
   expect(live.state).toMatchObject({ name: "offline", reason: "unreachable" });
 });
 
-test("heartbeats are answered, set the clock, and measure", async () => {
+test("heartbeats are answered and set the clock, and the server measures by them", async () => {
   const { live, clock, server } = opened();
   server.latency = 30;
   live.connect().catch(() => {});
   await clock.advance(21_000);
   const pong = server.heard.find(({ type }) => type === "pong");
-  expect(pong?.now).toBeGreaterThan(0);
-  expect(live.quality).toEqual({ quality: "good", rttMs: 60, loss: 0 });
+  // An answer to each would double what heartbeats cost a server.
+  expect([pong?.now > 0, pong?.id]).toEqual([true, undefined]);
   expect(live.now).toBe(clock.wall() - 30);
+  server.peer.push({ type: "quality", rtt_ms: 61, quality: "good" });
+  await clock.advance(40);
+  expect(live.quality).toEqual({ quality: "good", rttMs: 61, loss: 0 });
 });
 
 test("what the server says of the connection counts, and what is measured while it is poor", async () => {
@@ -358,6 +361,24 @@ test("a page that is looked at while it connects goes on connecting", async () =
   browser.tell("offline");
   await clock.advance(7000);
   expect([live.state.name, server.dialled]).toEqual(["online", 1]);
+});
+
+test("while an answer is missing and nothing else comes the connection is poor, until others are quick again", async () => {
+  const { live, clock, server, states } = opened();
+  live.connect().catch(() => {});
+  await clock.advance(10);
+  server.swallow = ({ re }) => re !== undefined;
+  outcome(live.request({ type: "leave", session: SHOW }));
+  await clock.advance(5_001);
+  expect([live.state.name, live.quality?.loss]).toEqual(["degraded", 1]);
+  server.swallow = () => false;
+  await clock.advance(9_000);
+  expect(live.state.name).toBe("degraded");
+  await clock.advance(6_000);
+  expect([states, live.quality?.quality]).toEqual([
+    ["connecting", "online", "degraded poor_quality", "online"],
+    "fair",
+  ]);
 });
 
 test("a request that is not answered shows that the server is gone", async () => {
