@@ -67,4 +67,4 @@ def test_the_modules_and_the_client_against_a_server(package: Path, migrated: st
     tokens = json.dumps({user: token(user, role) for user, role in users.items()})
     # A heart that beats fast, so that silence is soon noticed.
     with served(migrated, redis_url, STAGEWIRE_HEARTBEAT="0.6") as node:
-        _run(package, "vitest", "run", STAGEWIRE_URL=node.websocket, STAGEWIRE_TOKENS=tokens)
+        _run(package, "vitest", "run", SERVER_URL=node.websocket, SERVER_TOKENS=tokens)

@@ -4,6 +4,7 @@ import { Emitter } from "./emitter.js";
 import { StagewireError, closed, lost } from "./errors.js";
 import { reasonOf, verdictOf, waitOf } from "./policy.js";
 import { qualityOf, sampled } from "./quality.js";
+import { within } from "./surroundings.js";
 import { Wire } from "./wire.js";
 
 /**
@@ -31,6 +32,7 @@ const DRAIN = 4000;
 const FLOOD = 4429;
 const IDLE = { reason: "idle", message: "Not connected." };
 const UNANSWERED = reasonOf(1006, false);
+const NO_TOKEN = "There was no access token in time.";
 const NO_NETWORK = { reason: "no_network", message: "This device has no network." };
 
 /**
@@ -180,7 +182,7 @@ export class Connection extends Emitter {
     this.#show("connecting", this.state.reason === IDLE.reason ? { reason: "", message: "" } : this.state);
     this.#later("lasting", LASTING_MS, () => this.#raise(), true);
     try {
-      const given = await within(TOKEN_MS, clock, token({ stale: this.#stale }));
+      const given = await within(TOKEN_MS, clock, token({ stale: this.#stale }), NO_TOKEN);
       if (turn === this.#turn) this.#open(given, turn);
     } catch (error) {
       const { message, final } = /** @type {Error & {final?: boolean}} */ (error);
@@ -195,12 +197,15 @@ export class Connection extends Emitter {
   #open(token, turn) {
     const { device, client } = this.#means;
     /** @type {<T extends any[]>(act: (...args: T) => void) => (...args: T) => void} */
-    const current = (act) => (...args) => void (turn === this.#turn && act(...args));
+    const current =
+      (act) =>
+      (...args) =>
+        void (turn === this.#turn && act(...args));
     this.#stale = false;
     this.#wire = new Wire(this.#url, { token, device, client }, this.#means, {
       welcomed: current((welcome) => this.#arrive(welcome)),
       pushed: current((message) => this.#hear(message)),
-      measured: current((sample) => this.#judge(sampled(this.#samples, sample))),
+      measured: current((sample) => this.#welcomed && this.#judge(sampled(this.#samples, sample))),
       closed: current((code, retryAfterMs) => this.#lose(code, retryAfterMs)),
     });
   }
@@ -217,13 +222,14 @@ export class Connection extends Emitter {
 
   /** @param {Message} message */
   #hear(message) {
-    const { type, now, quality, expires_in_ms: left, reconnect_in_ms: slot } = message;
+    const { type, now, quality, rtt_ms: rtt, expires_in_ms: left, reconnect_in_ms: slot } = message;
     if (type === "ping") this.#offset = now - this.#means.clock.wall();
     else if (type === "token.expiring") this.#refreshSoon(left);
     else if (type === "drain") this.#drain(slot);
     else if (type === "quality") {
       this.#told = quality;
-      this.#judge(this.#samples);
+      // It knows more than we do, and what was measured before is in it.
+      this.#judge(rtt === undefined ? [] : [rtt]);
     }
     this.emit("push", message);
   }
@@ -242,7 +248,7 @@ export class Connection extends Emitter {
     this.#later("token", this.#means.random() * (left / 2), async () => {
       const turn = this.#turn;
       try {
-        const token = await within(left / 2, this.#means.clock, this.#means.token({ stale: true }));
+        const token = await within(left / 2, this.#means.clock, this.#means.token({ stale: true }), NO_TOKEN);
         if (turn === this.#turn) await this.request({ type: "token.refresh", token });
       } catch {
         // The server will close the connection, and its code says what to do.
@@ -256,7 +262,7 @@ export class Connection extends Emitter {
     this.quality = qualityOf(samples, this.#told);
     this.emit("quality", this.quality);
     const poor = this.quality.quality === "poor";
-    if (poor) this.#later("measure", MEASURE_MS, () => this.#wire?.measure());
+    if (poor) this.#later("measure", MEASURE_MS, () => void this.#wire?.measure());
     if (poor === this.degraded) return;
     if (poor) this.#show("degraded", { reason: "poor_quality", message: "The connection is poor." });
     else this.#show("online", { reason: "", message: "" });
@@ -316,8 +322,12 @@ export class Connection extends Emitter {
     this.#deaf = [
       on("online", () => this.#wake(true)),
       on("visible", () => this.#wake(false)),
-      on("offline", () => this.#wire?.check(CHECK_MS)),
+      on("offline", () => this.#check()),
     ];
+  }
+
+  #check() {
+    if (this.#welcomed) this.#wire?.check(CHECK_MS);
   }
 
   /**
@@ -326,7 +336,7 @@ export class Connection extends Emitter {
    */
   #wake(changed) {
     if (changed) this.#attempt = 0;
-    if (this.state.name !== "offline") this.#wire?.check(CHECK_MS);
+    if (this.state.name !== "offline") this.#check();
     else if (this.#means.clock.now() >= this.#notBefore) void this.#dial();
   }
 
@@ -377,18 +387,4 @@ export class Connection extends Emitter {
     this.#timers.get(name)?.();
     this.#timers.delete(name);
   }
-}
-
-/**
- * @template T
- * @param {number} ms
- * @param {import("./types.js").Clock} clock
- * @param {T | Promise<T>} answer
- * @returns {Promise<T>}
- */
-function within(ms, clock, answer) {
-  return new Promise((resolve, reject) => {
-    const callOff = clock.after(ms, () => reject(new Error("There was no access token in time.")));
-    Promise.resolve(answer).then(resolve, reject).finally(callOff);
-  });
 }

@@ -34,8 +34,8 @@ import { browser, systemClock } from "./surroundings.js";
 const INSIST_MS = 30_000;
 
 /**
- * Emits "state", "quality" and "notice" as its connection does; "notice" also of sessions that cannot be joined and of a
- * storage that fails; "welcome" and "drain" with the server's own messages; "inbox" with each entry of the user's
+ * Emits "state", "quality" and "notice" as its connection does; "notice" also of sessions that cannot be joined and
+ * of a storage that fails; "welcome" and "drain" with the server's own messages; "inbox" with each entry of the user's
  * inbox, "inbox.lost" with how many were lost; "agora.token" with each such push; "pending" with a delivery whose
  * state has changed.
  */
@@ -63,7 +63,7 @@ export class Stagewire extends Emitter {
     const { clock = systemClock, random = Math.random, newKey = randomKey, storage = storageHere() } = options;
     const { WebSocket = globalThis.WebSocket, surroundings = browser, device = newKey(), user = null } = options;
     if (!WebSocket) throw new TypeError("There is no WebSocket here: give one as an option.");
-    Object.assign(this, { user });
+    this.user = user;
     this.#url = new URL(url).href;
     this.#clock = clock;
     this.#random = random;
@@ -246,7 +246,7 @@ export class Stagewire extends Emitter {
 
   /** @param {Message} message */
   #hear(message) {
-    const { type, session, heads } = message;
+    const { type, session, heads = {} } = message;
     if (type === "inbox") void this.#take(message);
     else if (type === "drain") this.emit("drain", message);
     else if (type === "ping") for (const id of Object.keys(heads)) this.#sessions.get(id)?.compare(heads[id]);
@@ -280,7 +280,8 @@ export class Stagewire extends Emitter {
   }
 
   /**
-   * Has a command carried out once, though its answer may be lost: it is sent again, and its key says that it is the same.
+   * Has a command carried out once, though its answer may be lost: it is sent again, and its key says that it is
+   * the same.
    * @param {Message} command
    */
   async #insist(command) {
@@ -304,7 +305,14 @@ export class Stagewire extends Emitter {
    */
   #fault(session, { code, message }) {
     /** @type {Notice} */
-    const notice = { about: "session", reason: code, message, final: true, session: session.id, retry: () => session.retry() };
+    const notice = {
+      about: "session",
+      reason: code,
+      message,
+      final: true,
+      session: session.id,
+      retry: () => session.retry(),
+    };
     this.emit("notice", notice);
   }
 

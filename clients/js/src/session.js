@@ -1,9 +1,10 @@
-/** Follows one session over a connection: joins it, keeps its timeline whole, sends what is written. */
+/** Follows one session over a connection: joins it, and keeps its timeline whole. */
 
 import { NOBODY, audienceAfter, audienceFrom } from "./audience.js";
-import { Emitter } from "./emitter.js";
+import { Commands } from "./commands.js";
 import { closed, codeOf, passes, refusalOf } from "./errors.js";
 import { delayOf } from "./policy.js";
+import { Signals } from "./signals.js";
 import { advance } from "./snapshot.js";
 import { Timeline } from "./timeline.js";
 
@@ -20,12 +21,6 @@ import { Timeline } from "./timeline.js";
 const PAGE = 50;
 const SMALL_PAGE = 20;
 const LARGEST_PAGE = 200;
-const TYPING_AGAIN_MS = 3_000;
-const TYPING_FADES_MS = 10_000;
-const PLAYBACK_AGAIN_MS = 12_000;
-// The server believes a report for 30 seconds.
-const PLAYBACK_SELDOM_MS = 25_000;
-const NO_TYPISTS = { users: /** @type {string[]} */ ([]), count: 0 };
 /** @type {Map<string, string>} */
 const TOLD = new Map([
   ["chat.posted", "chat"],
@@ -43,15 +38,11 @@ const TOLD = new Map([
  * - "audience", "typing" and "reactions" with what is told; "pending" with a delivery whose state has changed;
  *   "agora.token" with each token.
  */
-export class Session extends Emitter {
+export class Session extends Commands {
   /** @type {import("./types.js").Snapshot | null} */
   snapshot = null;
   role = "";
   audience = NOBODY;
-  /** The others who are typing: some by name, all in `count`. */
-  typists = NO_TYPISTS;
-  /** Whether the session is run from here; undefined where that is not known. @type {boolean | undefined} */
-  hosting = undefined;
   /** Why the session cannot be joined. @type {StagewireError | null} */
   fault = null;
   joined = false;
@@ -60,30 +51,28 @@ export class Session extends Emitter {
   /** How far the log goes, as the last heartbeat has told. */
   head = 0;
   timeline = new Timeline();
-  #live;
+  #ties;
+  #signals;
   #firstPage;
   #healing = false;
   #refusals = 0;
   #turn = 0;
-  #typing = -Infinity;
-  #playing = "";
   #wantsAgora = false;
   #closed = false;
-  /** @type {Map<string, () => void>} */
-  #timers = new Map();
+  #callOffJoining = () => {};
   /** @type {((joined: boolean) => void)[]} */
   #waiting = [];
 
   /**
-   * @param {import("./live.js").Ties} live
+   * @param {import("./live.js").Ties} ties
    * @param {string} id
    * @param {SessionOptions} [options]
    */
-  constructor(live, id, { secondary = false, history = PAGE } = {}) {
-    super();
-    this.id = id;
+  constructor(ties, id, { secondary = false, history = PAGE } = {}) {
+    super(ties, id);
     this.secondary = secondary;
-    this.#live = live;
+    this.#ties = ties;
+    this.#signals = new Signals(ties, this);
     this.#firstPage = history;
   }
 
@@ -92,11 +81,9 @@ export class Session extends Emitter {
     return this.timeline.messages;
   }
 
-  /** The messages that are on their way, in the order of their writing. */
-  get pending() {
-    return this.#live.courier.deliveries.filter(
-      ({ entry: { command } }) => command.type === "chat.send" && command.session === this.id,
-    );
+  /** The others who are typing: some by name in `users`, all in `count`. */
+  get typists() {
+    return this.#signals.typists;
   }
 
   get position() {
@@ -109,32 +96,13 @@ export class Session extends Emitter {
   }
 
   /**
-   * Writes a message. It is sent as soon as it can be, and stored once; `at` is when it was written.
-   * Throws a StagewireError "full" where too much waits already.
+   * @override
    * @param {string} text
    * @param {{replyTo?: number}} [options]
    */
-  send(text, { replyTo } = {}) {
-    const said = { text, reply_to: replyTo, sent_at: this.#live.clock.wall() };
-    this.#typing = -Infinity;
-    return this.#deliver("chat.send", said);
-  }
-
-  /**
-   * Gives a message of one's own another text.
-   * @param {number} seq
-   * @param {string} text
-   */
-  edit(seq, text) {
-    return this.#deliver("chat.edit", { seq, text, edited_at: this.#live.clock.wall() });
-  }
-
-  /**
-   * Deletes a message for good.
-   * @param {number} seq
-   */
-  remove(seq) {
-    return this.#deliver("chat.delete", { seq });
+  send(text, options) {
+    this.#signals.posted();
+    return super.send(text, options);
   }
 
   /**
@@ -142,11 +110,7 @@ export class Session extends Emitter {
    * @param {boolean} [on]
    */
   typing(on = true) {
-    const now = this.#live.clock.now();
-    if (on ? now - this.#typing < TYPING_AGAIN_MS : this.#typing === -Infinity) return false;
-    const said = this.#say({ type: "typing", on });
-    this.#typing = on && said ? now : -Infinity;
-    return said;
+    return this.#signals.type(on);
   }
 
   /**
@@ -154,7 +118,7 @@ export class Session extends Emitter {
    * @param {string} kind
    */
   react(kind) {
-    return this.#say({ type: "react", kind });
+    return this.#signals.say({ type: "react", kind });
   }
 
   /**
@@ -162,9 +126,7 @@ export class Session extends Emitter {
    * @param {"playing" | "buffering" | "paused"} state
    */
   playback(state) {
-    if (state === this.#playing) return;
-    this.#playing = state;
-    this.#report();
+    this.#signals.play(state);
   }
 
   /**
@@ -173,7 +135,7 @@ export class Session extends Emitter {
    * @returns {Promise<{events: LogEvent[], more: boolean}>}
    */
   async history(span = {}) {
-    const page = await this.#live.request({ limit: this.#page, ...span, type: "history", session: this.id });
+    const page = await this.#ties.request({ limit: this.#page, ...span, type: "history", session: this.id });
     return { events: page.events, more: page.more };
   }
 
@@ -191,66 +153,10 @@ export class Session extends Emitter {
     return this.timeline.more;
   }
 
-  /** Goes live. @param {{reason?: string}} [why] */
-  start(why) {
-    return this.#host("start", why);
-  }
-
-  /** @param {{reason?: string}} [why] */
-  pause(why) {
-    return this.#host("pause", why);
-  }
-
-  /** @param {{reason?: string}} [why] */
-  resume(why) {
-    return this.#host("resume", why);
-  }
-
-  /** Ends the session for good. @param {{reason?: string}} [why] */
-  end(why) {
-    return this.#host("end", why);
-  }
-
-  /** Has the session run from here. */
-  takeOver() {
-    return this.#host("takeover");
-  }
-
-  /**
-   * Changes the title, or some of the settings.
-   * @param {Record<string, any>} changes
-   */
-  update(changes) {
-    return this.#run({ ...changes, type: "session.update", key: this.#live.newKey() });
-  }
-
-  /**
-   * Names a user co-host or moderator, or viewer again.
-   * @param {string} user
-   * @param {"cohost" | "moderator" | "viewer"} role
-   */
-  name(user, role) {
-    return this.#run({ type: "session.role", user, role, key: this.#live.newKey() });
-  }
-
-  /** Asks to be let into a private session. */
-  ask() {
-    return this.#run({ type: "session.ask" });
-  }
-
-  /**
-   * Lets one who has asked in, or doesn't.
-   * @param {string} user
-   * @param {boolean} accept
-   */
-  answer(user, accept) {
-    return this.#run({ type: "session.answer", user, accept });
-  }
-
   /** Asks for a token for the video channel; the next ones come as "agora.token". Throws a StagewireError. */
   async agoraToken() {
     await this.whenJoined();
-    const token = await this.#live.request({ type: "agora.token", session: this.id });
+    const token = await this.#ties.request({ type: "agora.token", session: this.id });
     this.#wantsAgora = true;
     return token;
   }
@@ -272,7 +178,7 @@ export class Session extends Emitter {
 
   /** Leaves the session, for good. */
   leave() {
-    this.#live.forget(this);
+    this.#ties.forget(this);
     this.#closed = true;
     this.#part();
     this.giveUp();
@@ -285,12 +191,14 @@ export class Session extends Emitter {
 
   /** Joins over the connection as it is now, from the position that is held. */
   async enter() {
-    if (this.#closed || this.fault || !this.#live.online() || this.#rests) return;
+    if (this.#closed || this.fault || !this.#ties.online() || this.#rests) return;
     const turn = ++this.#turn;
     try {
       const since = this.timeline.position ?? undefined;
-      const reply = await this.#live.request({ type: "join", session: this.id, since });
-      if (turn === this.#turn) this.#enter(reply);
+      const reply = await this.#ties.request({ type: "join", session: this.id, since });
+      // Nobody wants to be there any more.
+      if (this.#closed || this.#rests) this.#ties.tell({ type: "leave", session: this.id });
+      else if (turn === this.#turn) this.#enter(reply);
     } catch (error) {
       if (turn === this.#turn) this.#refused(/** @type {StagewireError} */ (error));
     }
@@ -300,9 +208,8 @@ export class Session extends Emitter {
   exit() {
     this.#turn += 1;
     this.joined = false;
-    this.#typing = -Infinity;
-    for (const name of [...this.#timers.keys()]) this.#callOff(name);
-    this.#fade();
+    this.#callOffJoining();
+    this.#signals.stop();
     this.emit("change");
   }
 
@@ -315,7 +222,7 @@ export class Session extends Emitter {
 
   /** Takes the messages that are in the log by now for no longer on their way. */
   settle() {
-    this.#live.courier.arrived(this.id, this.timeline.head);
+    this.#ties.courier.arrived(this.id, this.timeline.head);
   }
 
   /** @param {Message} message  A push about this session. */
@@ -327,7 +234,7 @@ export class Session extends Emitter {
     else if (type === "removed") this.#remove(message);
     else if (type === "agora.token") this.emit("agora.token", message);
     else if (kind === "audience") this.#attend(audienceAfter(this.audience, /** @type {any} */ (message)));
-    else if (kind === "typing") this.#type(message);
+    else if (kind === "typing") this.#signals.hear(message);
     else if (kind === "reactions") this.emit("reactions", message.counts);
   }
 
@@ -345,16 +252,16 @@ export class Session extends Emitter {
   }
 
   get #page() {
-    return this.#live.degraded() ? SMALL_PAGE : PAGE;
+    return this.#ties.degraded() ? SMALL_PAGE : PAGE;
   }
 
   get #rests() {
-    return this.secondary && this.#live.degraded();
+    return this.secondary && this.#ties.degraded();
   }
 
   #part() {
     if (!this.joined) return;
-    this.#live.tell({ type: "leave", session: this.id });
+    this.#ties.tell({ type: "leave", session: this.id });
     this.exit();
   }
 
@@ -362,6 +269,8 @@ export class Session extends Emitter {
   #enter(reply) {
     const { session, role, position, events, complete, hosting } = reply;
     if (!complete || this.timeline.position === null) this.timeline.reset(position);
+    // Of what was stored in between no event comes.
+    if (!complete) this.#ties.courier.arrived(this.id, Infinity);
     Object.assign(this, { snapshot: session, role, hosting, joined: true });
     this.head = position.seq;
     this.#refusals = 0;
@@ -377,12 +286,13 @@ export class Session extends Emitter {
    * Does what joining makes possible: the chat first, then the rest.
    */
   async #begin() {
-    this.#live.courier.pump();
-    if (this.timeline.empty && this.#firstPage) await this.older(this.#firstPage).catch(() => {});
+    this.#ties.courier.pump();
+    if (this.timeline.empty && this.#firstPage)
+      await this.older(Math.min(this.#firstPage, LARGEST_PAGE)).catch(() => {});
     if (!this.joined) return;
     this.#answer(true);
     void this.#heal();
-    this.#report();
+    this.#signals.report();
     if (this.#wantsAgora) {
       const token = await this.agoraToken().catch(() => null);
       if (token) this.emit("agora.token", token);
@@ -392,7 +302,7 @@ export class Session extends Emitter {
   /** @param {StagewireError} error */
   #refused(error) {
     if (codeOf(error) === "lost") return;
-    if (passes(error)) return this.#again("join", error, () => this.enter());
+    if (passes(error)) return this.#later(error);
     this.fault = error;
     this.#answer(false);
     this.emit("fault", error);
@@ -418,12 +328,12 @@ export class Session extends Emitter {
   /** @param {LogEvent} event */
   #apply(event) {
     const { kind, by, body } = event;
-    if (by === this.#live.user()) this.#live.courier.settle(event);
+    if (by === this.#ties.user()) this.#ties.courier.settle(event);
     this.emit("event", event);
     const told = TOLD.get(kind);
     const message = told && this.timeline.message(kind === "chat.posted" ? event.seq : body.seq);
     if (message) this.emit(told, message);
-    if (kind === "session.role" && body.user === this.#live.user()) this.role = body.role;
+    if (kind === "session.role" && body.user === this.#ties.user()) this.role = body.role;
     const known = this.snapshot;
     this.snapshot = known && advance(known, event);
     if (this.snapshot !== known) this.emit("state", this.snapshot);
@@ -435,10 +345,10 @@ export class Session extends Emitter {
     this.#healing = true;
     try {
       while (this.joined) {
-        const gap = this.#live.degraded() ? null : this.timeline.gap;
+        const gap = this.#ties.degraded() ? null : this.timeline.gap;
         if (!this.timeline.hole && !gap) break;
         const after = this.timeline.hole ? this.timeline.head : /** @type {{first: number}} */ (gap).first - 1;
-        if (!(await this.#fetch({ after, limit: this.#live.degraded() ? SMALL_PAGE : LARGEST_PAGE }))) break;
+        if (!(await this.#fetch({ after, limit: this.#ties.degraded() ? SMALL_PAGE : LARGEST_PAGE }))) break;
       }
     } catch {
       // The next event or heartbeat notices it again.
@@ -468,96 +378,18 @@ export class Session extends Emitter {
     this.emit("change");
   }
 
-  /** @param {Message} signal */
-  #type({ users, count }) {
-    const others = users.filter((/** @type {string} */ user) => user !== this.#live.user());
-    this.typists = { users: others, count: count - (users.length - others.length) };
-    this.#later("typing", TYPING_FADES_MS, () => this.#fade());
-    this.emit("typing", this.typists);
-    this.emit("change");
-  }
-
-  #fade() {
-    if (!this.typists.count) return;
-    this.typists = NO_TYPISTS;
-    this.emit("typing", this.typists);
-    this.emit("change");
-  }
-
-  #report() {
-    this.#callOff("playback");
-    if (!this.joined || !this.#playing) return;
-    this.#live.tell({ type: "playback", session: this.id, state: this.#playing });
-    if (this.#playing !== "playing") return;
-    this.#later("playback", this.#live.degraded() ? PLAYBACK_SELDOM_MS : PLAYBACK_AGAIN_MS, () => this.#report());
-  }
-
-  /** @param {Message} command */
-  #say(command) {
-    return this.joined && this.#live.say({ ...command, session: this.id });
-  }
-
-  /**
-   * @param {string} type
-   * @param {Record<string, any>} said
-   */
-  #deliver(type, said) {
-    const key = this.#live.newKey();
-    return this.#live.courier.add(`${type} ${this.id}`, { type, session: this.id, key, ...said });
-  }
-
-  /**
-   * @param {string} action
-   * @param {{reason?: string}} [why]
-   */
-  async #host(action, why) {
-    try {
-      const done = await this.#run({ type: `session.${action}`, key: this.#live.newKey(), ...why });
-      this.hosting = true;
-      return done;
-    } catch (error) {
-      // Of a conflict that no state makes, another device is the reason.
-      if (codeOf(error) === "conflict" && !(/** @type {StagewireError} */ (error).state)) this.hosting = false;
-      throw error;
-    } finally {
-      this.emit("change");
-    }
-  }
-
-  /** @param {Message} command */
-  #run(command) {
-    return this.#live.insist({ ...command, session: this.id });
-  }
-
   /** @param {boolean} joined */
   #answer(joined) {
     for (const answer of this.#waiting.splice(0)) answer(joined);
   }
 
   /**
-   * Tries again when the server says, and later with every refusal that follows.
-   * @param {string} name
+   * Joins when the server says, and later with every refusal that follows.
    * @param {StagewireError} error
-   * @param {() => void} act
    */
-  #again(name, error, act) {
-    const delay = delayOf(this.#refusals++, this.#live.random());
-    this.#later(name, Math.max(error.retryAfterMs ?? 0, delay), act);
-  }
-
-  /**
-   * @param {string} name
-   * @param {number} ms
-   * @param {() => void} act
-   */
-  #later(name, ms, act) {
-    this.#callOff(name);
-    this.#timers.set(name, this.#live.clock.after(ms, act));
-  }
-
-  /** @param {string} name */
-  #callOff(name) {
-    this.#timers.get(name)?.();
-    this.#timers.delete(name);
+  #later(error) {
+    const delay = delayOf(this.#refusals++, this.#ties.random());
+    this.#callOffJoining();
+    this.#callOffJoining = this.#ties.clock.after(Math.max(error.retryAfterMs ?? 0, delay), () => void this.enter());
   }
 }

@@ -189,7 +189,8 @@ export class Timeline {
     // A change of a message that is not held is of no use either.
     const about = event && subjectOf(event);
     if (about && about < this.oldest) this.#messages.delete(about);
-    if (this.#events.size > 2 * this.#capacity) for (const key of this.#events.keys()) if (key < seq) this.#events.delete(key);
+    if (this.#events.size > 2 * this.#capacity)
+      for (const key of this.#events.keys()) if (key < seq) this.#events.delete(key);
   }
 }
 

@@ -13,8 +13,11 @@ import { lost, refusalOf } from "./errors.js";
 
 const PROTOCOL = "stagewire.v1.json";
 const WELCOME_MS = 10_000;
-const REPLY_MS = 15_000;
+// How long an answer is waited for, bit by bit: while much else comes it may be late, as a server reads nothing of
+// those who are behind.
 const LATE_MS = 5_000;
+const GIVEN_UP_MS = 15_000;
+const WAITS = [LATE_MS, 10_000, GIVEN_UP_MS, GIVEN_UP_MS, GIVEN_UP_MS];
 // In heartbeats: a ping is missing; the server is as good as gone.
 const MISSED = 1.25;
 const GONE = 2.25;
@@ -73,9 +76,9 @@ export class Wire {
     return new Promise((resolve, reject) => {
       if (this.#over) return reject(lost());
       const id = ++this.#lastId;
-      // A server that stays silent where it owes an answer is as good as gone.
-      const callOff = this.#after(REPLY_MS, () => this.drop(SILENT));
-      this.#requests.set(id, { resolve, reject, callOff });
+      const request = { resolve, reject, callOff: () => {} };
+      this.#requests.set(id, request);
+      this.#owe(request, WAITS);
       this.#send({ ...command, id });
     });
   }
@@ -90,8 +93,14 @@ export class Wire {
   }
 
   /** Takes a round trip's time. */
-  measure() {
-    this.#time(NOTHING);
+  async measure() {
+    const since = this.#clock.now();
+    try {
+      await this.request(NOTHING);
+      if (!this.#over) this.#handlers.measured(this.#clock.now() - since);
+    } catch {
+      // The end of the connection says more; a refusal says that this server will not be measured so.
+    }
   }
 
   /**
@@ -100,7 +109,7 @@ export class Wire {
    */
   check(within) {
     const before = this.#heard;
-    this.measure();
+    void this.measure();
     this.#after(within, () => this.#heard === before && this.drop(SILENT));
   }
 
@@ -126,6 +135,26 @@ export class Wire {
     }
   }
 
+  /**
+   * A server that stays silent where it owes an answer is slow, and then as good as gone.
+   * @param {{callOff: () => void}} request
+   * @param {readonly number[]} waits
+   */
+  #owe(request, [wait, ...more]) {
+    request.callOff = this.#after(wait, () => {
+      const silent = this.#silence >= wait;
+      if (wait === LATE_MS) {
+        if (silent) this.#handlers.measured(null);
+        this.#owe(request, more);
+      } else if (silent || !more.length) this.drop(SILENT);
+      else this.#owe(request, more);
+    });
+  }
+
+  get #silence() {
+    return this.#clock.now() - this.#heardAt;
+  }
+
   /** @param {string} data */
   #receive(data) {
     if (this.#over) return;
@@ -134,7 +163,7 @@ export class Wire {
     const message = parsed(data);
     if (!message) return this.drop(MALFORMED);
     if (message.re !== undefined) return this.#settle(message);
-    if (message.type === "ping") this.#time({ type: "pong", now: this.#clock.wall() });
+    if (message.type === "ping") this.#send({ type: "pong", now: this.#clock.wall() });
     this.#handlers.pushed(message);
   }
 
@@ -148,28 +177,16 @@ export class Wire {
     else request.resolve(reply);
   }
 
-  /** @param {Message} command */
-  async #time(command) {
-    const since = this.#clock.now();
-    const callOff = this.#after(LATE_MS, () => this.#handlers.measured(null));
-    try {
-      await this.request(command);
-      if (!this.#over) this.#handlers.measured(this.#clock.now() - since);
-    } catch {
-      // The end of the connection says more; a refusal says that this server will not be measured so.
-    }
-    callOff();
-  }
-
   /** Looks again when a ping is missing by then, if nothing is heard meanwhile. */
   #watch() {
-    const silence = () => this.#clock.now() - this.#heardAt;
     // Rounded up, or what is left of a millisecond would be waited for without end.
-    this.#after(Math.ceil(this.#heartbeat * MISSED - silence()), () => {
-      if (silence() < this.#heartbeat * MISSED) return this.#watch();
+    this.#after(Math.ceil(this.#heartbeat * MISSED - this.#silence), () => {
+      if (this.#silence < this.#heartbeat * MISSED) return this.#watch();
       const before = this.#heard;
-      this.measure();
-      this.#after(this.#heartbeat * (GONE - MISSED), () => (this.#heard === before ? this.drop(SILENT) : this.#watch()));
+      void this.measure();
+      this.#after(this.#heartbeat * (GONE - MISSED), () =>
+        this.#heard === before ? this.drop(SILENT) : this.#watch(),
+      );
     });
   }
 

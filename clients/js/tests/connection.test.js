@@ -1,6 +1,6 @@
 import { expect, test, vi } from "vitest";
 
-import { SHOW, Stage } from "./support/client.js";
+import { SHOW, Stage, outcome } from "./support/client.js";
 
 /**
  * Opens a page, and gives what it tells.
@@ -18,19 +18,22 @@ function opened(options) {
   return { ...stage, stage, live, states, notices };
 }
 
-/** @param {Promise<unknown>} promise */
-const outcome = (promise) => promise.then(() => "done", (error) => error.code ?? error.message);
-
 test("connects, says hello, and closes", async () => {
   const { live, clock, server, states } = opened({ device: "phone", client: "shop/1.0", token: () => "mia" });
   expect(live.state).toMatchObject({ name: "offline", reason: "idle" });
   const connecting = outcome(live.connect());
   await clock.advance(10);
-  expect(await connecting).toBe("done");
+  expect([await connecting, live.state.name]).toEqual([undefined, "online"]);
   expect(server.peer.protocol).toBe("stagewire.v1.json");
-  expect(server.heard[0]).toMatchObject({ type: "hello", token: "mia", device: "phone", client: "shop/1.0", now: clock.wall() - 9 });
+  expect(server.heard[0]).toMatchObject({
+    type: "hello",
+    token: "mia",
+    device: "phone",
+    client: "shop/1.0",
+    now: clock.wall() - 9,
+  });
   expect(live.user).toBe("mia");
-  expect(await outcome(live.connect())).toBe("done");
+  expect(await outcome(live.connect())).toBe(undefined);
   live.close();
   expect(states).toEqual(["connecting", "online", "offline idle"]);
   expect([server.peers.length, server.dialled]).toEqual([0, 1]);
@@ -107,24 +110,27 @@ test("an expired token is asked for anew, any other loss takes the same", async 
   expect(asked).toEqual([false, false, true, false]);
 });
 
-test.each([[4401, "rejected"], [4403, "frozen"], [4409, "taken_over"], [4429, "flood"], [4400, "protocol"]])(
-  "close %i is final, told at once, and ends only by hand",
-  async (code, reason) => {
-    /** @type {boolean[]} */
-    const asked = [];
-    const { live, clock, server, notices } = opened({ token: ({ stale }) => (asked.push(stale), "bob") });
-    live.connect().catch(() => {});
-    await clock.advance(10);
-    server.peer.end(code);
-    expect(live.state).toMatchObject({ name: "failed", reason, code });
-    expect(notices).toEqual([`${reason} true`]);
-    await clock.advance(100_000);
-    expect(server.dialled).toBe(1);
-    live.notice?.retry();
-    await clock.advance(10);
-    expect([live.state.name, live.notice, asked]).toEqual(["online", null, [false, true]]);
-  },
-);
+test.each([
+  [4401, "rejected"],
+  [4403, "frozen"],
+  [4409, "taken_over"],
+  [4429, "flood"],
+  [4400, "protocol"],
+])("close %i is final, told at once, and ends only by hand", async (code, reason) => {
+  /** @type {boolean[]} */
+  const asked = [];
+  const { live, clock, server, notices } = opened({ token: ({ stale }) => (asked.push(stale), "bob") });
+  live.connect().catch(() => {});
+  await clock.advance(10);
+  server.peer.end(code);
+  expect(live.state).toMatchObject({ name: "failed", reason, code });
+  expect(notices).toEqual([`${reason} true`]);
+  await clock.advance(100_000);
+  expect(server.dialled).toBe(1);
+  live.notice?.retry();
+  await clock.advance(10);
+  expect([live.state.name, live.notice, asked]).toEqual(["online", null, [false, true]]);
+});
 
 test("a refused hello that says when to come back is obeyed", async () => {
   const { live, clock, server } = opened();
@@ -245,15 +251,18 @@ test("a server that does not welcome is left", async () => {
   expect(live.state).toMatchObject({ name: "offline", reason: "unreachable" });
 });
 
-test("heartbeats are answered, set the clock, and measure", async () => {
+test("heartbeats are answered and set the clock, and the server measures by them", async () => {
   const { live, clock, server } = opened();
   server.latency = 30;
   live.connect().catch(() => {});
   await clock.advance(21_000);
   const pong = server.heard.find(({ type }) => type === "pong");
-  expect(pong?.now).toBeGreaterThan(0);
-  expect(live.quality).toEqual({ quality: "good", rttMs: 60, loss: 0 });
+  // An answer to each would double what heartbeats cost a server.
+  expect([pong?.now > 0, pong?.id]).toEqual([true, undefined]);
   expect(live.now).toBe(clock.wall() - 30);
+  server.peer.push({ type: "quality", rtt_ms: 61, quality: "good" });
+  await clock.advance(40);
+  expect(live.quality).toEqual({ quality: "good", rttMs: 61, loss: 0 });
 });
 
 test("what the server says of the connection counts, and what is measured while it is poor", async () => {
@@ -326,6 +335,50 @@ test("requests end with their connection, and without one", async () => {
   server.refuse = () => null;
   await clock.advance(60_000);
   expect(live.state.name).toBe("online");
+});
+
+test("an answer may be late while much else comes, up to a minute", async () => {
+  const { live, clock, server, states } = opened();
+  live.connect().catch(() => {});
+  await clock.advance(10);
+  server.swallow = ({ re }) => re !== undefined;
+  const asked = outcome(live.request({ type: "leave", session: SHOW }));
+  for (let second = 0; second < 59; second += 1) {
+    server.peer.push({ type: "news" });
+    await clock.advance(1000);
+  }
+  expect(states.some((state) => state.startsWith("offline"))).toBe(false);
+  await clock.advance(2000);
+  expect([await asked, states.includes("offline silent")]).toEqual(["lost", true]);
+});
+
+test("a page that is looked at while it connects goes on connecting", async () => {
+  const { live, clock, server, browser } = opened();
+  server.latency = 3000;
+  live.connect().catch(() => {});
+  await clock.advance(2500);
+  browser.tell("visible");
+  browser.tell("offline");
+  await clock.advance(7000);
+  expect([live.state.name, server.dialled]).toEqual(["online", 1]);
+});
+
+test("while an answer is missing and nothing else comes the connection is poor, until others are quick again", async () => {
+  const { live, clock, server, states } = opened();
+  live.connect().catch(() => {});
+  await clock.advance(10);
+  server.swallow = ({ re }) => re !== undefined;
+  outcome(live.request({ type: "leave", session: SHOW }));
+  await clock.advance(5_001);
+  expect([live.state.name, live.quality?.loss]).toEqual(["degraded", 1]);
+  server.swallow = () => false;
+  await clock.advance(9_000);
+  expect(live.state.name).toBe("degraded");
+  await clock.advance(6_000);
+  expect([states, live.quality?.quality]).toEqual([
+    ["connecting", "online", "degraded poor_quality", "online"],
+    "fair",
+  ]);
 });
 
 test("a request that is not answered shows that the server is gone", async () => {

@@ -3,10 +3,9 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 
-import { SHOW, Stage } from "./support/client.js";
+import { OTHER, SHOW, Stage } from "./support/client.js";
 
 const RUNS = Number(process.env.PROPERTY_EFFORT ?? 1) * 100;
-const OTHER = "01a1fc40-3411-779b-b3cd-55bf09795000";
 
 const failure = fc.record({
   how: fc.constantFrom("unreachable", "final", "token", "unwelcome", "flapping"),

@@ -1,10 +1,7 @@
 import { expect, test, vi } from "vitest";
 
 import { MemoryStorage, Stagewire } from "../src/index.js";
-import { SHOW, Stage } from "./support/client.js";
-
-/** @param {Promise<unknown>} promise */
-const outcome = (promise) => promise.then((done) => done, (error) => error.code);
+import { SHOW, Stage, outcome } from "./support/client.js";
 
 const OWNER = "ws://server/v1/ws bob";
 
@@ -38,7 +35,10 @@ test("the inbox is given once, and acknowledged when its listeners have ended we
   await push({ upto: 3, entries: [{ id: 3 }] });
   expect([given, acks()]).toEqual([[2, 3], [3]]);
   await push({ epoch: "b", upto: 1, entries: [{ id: 1 }] });
-  expect([given, acks()]).toEqual([[2, 3, 1], [3, 1]]);
+  expect([given, acks()]).toEqual([
+    [2, 3, 1],
+    [3, 1],
+  ]);
 });
 
 test("direct messages to one user go in order, those to others beside them", async () => {
@@ -47,7 +47,9 @@ test("direct messages to one user go in order, those to others beside them", asy
   const [one, two, other] = [live.direct("mia", "one"), live.direct("mia", "two"), live.direct("dan", "hi")];
   live.connect().catch(() => {});
   await stage.clock.advance(20);
-  const sent = stage.server.heard.filter(({ type }) => type === "direct.send").map(({ user, text }) => `${user} ${text}`);
+  const sent = stage.server.heard
+    .filter(({ type }) => type === "direct.send")
+    .map(({ user, text }) => `${user} ${text}`);
   expect(sent).toEqual(["mia one", "dan hi", "mia two"]);
   expect([one.state, two.state, other.state, live.pending]).toEqual(["acked", "acked", "acked", []]);
 });
@@ -55,7 +57,8 @@ test("direct messages to one user go in order, those to others beside them", asy
 test("a session is created once", async () => {
   const stage = new Stage();
   const { live } = await stage.joined();
-  stage.server.refuse = ({ type }) => (type === "session.create" ? /** @type {any} */ ({ code: "unavailable", message: "busy" }) : null);
+  stage.server.refuse = ({ type }) =>
+    type === "session.create" ? /** @type {any} */ ({ code: "unavailable", message: "busy" }) : null;
   const created = outcome(live.create("Coats", { slow_mode: 5 }));
   await stage.clock.advance(5);
   stage.server.refuse = () => null;
@@ -77,7 +80,8 @@ test("the server's notices of its end are passed on", async () => {
 
 test("what was written before the server said who it is becomes that user's", async () => {
   const stage = new Stage();
-  stage.server.refuse = ({ type }) => (type === "chat.send" ? { type: "error", code: "unavailable", message: "busy" } : null);
+  stage.server.refuse = ({ type }) =>
+    type === "chat.send" ? { type: "error", code: "unavailable", message: "busy" } : null;
   const live = stage.open();
   live.session(SHOW).send("early");
   expect(await stage.storage.load(OWNER)).toEqual([]);
@@ -126,7 +130,11 @@ test("a storage that fails is told, and keeps nothing from being sent", async ()
   live.connect().catch(() => {});
   const delivery = live.session(SHOW).send("hi");
   await stage.clock.advance(50);
-  expect([delivery.state, notice.mock.calls[0][0].about, notice.mock.calls[0][0].message]).toEqual(["acked", "storage", "the disk is full"]);
+  expect([delivery.state, notice.mock.calls[0][0].about, notice.mock.calls[0][0].message]).toEqual([
+    "acked",
+    "storage",
+    "the disk is full",
+  ]);
   notice.mock.calls[0][0].retry();
 });
 

@@ -84,7 +84,8 @@ test("whatever happens, a lane is sent in the order of writing, one at a time", 
       for (const one of acts) {
         const key = sending()?.key ?? "";
         if (one === "add") outbox.add("lane", { type: "chat.send", key: String(count++) }, 0);
-        else if (one === "send") for (const entry of outbox.ready(0, open)) outbox.mark(entry.key, { status: "sending" });
+        else if (one === "send")
+          for (const entry of outbox.ready(0, open)) outbox.mark(entry.key, { status: "sending" });
         else if (one === "refuse") outbox.mark(key, { status: "held", until: 0 });
         else if (one === "lose") outbox.disconnect();
         else if (key) {

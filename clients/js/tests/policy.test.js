@@ -32,8 +32,18 @@ test("a close code says whether to come back, by its range", () => {
 
 test("a close has a reason, in a word and in a sentence", () => {
   const words = new Map([
-    [1001, "lost"], [1006, "lost"], [4000, "drain"], [4001, "slow"], [4002, "silent"], [4003, "unavailable"],
-    [4300, "expired"], [4400, "protocol"], [4401, "rejected"], [4403, "frozen"], [4409, "taken_over"], [4429, "flood"],
+    [1001, "lost"],
+    [1006, "lost"],
+    [4000, "drain"],
+    [4001, "slow"],
+    [4002, "silent"],
+    [4003, "unavailable"],
+    [4300, "expired"],
+    [4400, "protocol"],
+    [4401, "rejected"],
+    [4403, "frozen"],
+    [4409, "taken_over"],
+    [4429, "flood"],
   ]);
   for (const [code, word] of words) expect(reasonOf(code, true).reason).toBe(word);
   expect(reasonOf(1006, false).reason).toBe("unreachable");

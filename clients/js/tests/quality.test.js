@@ -11,7 +11,13 @@ test("of nothing measured nothing is said against it", () => {
 });
 
 test("the round trip decides", () => {
-  expect([1, 150, 151, 400, 401].map((rtt) => qualityOf([rtt]).quality)).toEqual(["good", "good", "fair", "fair", "poor"]);
+  expect([1, 150, 151, 400, 401].map((rtt) => qualityOf([rtt]).quality)).toEqual([
+    "good",
+    "good",
+    "fair",
+    "fair",
+    "poor",
+  ]);
 });
 
 test("one slow answer makes it no worse, two do; one quick answer no better, two do", () => {

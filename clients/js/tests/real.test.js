@@ -1,5 +1,5 @@
 /**
- * The client against a real server, whose URL and tokens the environment has: `STAGEWIRE_URL`, and `STAGEWIRE_TOKENS`
+ * The client against a real server, whose URL and tokens the environment has: `SERVER_URL`, and `SERVER_TOKENS`
  * as a JSON object, user by user. `tests/clients/test_javascript.py` starts one.
  */
 
@@ -10,8 +10,8 @@ import WebSocket from "ws";
 import { MemoryStorage, Stagewire } from "../src/index.js";
 import { Network, mixing } from "./support/network.js";
 
-const { STAGEWIRE_URL, STAGEWIRE_TOKENS: TOKENS = "{}" } = process.env;
-const SERVER = STAGEWIRE_URL ?? "ws://127.0.0.1:1/";
+const { SERVER_URL, SERVER_TOKENS: TOKENS = "{}" } = process.env;
+const SERVER = SERVER_URL ?? "ws://127.0.0.1:1/";
 /** @type {Record<string, string>} */
 const tokens = JSON.parse(TOKENS);
 const pause = (/** @type {number} */ ms) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -41,7 +41,7 @@ async function until(done, within = 20_000) {
 /** @param {import("../src/index.js").Session} show */
 const texts = (show) => show.messages.filter(({ by }) => by === "bob").map(({ text }) => text);
 
-describe.skipIf(!STAGEWIRE_URL)("against a server", () => {
+describe.skipIf(!SERVER_URL)("against a server", () => {
   const host = open("anna");
   /** @type {import("../src/index.js").Session} */
   let stage;
@@ -95,14 +95,24 @@ describe.skipIf(!STAGEWIRE_URL)("against a server", () => {
   });
 
   test("the inbox is acknowledged when its listener has ended well", async () => {
-    const live = open("dora");
+    /** @type {string[]} */
+    const sent = [];
+    class Recording extends WebSocket {
+      /** @override @param {any} data */
+      send(data) {
+        sent.push(JSON.parse(data).type);
+        super.send(data);
+      }
+    }
+    const live = open("dora", SERVER, { WebSocket: Recording });
     /** @type {string[]} */
     const entries = [];
     live.on("inbox", async ({ body }) => void entries.push(body.text));
     await live.connect();
     await host.direct("dora", "first").done;
-    await until(() => entries.length === 1);
-    await pause(50);
+    await until(() => sent.includes("inbox.ack"));
+    // Commands of a connection are begun in their order, so the one before is done.
+    await live.request({ type: "leave", session: "01a1fc40-3411-779b-b3cd-55bf0979533e" });
     live.close();
     await host.direct("dora", "second").done;
     await live.connect();
@@ -175,7 +185,19 @@ describe.skipIf(!STAGEWIRE_URL)("against a server", () => {
     live.close();
   });
 
-  const acts = fc.constantFrom("write", "write", "write", "say", "cut", "cut", "freeze", "thaw", "refuse", "allow", "wait");
+  const acts = fc.constantFrom(
+    "write",
+    "write",
+    "write",
+    "say",
+    "cut",
+    "cut",
+    "freeze",
+    "thaw",
+    "refuse",
+    "allow",
+    "wait",
+  );
 
   test("P10: any sequence of drops ends in the session, at its position, with what was written done once", async () => {
     await fc.assert(

@@ -9,26 +9,33 @@ const RUNS = Number(process.env.PROPERTY_EFFORT ?? 1) * 150;
 const CODES = [1006, 1001, 4000, 4001, 4002, 4003, 4300];
 
 /**
- * What can happen. Each is done to a play, which has a stage and the page that is open.
- * @type {fc.Arbitrary<(play: Play) => unknown>}
+ * @template T
+ * @param {number} weight
+ * @param {(play: Play, value: T) => unknown} act
+ * @param {fc.Arbitrary<T>} [values]
  */
+function may(weight, act, values = fc.constant(/** @type {any} */ (null))) {
+  return { weight, arbitrary: values.map((value) => (/** @type {Play} */ play) => act(play, value)) };
+}
+
+/** What can happen, and how often. */
 const happenings = fc.oneof(
-  { weight: 5, arbitrary: fc.constant((/** @type {Play} */ play) => play.write()) },
-  { weight: 4, arbitrary: fc.constant((/** @type {Play} */ play) => play.stage.server.say(SHOW)) },
-  { weight: 4, arbitrary: fc.integer({ min: 0, max: 2500 }).map((ms) => (/** @type {Play} */ play) => play.stage.clock.advance(ms)) },
-  { weight: 4, arbitrary: fc.integer({ min: 0, max: 6 }).map((ms) => (/** @type {Play} */ play) => play.stage.clock.advance(ms)) },
-  { weight: 1, arbitrary: fc.constant((/** @type {Play} */ play) => play.stage.clock.advance(60_000)) },
-  { weight: 4, arbitrary: fc.constantFrom(...CODES).map((code) => (/** @type {Play} */ play) => play.stage.server.peer?.end(code)) },
-  { weight: 2, arbitrary: fc.constant((/** @type {Play} */ play) => play.stage.server.peer?.stall()) },
-  { weight: 2, arbitrary: fc.constant((/** @type {Play} */ play) => play.stage.server.peer?.thaw()) },
-  { weight: 2, arbitrary: fc.constant((/** @type {Play} */ play) => play.stage.server.peer?.swap()) },
-  { weight: 2, arbitrary: fc.constant((/** @type {Play} */ play) => play.skip()) },
-  { weight: 2, arbitrary: fc.constantFrom("event", "ack", "joined", "history", "welcome").map((type) => (/** @type {Play} */ play) => play.swallow(type)) },
-  { weight: 2, arbitrary: fc.boolean().map((reachable) => (/** @type {Play} */ play) => void (play.stage.server.reachable = reachable)) },
-  { weight: 2, arbitrary: fc.constantFrom("refuse", "forget").map((how) => (/** @type {Play} */ play) => play.refuse(how)) },
-  { weight: 1, arbitrary: fc.constant((/** @type {Play} */ play) => play.drain()) },
-  { weight: 1, arbitrary: fc.constantFrom("online", "offline", "visible").map((type) => (/** @type {Play} */ play) => play.stage.browser.tell(type)) },
-  { weight: 1, arbitrary: fc.constant((/** @type {Play} */ play) => play.reload()) },
+  may(5, (play) => play.write()),
+  may(4, ({ stage }) => stage.server.say(SHOW)),
+  may(4, ({ stage }, ms) => stage.clock.advance(ms), fc.integer({ min: 0, max: 2500 })),
+  may(4, ({ stage }, ms) => stage.clock.advance(ms), fc.integer({ min: 0, max: 6 })),
+  may(1, ({ stage }) => stage.clock.advance(60_000)),
+  may(4, ({ stage }, code) => stage.server.peer?.end(code), fc.constantFrom(...CODES)),
+  may(2, ({ stage }) => stage.server.peer?.stall()),
+  may(2, ({ stage }) => stage.server.peer?.thaw()),
+  may(2, ({ stage }) => stage.server.peer?.swap()),
+  may(2, (play) => play.skip()),
+  may(2, (play, type) => play.swallow(type), fc.constantFrom("event", "ack", "joined", "history", "welcome")),
+  may(2, ({ stage }, reachable) => Object.assign(stage.server, { reachable }), fc.boolean()),
+  may(2, (play, how) => play.refuse(how), fc.constantFrom("refuse", "forget")),
+  may(1, (play) => play.drain()),
+  may(1, ({ stage }, type) => stage.browser.tell(type), fc.constantFrom("online", "offline", "visible")),
+  may(1, (play) => play.reload()),
 );
 
 class Play {
@@ -72,7 +79,12 @@ class Play {
   skip() {
     const { server } = this.stage;
     const log = server.log(SHOW);
-    const { seq } = log.append({ at: this.stage.clock.wall(), kind: "chat.posted", by: "mia", body: { text: "skipped" } });
+    const { seq } = log.append({
+      at: this.stage.clock.wall(),
+      kind: "chat.posted",
+      by: "mia",
+      body: { text: "skipped" },
+    });
     for (const peer of server.peers) {
       if (peer.joined.has(SHOW)) peer.push({ type: "skipped", session: SHOW, skipped: 1, first: seq, last: seq });
     }
@@ -111,31 +123,35 @@ class Play {
 
 test("P10: back in its session, at its position, its pending sends done once", async () => {
   await fc.assert(
-    fc.asyncProperty(fc.integer({ min: 1, max: 2_147_483_646 }), fc.array(happenings, { maxLength: 60, size: "max" }), async (seed, script) => {
-      const play = new Play(seed);
-      for (const happen of script) await happen(play);
-      const { server, clock, browser } = play.stage;
-      server.reachable = true;
-      server.peer?.thaw();
-      play.swallowed.clear();
-      await clock.advance(120_000);
-      const { live, show } = play;
-      const log = server.log(SHOW);
-      expect(live?.state.name).toBe("online");
-      expect(show?.joined).toBe(true);
-      expect(show?.position).toEqual(log.head);
-      expect(show?.complete).toBe(true);
-      expect(log.events.filter(({ by }) => by === "bob").map(({ body }) => body.text)).toEqual(play.written);
-      expect(live?.pending).toEqual([]);
-      const stored = play.stage.storage.load("ws://server/v1/ws bob");
-      await clock.advance(50);
-      expect(await stored).toEqual([]);
-      const shown = show?.messages.map(({ seq }) => seq) ?? [];
-      expect(shown).toEqual(log.events.slice(log.events.length - shown.length).map(({ seq }) => seq));
-      live?.close();
-      await clock.advance(30_000);
-      expect([clock.pending, browser.listeners]).toEqual([0, 0]);
-    }),
+    fc.asyncProperty(
+      fc.integer({ min: 1, max: 2_147_483_646 }),
+      fc.array(happenings, { maxLength: 60, size: "max" }),
+      async (seed, script) => {
+        const play = new Play(seed);
+        for (const happen of script) await happen(play);
+        const { server, clock, browser } = play.stage;
+        server.reachable = true;
+        server.peer?.thaw();
+        play.swallowed.clear();
+        await clock.advance(120_000);
+        const { live, show } = play;
+        const log = server.log(SHOW);
+        expect(live?.state.name).toBe("online");
+        expect(show?.joined).toBe(true);
+        expect(show?.position).toEqual(log.head);
+        expect(show?.complete).toBe(true);
+        expect(log.events.filter(({ by }) => by === "bob").map(({ body }) => body.text)).toEqual(play.written);
+        expect(live?.pending).toEqual([]);
+        const stored = play.stage.storage.load("ws://server/v1/ws bob");
+        await clock.advance(50);
+        expect(await stored).toEqual([]);
+        const shown = show?.messages.map(({ seq }) => seq) ?? [];
+        expect(shown).toEqual(log.events.slice(log.events.length - shown.length).map(({ seq }) => seq));
+        live?.close();
+        await clock.advance(30_000);
+        expect([clock.pending, browser.listeners]).toEqual([0, 0]);
+      },
+    ),
     { numRuns: RUNS },
   );
 }, 120_000);

@@ -31,7 +31,11 @@ test("an error has the fields of the wire", () => {
   expect(error).toBeInstanceOf(StagewireError);
   expect(error).toMatchObject({ code: "conflict", message: "no", retryAfterMs: 5, state: "ended" });
   expect([codeOf(error), codeOf(new Error("x"))]).toEqual(["conflict", ""]);
-  expect(["unavailable", "rate_limited", "conflict"].map((code) => passes(new StagewireError(code, "")))).toEqual([true, true, false]);
+  expect(["unavailable", "rate_limited", "conflict"].map((code) => passes(new StagewireError(code, "")))).toEqual([
+    true,
+    true,
+    false,
+  ]);
 });
 
 test("keys are UUIDs of version 4, each another one", () => {

@@ -4,8 +4,17 @@ import { advance } from "../src/snapshot.js";
 
 /** @type {import("../src/types.js").Snapshot} */
 const KNOWN = {
-  id: "s", host: "anna", title: "Coats", state: "scheduled", version: 3, created_at: 1, since: 1,
-  media: { ms: 0, at: 1, running: false }, ends_at: 900, reason: "soon", settings: { chat: "all", language: "de" },
+  id: "s",
+  host: "anna",
+  title: "Coats",
+  state: "scheduled",
+  version: 3,
+  created_at: 1,
+  since: 1,
+  media: { ms: 0, at: 1, running: false },
+  ends_at: 900,
+  reason: "soon",
+  settings: { chat: "all", language: "de" },
 };
 
 /**
@@ -23,10 +32,24 @@ test("an old event, and one that is not about the session, change nothing", () =
 
 test("a change of the state takes its times, and drops the reason and the end that are no more", () => {
   const live = advance(KNOWN, event("session.started", { state: "live", version: 4 }));
-  expect(live).toMatchObject({ state: "live", version: 4, since: 100, started_at: 100, media: { ms: 5, at: 100, running: true } });
+  expect(live).toMatchObject({
+    state: "live",
+    version: 4,
+    since: 100,
+    started_at: 100,
+    media: { ms: 5, at: 100, running: true },
+  });
   expect([live.reason, live.ends_at, live.ended_at]).toEqual([undefined, undefined, undefined]);
-  const ended = advance(live, { ...event("session.ended", { state: "ended", version: 5, reason: "sold" }, 40), at: 140 });
-  expect(ended).toMatchObject({ ended_at: 140, started_at: 100, reason: "sold", media: { ms: 40, at: 140, running: false } });
+  const ended = advance(live, {
+    ...event("session.ended", { state: "ended", version: 5, reason: "sold" }, 40),
+    at: 140,
+  });
+  expect(ended).toMatchObject({
+    ended_at: 140,
+    started_at: 100,
+    reason: "sold",
+    media: { ms: 40, at: 140, running: false },
+  });
 });
 
 test("what keeps the state keeps its clock", () => {

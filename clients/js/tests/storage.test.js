@@ -5,7 +5,15 @@ import { expect, test } from "vitest";
 import { IndexedDbStorage, MemoryStorage, storageHere } from "../src/storage.js";
 
 /** @param {string} key @returns {import("../src/types.js").Entry} */
-const entry = (key) => ({ key, order: 1, lane: "lane", command: { type: "chat.send", text: key }, status: "waiting", until: 0, error: null });
+const entry = (key) => ({
+  key,
+  order: 1,
+  lane: "lane",
+  command: { type: "chat.send", text: key },
+  status: "waiting",
+  until: 0,
+  error: null,
+});
 
 for (const [name, make] of /** @type {[string, () => import("../src/types.js").Storage][]} */ ([
   ["memory", () => new MemoryStorage()],

@@ -71,7 +71,13 @@ describe("what a timeline does step by step", () => {
 
 test("a timeline that begins has no position", () => {
   const timeline = new Timeline();
-  expect([timeline.position, timeline.empty, timeline.more, timeline.hole, timeline.gap]).toEqual([null, true, false, false, null]);
+  expect([timeline.position, timeline.empty, timeline.more, timeline.hole, timeline.gap]).toEqual([
+    null,
+    true,
+    false,
+    false,
+    null,
+  ]);
   expect(timeline.skip(1, 3)).toEqual([]);
 });
 
@@ -157,9 +163,13 @@ test("any order, any repetition, any grouping: the same window and the same mess
   const event = fc.integer({ min: 1, max: size }).chain((seq) =>
     fc.oneof(
       fc.constant(post(seq)),
-      fc.record({ kind: fc.constantFrom("chat.edited", "chat.deleted"), subject: fc.integer({ min: 1, max: size }), at: fc.nat(50) }).map(
-        ({ kind, subject, at }) => post(seq, { kind, at, body: { seq: subject, text: `text ${seq}` } }),
-      ),
+      fc
+        .record({
+          kind: fc.constantFrom("chat.edited", "chat.deleted"),
+          subject: fc.integer({ min: 1, max: size }),
+          at: fc.nat(50),
+        })
+        .map(({ kind, subject, at }) => post(seq, { kind, at, body: { seq: subject, text: `text ${seq}` } })),
     ),
   );
   const log = fc.uniqueArray(event, { selector: ({ seq }) => seq, minLength: size, maxLength: size, size: "max" });

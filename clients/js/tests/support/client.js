@@ -6,6 +6,32 @@ import { FakeClock } from "./clock.js";
 import { ScriptedServer } from "./server.js";
 
 export const SHOW = "01a1fc40-3411-779b-b3cd-55bf0979533e";
+export const OTHER = "01a1fc40-3411-779b-b3cd-55bf09795000";
+
+/** @param {import("../../src/index.js").Session} show */
+export function texts(show) {
+  return show.messages.map(({ text }) => text);
+}
+
+/**
+ * Gives what a promise gives, or the code of the error that it ends with.
+ * @param {Promise<any>} promise
+ */
+export function outcome(promise) {
+  return promise.catch(({ code, message }) => code ?? message);
+}
+
+/**
+ * Gives the list to which whatever is told of these types is added.
+ * @param {import("../../src/index.js").Session} show
+ * @param {...string} types
+ */
+export function told(show, ...types) {
+  /** @type {any[]} */
+  const seen = [];
+  for (const type of types) show.on(type, (detail) => seen.push([type, detail?.text ?? detail?.state ?? detail]));
+  return seen;
+}
 
 /** What a browser would tell. */
 export class FakeBrowser {
@@ -70,5 +96,20 @@ export class Stage {
     const show = live.session(SHOW);
     await this.clock.advance(20);
     return { live, show };
+  }
+
+  /** Makes the connection poor. */
+  worsen() {
+    return this.#judge({ rtt_ms: 900, quality: "poor" });
+  }
+
+  improve() {
+    return this.#judge({ rtt_ms: 9, quality: "good" });
+  }
+
+  /** @param {{rtt_ms: number, quality: string}} told */
+  #judge(told) {
+    this.server.peer.push({ type: "quality", ...told });
+    return this.clock.advance(10);
   }
 }

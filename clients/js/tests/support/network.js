@@ -62,7 +62,10 @@ export class Network {
   #serve(socket) {
     if (this.#refuses) return socket.resetAndDestroy();
     const up = net.connect(Number(this.#target.port), this.#target.hostname);
-    for (const [one, other] of [[socket, up], [up, socket]]) {
+    for (const [one, other] of [
+      [socket, up],
+      [up, socket],
+    ]) {
       this.#sockets.add(one);
       one.setNoDelay();
       one.on("data", (data) => other.write(data));

@@ -113,7 +113,12 @@ export class ScriptedServer {
     const log = this.log(session);
     log.state = state;
     log.version += 1;
-    return this.say(session, { kind: `session.${state}`, by: "@server", body: { state, version: log.version }, media_ms: 0 });
+    return this.say(session, {
+      kind: `session.${state}`,
+      by: "@server",
+      body: { state, version: log.version },
+      media_ms: 0,
+    });
   }
 
   /**
@@ -298,7 +303,14 @@ export class Peer {
     this.user = token.split(" ")[0];
     this.#beat();
     const now = this.#server.clock.wall();
-    return { type: "welcome", connection: "c", user: this.user, now, heartbeat_ms: HEARTBEAT_MS, expires_at: now + 1e7 };
+    return {
+      type: "welcome",
+      connection: "c",
+      user: this.user,
+      now,
+      heartbeat_ms: HEARTBEAT_MS,
+      expires_at: now + 1e7,
+    };
   }
 
   #accept() {
