@@ -168,6 +168,7 @@ export class Courier extends Emitter {
       if (former) this.#forget(entry.key);
       else this.#keep(entry);
     }
+    this.#callOffLoading();
     const turn = ++this.#adoption;
     const loaded = () => {
       this.#loading = false;

@@ -21,12 +21,8 @@ import { Timeline } from "./timeline.js";
 const PAGE = 50;
 const SMALL_PAGE = 20;
 const LARGEST_PAGE = 200;
-/** @type {Map<string, string>} */
-const TOLD = new Map([
-  ["chat.posted", "chat"],
-  ["chat.edited", "edited"],
-  ["chat.deleted", "deleted"],
-]);
+/** @type {Record<string, string>} */
+const TOLD = { "chat.posted": "chat", "chat.edited": "edited", "chat.deleted": "deleted" };
 
 /**
  * Emits, besides "change" whenever something of it has changed:
@@ -34,7 +30,8 @@ const TOLD = new Map([
  * - "joined" with `complete`, each time; "reset" where the timeline has begun anew; "fault" with the error where the
  *   session cannot be joined;
  * - "event" with each event of the log, in order, each once; of these "chat", "edited" and "deleted" with the
- *   message as it is now, and "state" with the snapshot where an event has changed it;
+ *   message as it is now;
+ * - "state" with the snapshot where an event, or what happened before a join, has changed it;
  * - "audience", "typing" and "reactions" with what is told; "pending" with a delivery whose state has changed;
  *   "agora.token" with each token.
  */
@@ -60,6 +57,8 @@ export class Session extends Commands {
   #wantsAgora = false;
   #closed = false;
   #callOffJoining = () => {};
+  // For the time at which the server wants to be asked again.
+  #waits = false;
   /** @type {((joined: boolean) => void)[]} */
   #waiting = [];
 
@@ -207,7 +206,7 @@ export class Session extends Commands {
   /** Takes note that the session is not joined any more. */
   exit() {
     this.#turn += 1;
-    this.joined = false;
+    this.joined = this.#waits = false;
     this.#callOffJoining();
     this.#signals.stop();
     this.emit("change");
@@ -216,8 +215,8 @@ export class Session extends Commands {
   /** Asks for less while the connection is poor, and makes up for it when it is not. */
   adapt() {
     if (this.#rests) this.#part();
-    else if (!this.joined) void this.enter();
-    else void this.#heal();
+    else if (this.joined) void this.#heal();
+    else if (!this.#waits) void this.enter();
   }
 
   /** Takes the messages that are in the log by now for no longer on their way. */
@@ -271,20 +270,20 @@ export class Session extends Commands {
     if (!complete || this.timeline.position === null) this.timeline.reset(position);
     // Of what was stored in between no event comes.
     if (!complete) this.#ties.courier.arrived(this.id, Infinity);
+    const moved = session.version !== this.snapshot?.version;
     Object.assign(this, { snapshot: session, role, hosting, joined: true });
     this.head = position.seq;
     this.#refusals = 0;
     this.emit("joined", { complete });
     if (!complete) this.emit("reset");
+    if (moved) this.emit("state", session);
     this.#attend(audienceFrom(/** @type {any} */ (reply)));
     this.#follow(this.timeline.merge(events));
     this.timeline.expect(position.seq);
     void this.#begin();
   }
 
-  /**
-   * Does what joining makes possible: the chat first, then the rest.
-   */
+  /** Does what joining makes possible: the chat first, then the rest. */
   async #begin() {
     this.#ties.courier.pump();
     if (this.timeline.empty && this.#firstPage)
@@ -330,7 +329,7 @@ export class Session extends Commands {
     const { kind, by, body } = event;
     if (by === this.#ties.user()) this.#ties.courier.settle(event);
     this.emit("event", event);
-    const told = TOLD.get(kind);
+    const told = TOLD[kind];
     const message = told && this.timeline.message(kind === "chat.posted" ? event.seq : body.seq);
     if (message) this.emit(told, message);
     if (kind === "session.role" && body.user === this.#ties.user()) this.role = body.role;
@@ -390,6 +389,10 @@ export class Session extends Commands {
   #later(error) {
     const delay = delayOf(this.#refusals++, this.#ties.random());
     this.#callOffJoining();
-    this.#callOffJoining = this.#ties.clock.after(Math.max(error.retryAfterMs ?? 0, delay), () => void this.enter());
+    this.#waits = true;
+    this.#callOffJoining = this.#ties.clock.after(Math.max(error.retryAfterMs ?? 0, delay), () => {
+      this.#waits = false;
+      void this.enter();
+    });
   }
 }

@@ -64,6 +64,22 @@ test("a lost event is noticed with the next one, or with the next heartbeat", as
   expect([texts(show), show.head, show.complete]).toEqual([["one", "two", "three"], 3, true]);
 });
 
+test("what became of the session while the client was away is told with the join", async () => {
+  const stage = new Stage();
+  const { live, show } = await stage.joined();
+  const seen = told(show, "state");
+  stage.server.reachable = false;
+  live.drop();
+  stage.server.move(SHOW, "ended");
+  await stage.clock.advance(1000);
+  stage.server.reachable = true;
+  await stage.clock.advance(5000);
+  expect([seen, show.snapshot?.state]).toEqual([[["state", "ended"]], "ended"]);
+  live.drop();
+  await stage.clock.advance(1000);
+  expect(seen.length).toBe(1);
+});
+
 test("a log that has begun anew is read anew", async () => {
   const stage = new Stage();
   const { show } = await stage.joined();
@@ -116,8 +132,11 @@ test("a join that is refused for now is tried again", async () => {
     type === "join" ? { type: "error", code: "unavailable", message: "busy", retry_after_ms: 800 } : null;
   const { show } = await stage.joined();
   expect([show.joined, show.fault]).toEqual([false, null]);
+  await stage.worsen();
+  await stage.improve();
+  expect(stage.server.heard.filter(({ type }) => type === "join").length).toBe(1);
   stage.server.refuse = () => null;
-  await stage.clock.advance(810);
+  await stage.clock.advance(800);
   expect(show.joined).toBe(true);
 });
 
