@@ -1,4 +1,4 @@
-"""All routes of the side API: endpoints, health, metrics, documents, and the demo."""
+"""All routes of the side API: endpoints, health, metrics, documents, and the studio."""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -27,7 +27,7 @@ ENDPOINTS: Final = [
     *endpoints.ENDPOINTS, *listing.ENDPOINTS, *summary.ENDPOINTS, *agora.ENDPOINTS, *audience.ENDPOINTS,
     *people.ENDPOINTS, *admin.ENDPOINTS, *limits.ENDPOINTS,
 ]  # fmt: skip
-_DEMO: Final = Path(__file__).with_name("demo")
+_STUDIO: Final = Path(__file__).with_name("studio")
 _HOST: Final = re.compile(r"([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?")
 # Told rather than guessed: what the system's own table says of .js differs from place to place.
 _TYPES: Final = {
@@ -42,7 +42,7 @@ _CODES: Final = {404: Code.NOT_FOUND, 413: Code.TOO_LARGE, 500: Code.INTERNAL}
 def build(context: Context, health: Health, websocket_port: Callable[[], int]) -> Starlette:
     """Give the application. `websocket_port` is asked once the server listens."""
     app = Starlette(
-        routes=[*_api(context), *_operations(health), *Demo(context.node.settings.dev, websocket_port).routes()],
+        routes=[*_api(context), *_operations(health), *Studio(context.node.settings.dev, websocket_port).routes()],
         exception_handlers={HTTPException: _on_http_error},
     )
     # The redirect for a slash too many would lead to whatever host the request names.
@@ -93,21 +93,23 @@ def _operations(health: Health) -> list[BaseRoute]:
     return [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)]
 
 
-class Demo:
-    """The demo page: plain files, under a policy that runs nothing but them."""
+class Studio:
+    """The studio page: plain files, under a policy that runs nothing but them."""
 
     def __init__(self, dev: bool, websocket_port: Callable[[], int]) -> None:
         self._dev = dev
         self._websocket_port = websocket_port
         # Whatever is asked for is looked up here, so no path leads out of the folder.
-        self._files = {file.relative_to(_DEMO).as_posix(): file for file in _DEMO.rglob("*") if file.suffix in _TYPES}
+        self._files = {
+            file.relative_to(_STUDIO).as_posix(): file for file in _STUDIO.rglob("*") if file.suffix in _TYPES
+        }
 
     def routes(self) -> list[BaseRoute]:
         """Give the routes of the page, its settings and its files."""
         return [
             Route("/", self._index),
-            Route("/demo/settings.json", self._settings),
-            Route("/demo/{name:path}", self._file),
+            Route("/studio/settings.json", self._settings),
+            Route("/studio/{name:path}", self._file),
         ]
 
     async def _index(self, request: Request) -> Response:

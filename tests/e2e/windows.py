@@ -47,7 +47,7 @@ def launched() -> Iterator[Browser]:
 
 
 class Window:
-    """One window with the demo, and its user."""
+    """One window with the studio, and its user."""
 
     def __init__(self, page: Page) -> None:
         self.page = page
@@ -151,7 +151,7 @@ class Windows:
     def open(
         self, url: str = "", *, width: int = 1280, height: int = 800, dark: bool = False, moving: bool = False
     ) -> Window:
-        """Open the demo on another device: nothing is shared with the other windows."""
+        """Open the studio on another device: nothing is shared with the other windows."""
         window = self.blank(width=width, height=height, dark=dark, moving=moving)
         window.page.goto(url or self._url)
         return window

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { untilAnswered } from "../../../../realtime/http/demo/answers.js";
-import { Lost, Refused } from "../../../../realtime/http/demo/wire.js";
+import { untilAnswered } from "../../../../realtime/http/studio/answers.js";
+import { Lost, Refused } from "../../../../realtime/http/studio/wire.js";
 
 /** Gives a `send` that does these things in turn, and counts how often it waited for a connection. */
 function line(...turns) {

@@ -6,15 +6,15 @@ import pytest
 from starlette.applications import Starlette
 
 from realtime.http import site
-from realtime.http.site import Demo
+from realtime.http.site import Studio
 
-FOLDER = Path(site.__file__).with_name("demo")
-SERVED = sorted(f"/demo/{file.relative_to(FOLDER)}" for file in FOLDER.rglob("*.*") if file.name != "package.json")
+FOLDER = Path(site.__file__).with_name("studio")
+SERVED = sorted(f"/studio/{file.relative_to(FOLDER)}" for file in FOLDER.rglob("*.*") if file.name != "package.json")
 
 
 @pytest.fixture
 async def client() -> AsyncIterator[httpx.AsyncClient]:
-    app = Starlette(routes=Demo(dev=True, websocket_port=lambda: 8000).routes())
+    app = Starlette(routes=Studio(dev=True, websocket_port=lambda: 8000).routes())
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8001") as client:
         yield client
@@ -79,23 +79,23 @@ async def test_no_file_writes_markup_or_styles_into_the_page(client: httpx.Async
 
 
 async def test_its_settings(client: httpx.AsyncClient) -> None:
-    response = await client.get("/demo/settings.json")
+    response = await client.get("/studio/settings.json")
     assert response.json() == {"websocket_port": 8000, "dev": True}
 
 
 @pytest.mark.parametrize(
     "path",
     [
-        "/demo/nothing.js",
-        "/demo/",
-        "/demo/views",
-        "/demo/package.json",
-        "/demo/../site.py",
-        "/demo/%2e%2e/site.py",
-        "/demo/..%2fsite.py",
-        "/demo/views/../../site.py",
-        "/demo//main.js",
-        "/demo/main.js%00",
+        "/studio/nothing.js",
+        "/studio/",
+        "/studio/views",
+        "/studio/package.json",
+        "/studio/../site.py",
+        "/studio/%2e%2e/site.py",
+        "/studio/..%2fsite.py",
+        "/studio/views/../../site.py",
+        "/studio//main.js",
+        "/studio/main.js%00",
     ],
 )
 async def test_nothing_else_is_served(client: httpx.AsyncClient, path: str) -> None:

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { differing, mayChange, rulesOf } from "../../../../realtime/http/demo/rules.js";
+import { differing, mayChange, rulesOf } from "../../../../realtime/http/studio/rules.js";
 
 const OPEN = { chat: "all", slow_mode: 0, links: true, private: false };
 const rules = (settings, role = "viewer") => rulesOf({ host: "alice", settings }, role);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { newKey } from "../../../../realtime/http/demo/keys.js";
+import { newKey } from "../../../../realtime/http/studio/keys.js";
 import {
   asClock,
   badgeOf,
@@ -12,7 +12,7 @@ import {
   sentence,
   stageWords,
   typingWords,
-} from "../../../../realtime/http/demo/words.js";
+} from "../../../../realtime/http/studio/words.js";
 
 test("what the server says becomes a sentence", () => {
   assert.equal(sentence("the session is ended"), "The session is ended.");

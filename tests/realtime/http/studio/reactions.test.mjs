@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { KINDS, marksOf, short, totalsAfter } from "../../../../realtime/http/demo/reactions.js";
+import { KINDS, marksOf, short, totalsAfter } from "../../../../realtime/http/studio/reactions.js";
 
 test("bursts add up, and kinds of other apps are left out", () => {
   const first = totalsAfter({}, { heart: 12, rocket: 3 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { delayOf, reasonOf, verdictOf } from "../../../../realtime/http/demo/policy.js";
+import { delayOf, reasonOf, verdictOf } from "../../../../realtime/http/studio/policy.js";
 
 test("the bound of the delay doubles from half a second to 20 seconds", () => {
   const bounds = [0, 1, 2, 3, 4, 5, 6, 7, 2000].map((attempt) => delayOf(attempt, 1));

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { audienceAfter, audienceFrom, inOrder, shownNumbers } from "../../../../realtime/http/demo/audience.js";
+import { audienceAfter, audienceFrom, inOrder, shownNumbers } from "../../../../realtime/http/studio/audience.js";
 
 const numbers = { connections: 3, users: 2 };
 

@@ -1,7 +1,7 @@
 /** One WebSocket, from hello to close: pairs replies with requests, answers pings, notices silence. */
 
 const PROTOCOL = "stagewire.v1.json";
-const CLIENT = "demo/1.0";
+const CLIENT = "studio/1.0";
 const WELCOME_MS = 10_000;
 const REPLY_MS = 15_000;
 const HEARTBEATS_MISSED = 2.5;

@@ -1,4 +1,4 @@
-"""The demo while its host pauses, vanishes, comes back, and moves from one device to another."""
+"""The studio while its host pauses, vanishes, comes back, and moves from one device to another."""
 
 import re
 from collections.abc import Iterator

@@ -13,7 +13,7 @@ export class HttpError extends Error {
 }
 
 export function settings() {
-  return call("GET", "/demo/settings.json");
+  return call("GET", "/studio/settings.json");
 }
 
 /** Mints an access token; exists in dev mode only. */

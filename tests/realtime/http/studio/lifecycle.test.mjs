@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { actionsFor, advance, mediaAt, timeLeft } from "../../../../realtime/http/demo/lifecycle.js";
+import { actionsFor, advance, mediaAt, timeLeft } from "../../../../realtime/http/studio/lifecycle.js";
 
 const view = { id: "s", state: "scheduled", version: 1 };
 const event = (kind, state, version, at = 5, more = {}) => ({ kind, at, media_ms: 0, body: { state, version }, ...more });

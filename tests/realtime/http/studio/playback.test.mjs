@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { Playback } from "../../../../realtime/http/demo/playback.js";
+import { Playback } from "../../../../realtime/http/studio/playback.js";
 
 test("what never played is not reported", () => {
   assert.equal(new Playback().report(false, 0), null);

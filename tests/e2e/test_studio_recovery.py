@@ -1,4 +1,4 @@
-"""The demo when something fails: the server, the network, a frame on its way."""
+"""The studio when something fails: the server, the network, a frame on its way."""
 
 import re
 from collections.abc import Iterator

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { changesOf } from "../../../../realtime/http/demo/changes.js";
+import { changesOf } from "../../../../realtime/http/studio/changes.js";
 
 const post = (seq, body) => ({ kind: "chat.posted", seq, at: seq * 10, body });
 const edit = (seq, at, text, more = {}) => ({ kind: "chat.edited", seq, at, body: { seq: 1, text, ...more } });

@@ -1,4 +1,4 @@
-"""The demo's audience: who is counted, who is named, who reacts."""
+"""The studio's audience: who is counted, who is named, who reacts."""
 
 import re
 from collections.abc import Iterator

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { Timeline } from "../../../../realtime/http/demo/timeline.js";
+import { Timeline } from "../../../../realtime/http/studio/timeline.js";
 
 const event = (seq, more = {}) => ({ seq, at: 1000 + seq, kind: "chat.posted", by: "bob", key: `k${seq}`, ...more });
 const events = (first, last) => Array.from({ length: last - first + 1 }, (_, index) => event(first + index));

@@ -1,4 +1,4 @@
-"""The demo in a browser, by what people see and click."""
+"""The studio in a browser, by what people see and click."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from tests.e2e.windows import Window, Windows
 from tests.support.servers import DevServer
 
 # Where the pictures of the documentation go, when they are to be taken anew: `docs/images`.
-PICTURES = os.environ.get("DEMO_PICTURES")
+PICTURES = os.environ.get("STUDIO_PICTURES")
 
 
 def dev_token(server: DevServer, user: str, role: str) -> str:
@@ -121,7 +121,7 @@ def test_a_second_window_is_a_second_user(windows: Windows) -> None:
 def test_without_dev_mode_an_access_token_signs_in(server: DevServer, windows: Windows) -> None:
     window = windows.blank()
     settings = {"websocket_port": server.port, "dev": False}
-    window.page.route("**/demo/settings.json", lambda route: route.fulfill(json=settings))
+    window.page.route("**/studio/settings.json", lambda route: route.fulfill(json=settings))
     window.page.goto(server.url)
     expect(window.page.get_by_label("Name")).to_be_hidden()
     window.page.get_by_label("Access token").fill("not a token")
