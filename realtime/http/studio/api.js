@@ -29,8 +29,28 @@ export class Api {
     this.#token = token;
   }
 
-  createSession(title) {
-    return this.#call("POST", "/v1/sessions", { title });
+  createSession(title, isPrivate) {
+    return this.#call("POST", "/v1/sessions", { title, private: isPrivate });
+  }
+
+  /** Gives what a session that has ended comes to. */
+  summary(session) {
+    return this.#call("GET", `/v1/sessions/${session}/summary`);
+  }
+
+  /** Takes users off the guest list of a private session. */
+  removeGuests(session, users) {
+    return this.#call("POST", `/v1/sessions/${session}/guests`, { remove: users });
+  }
+
+  /** Gives the users who ask to be let into a private session, or were let in. */
+  async guests(session, standing) {
+    return (await this.#call("GET", `/v1/sessions/${session}/guests?standing=${standing}&limit=100`)).guests;
+  }
+
+  /** Keeps a user out of everything, at once. */
+  freeze(user, reason) {
+    return this.#call("POST", `/v1/users/${user}/freeze`, { reason });
   }
 
   /** Gives the newest sessions, of one state or of all. */

@@ -1,4 +1,4 @@
-/** Who is there: up to four numbers and, while the server gives names, who it is. Pure. */
+/** How the audience is shown: its numbers, and its names. Pure. */
 
 /** What each number counts, in the order in which they are shown. */
 const NUMBERS = [
@@ -7,21 +7,6 @@ const NUMBERS = [
   ["connections", "connection", "connections"],
   ["chatters", "chatter", "chatters"],
 ];
-
-/** Gives the audience as a `joined` tells it. `present` is null where there are no names. */
-export function audienceFrom({ audience, present }) {
-  return { numbers: audience, present: present ?? null };
-}
-
-/** Gives the audience after a signal: with the whole list, with what changed of it, or with no names any more. */
-export function audienceAfter(known, { audience, present, joined, left }) {
-  if (present) return { numbers: audience, present };
-  if (!known.present || !(joined || left)) return { numbers: audience, present: null };
-  const there = new Set(known.present);
-  for (const user of left ?? []) there.delete(user);
-  for (const user of joined ?? []) there.add(user);
-  return { numbers: audience, present: [...there] };
-}
 
 /** Gives `{name, value, label}` for each number that the server tells. */
 export function shownNumbers(numbers) {
@@ -35,4 +20,10 @@ export function shownNumbers(numbers) {
 export function inOrder(present, user, host) {
   const rank = (name) => (name === user ? 0 : name === host ? 1 : 2);
   return [...present].sort((one, other) => rank(one) - rank(other) || one.localeCompare(other));
+}
+
+/** Gives what a user is in a session, in a word or two; empty for a viewer. */
+export function tagOf(name, user, { host, members }) {
+  const role = name === host ? "host" : { cohost: "co-host", moderator: "moderator" }[members?.[name]];
+  return [name === user && "you", role].filter(Boolean).join(", ");
 }

@@ -19,9 +19,8 @@ export function setAvatar(node, user) {
 }
 
 export function setTime(node, at) {
-  const moment = new Date(at);
-  setText(node, moment.toLocaleTimeString([], { hour: "numeric", minute: "2-digit" }));
-  node.dateTime = moment.toISOString();
+  setText(node, shortTime(at));
+  node.dateTime = new Date(at).toISOString();
 }
 
 /**
@@ -43,4 +42,28 @@ export function reconcile(list, items, make, update) {
     if (element === next) next = next.nextElementSibling;
     else list.insertBefore(element, next);
   }
+}
+
+/** Gives a time of day in a few characters. */
+export function shortTime(at) {
+  return new Date(at).toLocaleTimeString([], { hour: "numeric", minute: "2-digit" });
+}
+
+/** Has a button open and close an element below the page's other things, and gives `show(open)`. */
+export function disclosure(toggle, panel) {
+  const show = (open) => {
+    toggle.ariaExpanded = String(open);
+    panel.hidden = !open;
+  };
+  toggle.addEventListener("click", () => show(panel.hidden));
+  panel.addEventListener("keydown", ({ key }) => {
+    if (key !== "Escape") return;
+    show(false);
+    toggle.focus();
+  });
+  panel.querySelector("[data-close]")?.addEventListener("click", () => {
+    show(false);
+    toggle.focus();
+  });
+  return show;
 }

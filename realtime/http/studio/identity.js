@@ -1,7 +1,8 @@
 /** Who is signed in. Kept per tab, so that two windows can be two users. */
 
+import { newKey } from "/sdk/keys.js";
+
 import { devToken } from "./api.js";
-import { newKey } from "./keys.js";
 
 const KEY = "stagewire.identity";
 const DEVICE = "stagewire.device";

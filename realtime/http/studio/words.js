@@ -56,7 +56,7 @@ export function stageWords(view, role) {
         ? ["Ready when you are", "Share the link, then start the session."]
         : ["Not started yet", `${view.host} will be here soon. The chat is open already.`];
     case "live":
-      return [host ? "You are live" : `${view.host} is live`, "This demo shows the session and its chat, without video."];
+      return [host ? "You are live" : `${view.host} is live`, ""];
     case "paused":
       return ["Paused", pausedWords(view, host)];
     case "interrupted":
@@ -95,8 +95,8 @@ export function countdownOf({ state }, role, left) {
 }
 
 /** Says how good the connection is. */
-export function qualityWords({ quality, rtt_ms: rtt }) {
-  return rtt === undefined ? `Quality: ${quality}` : `Quality: ${quality}, ${rtt} ms`;
+export function qualityWords({ quality, rttMs }) {
+  return rttMs === null ? `Quality: ${quality}` : `Quality: ${quality}, ${Math.round(rttMs)} ms`;
 }
 
 /** Says who is typing. */

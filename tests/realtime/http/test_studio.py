@@ -5,8 +5,10 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
+from realtime.environment import SettingsError, load
 from realtime.http import site
 from realtime.http.site import Studio
+from realtime.settings import Settings
 
 FOLDER = Path(site.__file__).with_name("studio")
 SERVED = sorted(f"/studio/{file.relative_to(FOLDER)}" for file in FOLDER.rglob("*.*") if file.name != "package.json")
@@ -14,7 +16,7 @@ SERVED = sorted(f"/studio/{file.relative_to(FOLDER)}" for file in FOLDER.rglob("
 
 @pytest.fixture
 async def client() -> AsyncIterator[httpx.AsyncClient]:
-    app = Starlette(routes=Studio(dev=True, websocket_port=lambda: 8000).routes())
+    app = Starlette(routes=Studio(Settings(dev=True), websocket_port=lambda: 8000).routes())
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8001") as client:
         yield client
@@ -80,7 +82,39 @@ async def test_no_file_writes_markup_or_styles_into_the_page(client: httpx.Async
 
 async def test_its_settings(client: httpx.AsyncClient) -> None:
     response = await client.get("/studio/settings.json")
-    assert response.json() == {"websocket_port": 8000, "dev": True}
+    assert response.json() == {"websocket_port": 8000, "dev": True, "agora_sdk": None}
+
+
+async def test_with_an_app_id_agoras_sdk_may_run_and_find_its_servers() -> None:
+    sdk = "https://sdk.example/AgoraRTC.js"
+    settings = Settings(agora_app_id="a" * 32, agora_certificate="b" * 32, agora_sdk=sdk)
+    transport = httpx.ASGITransport(Starlette(routes=Studio(settings, lambda: 8000).routes()))
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8001") as client:
+        page, told = await client.get("/"), await client.get("/studio/settings.json")
+    assert told.json()["agora_sdk"] == sdk
+    found = policy(page)
+    assert found["script-src"] == f"'self' {sdk}"
+    assert found["connect-src"].split()[:3] == ["'self'", "ws://127.0.0.1:8000", "https://*.agora.io:*"]
+    assert found["worker-src"] == "blob:"
+    assert (found["default-src"], found["frame-ancestors"]) == ("'none'", "'none'")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "http://sdk.example/AgoraRTC.js",
+        "https://sdk.example",
+        "https://sdk.example/a.js https://evil.example/b.js",
+        "https://sdk.example/a.js; connect-src *",
+        "https://sdk.example/a.js,b.js",
+        "https://*/a.js",
+        "https://sdk.example/a.js\n",
+    ],
+)
+def test_an_sdk_cannot_widen_the_policy(url: str) -> None:
+    with pytest.raises(SettingsError, match="STAGEWIRE_AGORA_SDK"):
+        load({"STAGEWIRE_AGORA_SDK": url})
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 /** The audience: its numbers, and who is there. */
 
-import { inOrder, shownNumbers } from "../audience.js";
+import { inOrder, shownNumbers, tagOf } from "../audience.js";
 import { byId, clone, part, reconcile, setAvatar, setText } from "../dom.js";
+import { openPerson } from "./person.js";
 
 // Room for the list beside everything else.
 const WIDE = matchMedia("(min-width: 54rem)");
@@ -13,17 +14,17 @@ export function audienceView() {
   function show(wanted) {
     open = wanted;
     toggle.ariaExpanded = String(open);
-    byId("present").hidden = !open || toggle.hidden;
+    byId("people").hidden = !open || toggle.hidden;
   }
 
   toggle.addEventListener("click", () => show(!open));
   return {
     open: () => show(WIDE.matches),
-    render(session, user) {
-      renderNumbers(session);
-      toggle.hidden = !session.view || session.audience.present === null;
+    render(scene) {
+      renderNumbers(scene);
+      toggle.hidden = !scene.view || scene.audience.present === null;
       show(open);
-      renderPresent(session, user);
+      renderPresent(scene);
     },
   };
 }
@@ -36,14 +37,16 @@ function renderNumbers({ audience, view, joined }) {
   reconcile(byId("audience"), items, () => clone("number-template"), updateNumber);
 }
 
-function renderPresent({ audience, view }, user) {
+function renderPresent({ audience, view, user }) {
   const names = view ? inOrder(audience.present ?? [], user, view.host) : [];
-  const people = names.map((name) => ({ id: name, name, tag: tagOf(name, user, view.host) }));
-  reconcile(byId("present"), people, () => clone("person-template"), updatePerson);
+  const people = names.map((name) => ({ id: name, name, own: name === user, tag: tagOf(name, user, view) }));
+  reconcile(byId("present"), people, make, updatePerson);
 }
 
-function tagOf(name, user, host) {
-  return [name === user && "you", name === host && "host"].filter(Boolean).join(", ");
+function make({ name }) {
+  const element = clone("person-template");
+  part(element, "open").addEventListener("click", () => openPerson(name));
+  return element;
 }
 
 function updateNumber(element, { value, label }) {
@@ -51,7 +54,8 @@ function updateNumber(element, { value, label }) {
   setText(part(element, "label"), label);
 }
 
-function updatePerson(element, { name, tag }) {
+function updatePerson(element, { name, own, tag }) {
+  part(element, "open").disabled = own;
   setAvatar(part(element, "avatar"), name);
   setText(part(element, "name"), name);
   setText(part(element, "tag"), tag);

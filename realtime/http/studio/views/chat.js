@@ -1,9 +1,10 @@
 /** The chat's messages, and what happened to the session in between. */
 
-import { changesOf } from "../changes.js";
+import { tagOf } from "../audience.js";
 import { byId, clone, part, reconcile, setAvatar, setText, setTime } from "../dom.js";
 import { mayChange } from "../rules.js";
 import { happened, sentence, typingWords } from "../words.js";
+import { openPerson } from "./person.js";
 
 const NEAR_END = 80;
 // Messages of one user within this time stand under one name.
@@ -20,7 +21,7 @@ const STEPS = { ArrowUp: -1, ArrowDown: 1 };
 // What each element shows, for those who click on it.
 const shown = new WeakMap();
 
-/** `act` has `older()`, `retry(key)`, `discard(key)`, `edit(seq, text)` and `remove(seq)`. */
+/** `act` has `older()`, `edit(seq, text)` and `remove(seq)`. */
 export function chatView(act) {
   const log = byId("chat-log");
   const list = byId("chat-list");
@@ -52,10 +53,11 @@ export function chatView(act) {
   function make(item) {
     const element = clone(item.note ? "note-template" : "message-template");
     if (!item.note) {
-      part(element, "retry").addEventListener("click", () => act.retry(item.key));
-      part(element, "discard").addEventListener("click", () => act.discard(item.key));
+      part(element, "retry").addEventListener("click", () => shown.get(element).delivery.retry());
+      part(element, "discard").addEventListener("click", () => shown.get(element).delivery.drop());
       part(element, "edit").addEventListener("click", () => editShown(element));
       askTwice(part(element, "remove"), () => act.remove(shown.get(element).seq));
+      part(element, "about").addEventListener("click", () => openPerson(shown.get(element).by));
     }
     return element;
   }
@@ -96,9 +98,11 @@ export function chatView(act) {
     follow() {
       atEnd = true;
     },
-    render({ timeline, typists, fetching, joined, view, role }, user) {
-      const items = itemsOf(timeline, user);
-      for (const item of items) if (item.seq) item.may = mayChange(item.by, user, role, joined && view);
+    render({ typists, fetching, joined, view, role, user, staff }, session) {
+      const { timeline } = session;
+      const items = itemsOf(session, user);
+      for (const item of items) if (item.seq) item.may = { ...mayChange(item.by, user, role, joined && view), about: staff && !item.mine };
+      for (const item of items) if (!item.note) item.tag = view ? tagOf(item.by, "", view) : "";
       log.setAttribute("aria-busy", String(fetching || !view));
       const older = byId("chat-older");
       older.hidden = !timeline.more || timeline.empty;
@@ -111,35 +115,34 @@ export function chatView(act) {
   };
 }
 
-/** Gives what the list shows, in order: the log's events, then what is on its way to it. */
-function itemsOf(timeline, user) {
-  const events = timeline.entries();
-  const changes = changesOf(events);
-  const items = events.map((event) => fromEvent(event, changes.get(event.seq), user)).filter(Boolean);
-  for (const message of timeline.pending()) items.push(fromPending(message, user));
+/** Gives what the list shows, in order: messages and what happened in between, then what is on its way. */
+function itemsOf({ messages, timeline, pending }, user) {
+  const notes = timeline.events.map(fromEvent).filter(Boolean);
+  const items = [...messages.map((message) => fromMessage(message, user)), ...notes].sort(inOrder);
+  for (const delivery of pending) items.push(fromDelivery(delivery, user));
   items.forEach((item, index) => (item.follows = follows(item, items[index - 1])));
   return items;
 }
 
-function fromEvent(event, change, user) {
-  if (event.kind === "chat.posted") {
-    // The key is what a message keeps from its writing to its place in the log: so does its element.
-    const { by, key, at, seq } = event;
-    const text = change?.deleted ? DELETED : (change?.text ?? event.body.text);
-    const id = `${by}/${key}`;
-    return { id, seq: change?.deleted ? null : seq, by, at, text, mine: by === user, status: statusOf(change) };
-  }
-  const text = happened(event);
-  return text && { id: `#${event.seq}`, note: true, text, at: event.at };
+function inOrder(one, other) {
+  return one.at - other.at || one.place - other.place;
 }
 
-function statusOf(change) {
-  if (!change) return "posted";
-  return change.deleted ? "deleted" : "edited";
+function fromEvent(event) {
+  const text = event.kind.startsWith("chat.") ? "" : happened(event);
+  return text && { id: `#${event.seq}`, place: event.seq, note: true, text, at: event.at };
 }
 
-function fromPending({ key, text, sentAt, status, error }, user) {
-  return { id: `${user}/${key}`, key, by: user, at: sentAt, text, mine: true, status, error };
+function fromMessage({ seq, at, by, key, text, edited, deleted }, user) {
+  // The key is what a message keeps from its writing to its place in the log: so does its element.
+  const item = { id: `${by}/${key}`, place: seq, seq: deleted ? null : seq, by, at, mine: by === user };
+  if (deleted) return { ...item, text: DELETED, status: "deleted" };
+  return { ...item, text, status: edited ? "edited" : "posted" };
+}
+
+function fromDelivery(delivery, user) {
+  const { key, text, sentAt: at, state: status, error } = delivery;
+  return { id: `${user}/${key}`, delivery, by: user, at, text, mine: true, status, error: error?.message ?? "" };
 }
 
 function follows(item, before) {
@@ -153,6 +156,8 @@ function update(element, item) {
   if (item.note) return;
   setAvatar(part(element, "avatar"), item.by);
   setText(part(element, "by"), item.mine ? `${item.by} (you)` : item.by);
+  part(element, "tag").hidden = !item.tag;
+  setText(part(element, "tag"), item.tag ?? "");
   setText(part(element, "status"), statusWords(item));
   part(element, "refusal").hidden = item.status !== "failed";
   updateActs(element, item.may);
@@ -167,10 +172,12 @@ function statusWords({ status, error }) {
 }
 
 function updateActs(element, may) {
-  const changeable = Boolean(may?.edit || may?.remove);
+  const changeable = Boolean(may?.edit || may?.remove || may?.about);
   element.classList.toggle("changeable", changeable);
   part(element, "acts").hidden = !changeable;
   part(element, "edit").hidden = !may?.edit;
+  part(element, "remove").hidden = !may?.remove;
+  part(element, "about").hidden = !may?.about;
 }
 
 /** Has a button do what cannot be undone only when it is clicked twice. */

@@ -4,30 +4,26 @@ import { byId, setText } from "../dom.js";
 import { rulesOf } from "../rules.js";
 import { faultWords } from "../words.js";
 
-const TYPING_AGAIN_MS = 3000;
 const IDLE_MS = 4000;
 const FULL = "Too many messages are waiting to be sent.";
 
-/** `act` has `post(text)`, false where no more can wait, `edit(seq, text)`, `editLast()`, and `typing(on)`. */
+/** `act` has `post(text)`, false where no more can wait, `edit(seq, text)`, which gives its delivery, `editLast()`, and
+ *  `typing(on)`, with every key. */
 export function composerView(act) {
   const form = byId("composer");
   const field = byId("composer-text");
-  let saidAt = null;
   let idle;
   // The message whose text is being changed, if one is.
   let edited = null;
 
   function stopTyping() {
     clearTimeout(idle);
-    if (saidAt !== null) act.typing(false);
-    saidAt = null;
+    act.typing(false);
   }
 
   function keepTyping() {
     clearTimeout(idle);
     idle = setTimeout(stopTyping, IDLE_MS);
-    if (saidAt !== null && performance.now() - saidAt < TYPING_AGAIN_MS) return;
-    saidAt = performance.now();
     act.typing(true);
   }
 
@@ -45,13 +41,13 @@ export function composerView(act) {
     setText(byId("composer-fault"), posted ? "" : FULL);
   }
 
-  async function change(seq, text) {
+  function change(seq, text) {
+    endEditing();
     setText(byId("composer-fault"), "");
     try {
-      await act.edit(seq, text);
-      if (edited === seq) endEditing();
-    } catch (error) {
-      setText(byId("composer-fault"), faultWords(error));
+      act.edit(seq, text).done.catch((error) => setText(byId("composer-fault"), faultWords(error)));
+    } catch {
+      setText(byId("composer-fault"), FULL);
     }
   }
 

@@ -46,7 +46,7 @@ export function controlsView(act) {
     render(session) {
       const { view, role, joined, displaced } = session;
       const away = session.elsewhere || displaced;
-      const legal = view && !away ? actionsFor(view.state, role) : [];
+      const legal = session.console && !away ? actionsFor(view.state, role) : [];
       const focused = holds(document.activeElement);
       group.hidden = legal.length === 0;
       for (const button of buttons) {

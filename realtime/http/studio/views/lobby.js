@@ -15,7 +15,7 @@ export function lobbyView() {
   create.addEventListener("submit", async (event) => {
     event.preventDefault();
     await submit(create, async () => {
-      const session = await api.createSession(create.elements.title.value);
+      const session = await api.createSession(create.elements.title.value, create.elements.private.checked);
       create.reset();
       location.hash = `session=${session.id}`;
     });

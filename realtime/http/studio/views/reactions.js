@@ -38,7 +38,7 @@ export function reactionsView(react) {
 
 function rise(layer, kind) {
   const mark = clone("mark-template");
-  mark.firstElementChild.setAttribute("href", `#reaction-${kind}`);
+  mark.firstElementChild.setAttribute("href", `/studio/icons.svg#reaction-${kind}`);
   mark.dataset.kind = kind;
   layer.append(mark);
   const aside = Math.random() * (layer.clientWidth - mark.clientWidth);

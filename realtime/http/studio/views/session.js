@@ -1,118 +1,150 @@
-/** One session on the page: makes its connection, and has each part show what has changed. */
+/** One session on the page: follows it, and has each part show what has changed. */
 
-import { Connection } from "../connection.js";
 import { byId } from "../dom.js";
-import { deviceName } from "../identity.js";
-import { Session } from "../session.js";
+import { totalsAfter } from "../reactions.js";
+import { sceneOf } from "../scene.js";
+import { faultWords } from "../words.js";
 import { audienceView } from "./audience.js";
 import { chatView } from "./chat.js";
 import { composerView } from "./composer.js";
 import { controlsView } from "./controls.js";
-import { playerView } from "./player.js";
+import { curveView } from "./curve.js";
+import { knockingView } from "./knocking.js";
+import { personView } from "./person.js";
+import { pictureView } from "./picture.js";
 import { reactionsView } from "./reactions.js";
 import { settingsView } from "./settings.js";
 import { stageView } from "./stage.js";
-import { statusView } from "./status.js";
+import { summaryView } from "./summary.js";
+import { toast } from "./toast.js";
 
 // Long enough to show a burst of events at once, short enough to feel like now.
 const FRAME_MS = 16;
 const TICK_MS = 250;
 
-export function sessionView(url) {
-  let connection = null;
-  let session = null;
-  let user = "";
+/** `sdk` is the URL of Agora's SDK, or null. */
+export function sessionView(sdk) {
+  // What is open: `live`, `session`, `api`, `identity`, the `reactions` so far, and the `face`, "console" or "player".
+  let open = null;
   let due = null;
   let ticking;
+  let deaf = [];
 
-  const stage = stageView();
-  const status = statusView(() => connection.retry());
-  const player = playerView(() => changed());
+  const scene = () => sceneOf(open, open.identity.user);
+  const means = () => open;
+  const stage = stageView({ face: turn, ask });
+  const picture = pictureView(sdk, means, () => changed());
   const audience = audienceView();
-  const reactions = reactionsView((kind) => session.react(kind));
+  const curve = curveView();
+  const knocking = knockingView(means);
+  const summary = summaryView(means);
+  const person = personView(scene, means);
+  const reactions = reactionsView((kind) => open.session.react(kind));
   const controls = controlsView({
-    move: (action) => session.move(action),
-    takeOver: () => session.takeOver(),
+    move: (action) => open.session[action](),
+    takeOver: () => open.session.takeOver(),
   });
-  const settings = settingsView((changes) => session.update(changes));
+  const settings = settingsView((changes) => open.session.update(changes));
   const composer = composerView({
     post,
-    edit: (seq, text) => session.edit(seq, text),
+    edit: (seq, text) => open.session.edit(seq, text),
     editLast: () => chat.editLast(),
-    typing: (on) => session?.typing(on),
+    typing: (on) => open?.session.typing(on),
   });
   const chat = chatView({
-    older: () => session.older(),
-    retry: (key) => session.retry(key),
-    discard: (key) => session.discard(key),
+    older: () => open.session.older().catch(() => {}),
     edit: (seq, text) => composer.edit(seq, text),
-    remove: (seq) => session.remove(seq).catch((error) => composer.fail(error)),
+    remove: (seq) => open.session.remove(seq).done.catch((error) => composer.fail(error)),
   });
 
+  /** Writes a message; false where too many wait already. */
   function post(text) {
     chat.follow();
-    return session.post(text);
+    try {
+      open.session.send(text);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  function turn() {
+    open.face = open.face === "console" ? "player" : "console";
+    render();
+  }
+
+  async function ask() {
+    try {
+      await open.session.ask();
+      toast("Asked. You are let in as soon as somebody says so.");
+    } catch (error) {
+      toast(faultWords(error));
+    }
   }
 
   function render() {
     due = null;
-    status.render(connection);
-    stage.render(session);
-    player.render(session);
-    audience.render(session, user);
-    reactions.render(session);
-    settings.render(session);
-    controls.render(session);
-    composer.render(session);
-    chat.render(session, user);
+    const now = scene();
+    byId("session").dataset.face = now.console ? "console" : "player";
+    stage.render(now);
+    picture.render(now);
+    audience.render(now);
+    curve.render(now, now.console);
+    reactions.render(now);
+    settings.render(now);
+    controls.render(now);
+    composer.render(now);
+    chat.render(now, open.session);
+    summary.render(now);
     tick();
   }
 
   function tick() {
-    status.tick(connection);
-    stage.tick(session, connection.now);
-    session.watch(player.plays(session), performance.now());
+    const now = scene();
+    stage.tick(now, open.live.now);
+    picture.tick();
+    curve.tick(Date.now(), now.joined && now.view?.state !== "ended");
   }
 
   const changed = () => (due ??= setTimeout(render, FRAME_MS));
-  const burst = ({ detail }) => reactions.burst(detail);
-  // The network is back, or someone looks again: no reason to wait for the next try.
-  const retrySoon = () => connection?.state.name === "offline" && connection.retry();
-  addEventListener("online", retrySoon);
-  document.addEventListener("visibilitychange", () => document.hidden || retrySoon());
+
+  function listen({ live, session }) {
+    deaf = [
+      live.on("state", changed),
+      live.on("inbox", ({ kind, body }) => body.session === session.id && answered(kind, body)),
+      session.on("change", changed),
+      session.on("joined", () => knocking.refresh(scene())),
+      session.on("event", ({ kind }) => kind === "session.guests" && knocking.refresh(scene())),
+      session.on("reactions", (counts) => {
+        open.reactions = totalsAfter(open.reactions, counts);
+        reactions.burst(counts);
+        changed();
+      }),
+    ];
+  }
+
+  function answered(kind, { accepted }) {
+    if (kind === "request") knocking.refresh(scene());
+    if (kind === "answer" && accepted) open.session.retry();
+  }
 
   return {
     heading: byId("session-title"),
-    open({ identity, id }) {
-      user = identity.user;
-      connection = new Connection(url, identity.token, deviceName());
-      session = new Session(connection, id, user);
-      connection.addEventListener("state", changed);
-      connection.addEventListener("quality", changed);
-      session.addEventListener("change", changed);
-      session.addEventListener("reactions", burst);
-      stage.open();
-      player.open();
-      audience.open();
-      chat.open();
-      connection.retry();
+    open({ live, api, identity, id }) {
+      open = { live, api, identity, session: live.session(id), reactions: {}, face: "console" };
+      listen(open);
+      for (const part of [stage, picture, audience, chat, knocking, summary]) part.open();
+      curve.open(id);
       render();
       ticking = setInterval(tick, TICK_MS);
     },
     close() {
       clearInterval(ticking);
       clearTimeout(due);
-      composer.close();
-      controls.close();
-      settings.close();
-      reactions.close();
-      session.close();
-      session.removeEventListener("change", changed);
-      connection.removeEventListener("state", changed);
-      connection.removeEventListener("quality", changed);
-      connection.close();
-      connection = session = due = null;
-      status.close();
+      for (const part of [composer, controls, settings, reactions, person, picture]) part.close();
+      for (const end of deaf) end();
+      open.session.leave();
+      open = due = null;
       document.title = "Stagewire";
     },
   };

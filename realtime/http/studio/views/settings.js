@@ -11,19 +11,20 @@ export function settingsView(update) {
   const opener = byId("settings-open");
   const dialog = byId("settings");
   const form = byId("settings-form");
-  const { chat, slow_mode: slow, links } = form.elements;
+  const { chat, slow_mode: slow, links, private: closed } = form.elements;
   let settings = {};
 
   opener.addEventListener("click", () => {
     chat.value = settings.chat;
     slow.value = settings.slow_mode;
     links.checked = settings.links;
+    closed.checked = settings.private;
     dialog.showModal();
   });
   byId("settings-cancel").addEventListener("click", () => dialog.close());
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    const wanted = { chat: chat.value, slow_mode: Number(slow.value), links: links.checked };
+    const wanted = { chat: chat.value, slow_mode: Number(slow.value), links: links.checked, private: closed.checked };
     await submit(form, async () => {
       const changes = differing(settings, wanted);
       if (Object.keys(changes).length) await update(changes);

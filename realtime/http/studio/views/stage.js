@@ -1,6 +1,6 @@
 /** The stage: what the session is doing and for how long, and the link to it. */
 
-import { byId, setText } from "../dom.js";
+import { byId, disclosure, setAvatar, setText } from "../dom.js";
 import { mediaAt, timeLeft } from "../lifecycle.js";
 import { asClock, badgeOf, countdownOf, sentence, stageWords } from "../words.js";
 
@@ -8,7 +8,11 @@ const COPIED_MS = 2000;
 const STALE = "Last known state, until the connection is back.";
 const DISPLACED = ["Running on another device", "Come back to watch from here, or to take over again."];
 
-export function stageView() {
+/** `act` has `face()`, which turns between the console and what viewers see, and `ask()`, to be let in. */
+export function stageView(act) {
+  const showShare = disclosure(byId("share-toggle"), byId("share"));
+  byId("face").addEventListener("click", act.face);
+  byId("ask").addEventListener("click", act.ask);
   const link = byId("share-link");
   const copy = byId("share-copy");
   copy.addEventListener("click", async () => {
@@ -25,16 +29,17 @@ export function stageView() {
   return {
     open() {
       link.value = byId("share-open").href = location.href;
+      showShare(false);
     },
     render,
     tick,
   };
 }
 
-function render(session) {
-  const { view, role, fault, joined, displaced } = session;
+function render(scene) {
+  const { view, role, fault, joined, displaced, mayAsk, staff } = scene;
   const stale = view !== null && !joined;
-  const [headline, hint] = wordsOf(session);
+  const [headline, hint] = wordsOf(scene);
   byId("stage").dataset.state = view?.state ?? "unknown";
   byId("stage").classList.toggle("stale", stale);
   byId("session").classList.toggle("refused", fault !== "");
@@ -44,6 +49,10 @@ function render(session) {
   setText(byId("session-title"), view?.title ?? "Session");
   setText(byId("session-host"), view?.host ?? "…");
   setText(byId("session-role"), role);
+  setAvatar(byId("host-avatar"), view?.host ?? "…");
+  byId("face").hidden = !staff;
+  byId("face").ariaPressed = String(staff && !scene.console);
+  byId("ask").hidden = !fault || !mayAsk;
   byId("stage-back").hidden = !fault && view?.state !== "ended";
   document.title = view ? `${view.state === "live" ? "● " : ""}${view.title} · Stagewire` : "Stagewire";
 }
