@@ -4,7 +4,7 @@ import { asClock } from "../words.js";
 
 const TAU = 2 * Math.PI;
 const BARS = ["#f4f1e6", "#f2c14e", "#3fcdb4", "#4fb06d", "#b06ab3", "#e4572e", "#3c6e9f"];
-const FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, Arial, sans-serif";
+const FONT = "Inter, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', Arial, sans-serif";
 const HAND_MS = 4000;
 const DRIFT_MS = 9000;
 

@@ -15,6 +15,8 @@ export function audienceView() {
     open = wanted;
     toggle.ariaExpanded = String(open);
     byId("people").hidden = !open || toggle.hidden;
+    // On a small screen the console's tiles take the chat's place for as long.
+    byId("session").dataset.desk = open && !toggle.hidden ? "open" : "";
   }
 
   toggle.addEventListener("click", () => show(!open));

@@ -68,7 +68,8 @@ export function pictureView(sdk, means, changed) {
     byId("sound").hidden = !player.silent;
     const offered = goalOf(scene, scene.user, true) === "play";
     toggle.hidden = !offered;
-    setText(toggle, watching ? "Stop watching" : "Watch");
+    toggle.ariaLabel = toggle.title = watching ? "Stop watching" : "Watch";
+    byId("player-icon").setAttribute("href", `/studio/icons.svg#${watching ? "stop" : "play"}`);
     stage.classList.toggle("unwatched", offered && !watching);
   }
 

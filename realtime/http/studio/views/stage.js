@@ -51,6 +51,7 @@ function render(scene) {
   setText(byId("session-role"), role);
   setAvatar(byId("host-avatar"), view?.host ?? "…");
   byId("face").hidden = !staff;
+  byId("face").ariaLabel = "Watch as viewers do";
   byId("face").ariaPressed = String(staff && !scene.console);
   byId("ask").hidden = !fault || !mayAsk;
   byId("stage-back").hidden = !fault && view?.state !== "ended";
