@@ -102,6 +102,7 @@ def test_a_second_window_is_a_second_user(windows: Windows) -> None:
     seller = windows.open()
     seller.sign_in("alice", "Seller")
     seller.create("Two windows")
+    seller.click("Share")
     seller.click("Copy link")
     expect(seller.button("Copied")).to_be_visible()
     with seller.page.expect_popup() as opened:
@@ -120,7 +121,7 @@ def test_a_second_window_is_a_second_user(windows: Windows) -> None:
 
 def test_without_dev_mode_an_access_token_signs_in(server: DevServer, windows: Windows) -> None:
     window = windows.blank()
-    settings = {"websocket_port": server.port, "dev": False}
+    settings = {"websocket_port": server.port, "dev": False, "agora_sdk": None}
     window.page.route("**/studio/settings.json", lambda route: route.fulfill(json=settings))
     window.page.goto(server.url)
     expect(window.page.get_by_label("Name")).to_be_hidden()
@@ -247,10 +248,14 @@ def test_the_keyboard_is_enough(windows: Windows) -> None:
     keys.press("Enter")
     expect(window.page.get_by_role("heading", name="By keyboard")).to_be_focused()
     expect(window.button("Start session")).to_be_enabled()
-    keys.press("Tab")
+    for name in ("Watch as viewers do", "Share", "Start session"):
+        keys.press("Tab")
+        expect(window.button(name)).to_be_focused()
     keys.press("Enter")
     expect(window.button("Pause")).to_be_focused()
-    keys.press("Tab")
+    for name in ("Settings of the chat", "End session"):
+        keys.press("Tab")
+        expect(window.button(name)).to_be_focused()
     keys.press("Enter")
     expect(window.page.get_by_role("dialog", name="End the session?")).to_be_visible()
     keys.press("Escape")

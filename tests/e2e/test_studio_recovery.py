@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.e2e.lines import Line, Message, as_it_is, without
+from tests.e2e.lines import Line, Message, as_it_is, nothing, without
 from tests.e2e.windows import Window, Windows
 from tests.support.servers import DevServer
 
@@ -156,9 +156,11 @@ def test_a_hole_at_the_end_is_filled_by_a_heartbeat(show: Show) -> None:
 
 
 def test_silence_is_noticed(show: Show) -> None:
-    show.line.back = without("ping")
-    show.line.wait_for("joined", show.line.passed["joined"] + 1)
+    joined = show.line.passed["joined"]
+    show.line.back = nothing
+    show.viewer.connection_is("Offline")
     show.line.back = as_it_is
+    show.line.wait_for("joined", joined + 1)
     show.viewer.say("two")
     show.both_see("one", "two")
 
@@ -196,7 +198,7 @@ def test_an_expired_token_is_exchanged(show: Show) -> None:
 
 
 def test_a_fresh_token_is_sent_before_the_old_one_ends(show: Show) -> None:
-    show.line.tell({"type": "token.expiring", "expires_in_ms": 1})
+    show.line.tell({"type": "token.expiring", "expires_in_ms": 4000})
     # The server has taken it.
     show.line.wait_for("token")
     show.viewer.say("two")
@@ -206,7 +208,7 @@ def test_a_fresh_token_is_sent_before_the_old_one_ends(show: Show) -> None:
 def test_a_final_no_is_final_until_asked_again(show: Show) -> None:
     show.line.cut(4403)
     show.viewer.connection_is("Disconnected")
-    expect(show.viewer.page.get_by_text("You have been kept out.")).to_be_visible()
+    show.viewer.outage_is("You have been kept out.")
     expect(show.viewer.page.get_by_text("Trying again")).to_be_hidden()
     show.viewer.say("two")
     expect(show.viewer.pending).to_have_text("Waiting for the connection")

@@ -113,6 +113,10 @@ class Window:
         """Expect this to be the connection's state."""
         expect(self.page.get_by_role("status", name="Connection")).to_have_text(text)
 
+    def outage_is(self, text: str) -> None:
+        """Expect this to be the reason for which there is no connection."""
+        expect(self.page.locator("#outage-reason")).to_have_text(text)
+
     def is_online(self) -> None:
         """Expect to be connected."""
         self.connection_is("Online")

@@ -96,10 +96,10 @@ export class Player {
   }
 
   /** Gives what to show: the words of `pictureOf`, and how the picture fits into its place. */
-  picture(host) {
+  picture(host, stopped) {
     const { videoWidth: width, videoHeight: height, clientWidth, clientHeight } = this.#video;
     const fit = fitOf({ width, height }, { width: clientWidth, height: clientHeight });
-    return { ...pictureOf(this.#state, host), fit, shape: shapeOf({ width, height }) };
+    return { ...pictureOf(this.#state, host, stopped), fit, shape: shapeOf({ width, height }) };
   }
 
   close() {

@@ -19,14 +19,17 @@ const FAULTS = {
   ended: "The camera was disconnected.",
   insecure: "Browsers give the camera to pages at https:// or localhost alone.",
 };
+const STOPPED = { words: "You have stopped watching.", act: "watch", label: "Watch" };
 const AGAIN = { act: "retry", label: "Try again" };
 
 /**
  * Gives `{shown, words, hint, act, label, busy}`: whether frames are shown; where not, why, and the button's act and label.
- * `host` is whose picture it is. Without a goal there are no words: the session itself says why it shows nothing.
+ * `host` is whose picture it is; `stopped` whether the user could watch and does not want to. Else, without a goal there
+ * are no words: the session itself says why it shows nothing.
  */
-export function pictureOf(state, host) {
+export function pictureOf(state, host, stopped = false) {
   const { phase } = state;
+  if (stopped) return picture(STOPPED);
   if (phase === "shown") return picture({ shown: true, hint: shownHint(state) });
   if (phase === "idle") return picture({});
   if (phase === "failed") return picture({ words: faultWords(state.fault), hint: againWords(state), ...AGAIN });

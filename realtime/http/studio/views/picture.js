@@ -22,16 +22,19 @@ export function pictureView(sdk, means, changed) {
     retry: () => player.retry(),
     play: () => player.play(),
     camera: () => player.turnCamera(true),
+    watch: turn,
   };
   byId("picture-act").addEventListener("click", () => acts[act]?.());
   byId("camera").addEventListener("click", () => player.turnCamera(player.state.phase === "dark"));
   byId("microphone").addEventListener("click", () => player.turnMicrophone(!player.microphone));
   byId("sound").addEventListener("click", () => player.play());
   byId("fullscreen").addEventListener("click", () => (document.fullscreenElement ? document.exitFullscreen() : stage.requestFullscreen()));
-  toggle.addEventListener("click", () => {
+  toggle.addEventListener("click", turn);
+
+  function turn() {
     watching = !watching;
     changed();
-  });
+  }
 
   function engineFor(say) {
     if (sdk) return new Agora(say, sdk);
@@ -61,15 +64,12 @@ export function pictureView(sdk, means, changed) {
     byId("fullscreen").hidden = !shown || !document.fullscreenEnabled;
   }
 
-  function renderButtons({ goal, phase }) {
+  function renderButtons({ goal, phase }, offered) {
     const publishing = Boolean(sdk) && goal === "publish" && ["shown", "dark", "starting", "frozen"].includes(phase);
     press(byId("camera"), publishing, phase !== "dark");
     press(byId("microphone"), publishing, player.microphone);
     byId("sound").hidden = !player.silent;
-    const offered = goalOf(scene, scene.user, true) === "play";
-    toggle.hidden = !offered;
-    toggle.ariaLabel = toggle.title = watching ? "Stop watching" : "Watch";
-    byId("player-icon").setAttribute("href", `/studio/icons.svg#${watching ? "stop" : "play"}`);
+    toggle.hidden = !offered || !watching;
     stage.classList.toggle("unwatched", offered && !watching);
   }
 
@@ -83,10 +83,11 @@ export function pictureView(sdk, means, changed) {
     render(now) {
       scene = now;
       player.want(goalOf(scene, scene.user, watching));
-      const picture = player.picture(scene.view?.host ?? "");
+      const offered = goalOf(scene, scene.user, true) === "play";
+      const picture = player.picture(scene.view?.host ?? "", offered && !watching);
       renderWords(picture);
       renderStage(picture, player.state);
-      renderButtons(player.state);
+      renderButtons(player.state, offered);
     },
     tick() {
       player.tick(performance.now());

@@ -156,6 +156,11 @@ test("the stream follows the network, down soon and up late", () => {
   assert.deepEqual(run([good, good, good, good, good], low.state).effects, [{ do: "layer", layer: "high" }]);
 });
 
+test("whoever has stopped watching is told so, and how to go on", () => {
+  const { words, act, shown } = pictureOf(INITIAL, "alice", true);
+  assert.deepEqual([words, act, shown], ["You have stopped watching.", "watch", false]);
+});
+
 test("a lost link is looked for, and what was there is looked up again", () => {
   const lost = run([...playing, ...named("lost")]).state;
   assert.equal(lost.phase, "lost");
