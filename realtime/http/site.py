@@ -30,7 +30,7 @@ ENDPOINTS: Final = [
 ]  # fmt: skip
 _HERE: Final = Path(__file__).parent
 # Installed, the client lies beside the studio; in a checkout, where it is developed.
-_SDK: Final = next((f for f in (_HERE / "sdk", _HERE.parents[1] / "clients/js/src") if f.is_dir()), None)
+_SDK: Final = next(f for f in (_HERE / "sdk", _HERE.parents[1] / "clients/js/src") if f.is_dir())
 _FOLDERS: Final = {"studio": _HERE / "studio", "sdk": _SDK}
 # Where the SDK finds its servers: docs.agora.io, "Firewall requirements".
 _AGORA: Final = "https://*.agora.io:* https://*.sd-rtn.com:* wss://*.agora.io:* wss://*.sd-rtn.com:*"
@@ -110,7 +110,7 @@ class Studio:
         self._files = {
             f"{name}/{file.relative_to(folder).as_posix()}": file
             for name, folder in _FOLDERS.items()
-            for file in (folder.rglob("*") if folder else ())
+            for file in folder.rglob("*")
             if file.suffix in _TYPES
         }
 

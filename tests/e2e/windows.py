@@ -152,6 +152,11 @@ class Windows:
         self._contexts: list[BrowserContext] = []
         self._open: list[Window] = []
 
+    @property
+    def url(self) -> str:
+        """Give the address of the studio."""
+        return self._url
+
     def open(
         self, url: str = "", *, width: int = 1280, height: int = 800, dark: bool = False, moving: bool = False
     ) -> Window:

@@ -43,7 +43,7 @@ function logFacts({ timeline, head, complete, joined, pending }) {
   return [
     { name: "Epoch of the log", value: position?.epoch ?? "–" },
     { name: "Our position", value: position ? String(position.seq) : "–" },
-    { name: "The server’s head", value: head ? String(head) : "–" },
+    { name: "The server's head", value: head ? String(head) : "–" },
     { name: "Complete", ...completeFact(joined, complete, missing) },
     { name: "Waiting to be sent", value: String(pending.length), mood: pending.length ? "bad" : "" },
   ];

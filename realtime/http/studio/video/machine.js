@@ -24,6 +24,8 @@ const LIMITS = {
   frozen: 10_000,
   lost: 30_000,
 };
+/** What it means when one of them is over, where that is more than "late". */
+const OVERDUE = { joining: "network", lost: "network", starting: "frames", frozen: "frames" };
 /** Faults that may be over the next time. The others wait for somebody to do something about them. */
 const PASSING = new Set(["load", "refused", "network", "late", "frames", "publish", "expired"]);
 /** Faults that another camera may end. */
@@ -113,8 +115,7 @@ function rest(state) {
 
 function overdue(state, random) {
   if (state.phase === "failed") return begin({ ...state, tries: state.tries + 1 });
-  const code = state.phase === "starting" || state.phase === "frozen" ? "frames" : "late";
-  return fail(state, { code: state.phase === "lost" ? "network" : code }, random);
+  return fail(state, { code: OVERDUE[state.phase] ?? "late" }, random);
 }
 
 function fail(state, { code, words = "" }, random) {

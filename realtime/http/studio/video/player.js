@@ -116,11 +116,12 @@ export class Player {
 
   #hear(input) {
     if (input.turn !== this.#state.turn) return;
-    if (input.stream) this.#show(input.stream);
     if (input.type === "opened") this.#microphone = !input.silent;
     if (input.type === "silent") this.#silent = input.on;
     else if (input.type === "expiring") this.#renewSoon(input.turn);
     else if (input.type !== "preview") this.#put(input);
+    // Only now: until a frame of it was seen, it is not shown.
+    if (input.stream) this.#show(input.stream);
     this.#changed();
   }
 
@@ -135,6 +136,8 @@ export class Player {
 
   #enter() {
     this.#enteredAt = performance.now();
+    // At once, and not with everything else: not for a moment is there a black frame.
+    this.#video.hidden = this.#state.phase !== "shown";
     clearTimeout(this.#timer);
     const limit = limitOf(this.#state);
     if (limit !== null) this.#timer = setTimeout(() => this.#expire(this.#state.entered, limit), limit);

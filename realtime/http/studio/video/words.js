@@ -50,7 +50,7 @@ function wordsOf({ phase, goal }, host) {
     case "starting":
       return { words: own ? "Your picture is about to show…" : "The picture is about to start…" };
     case "waiting":
-      return { words: `Waiting for ${host}’s picture.`, hint: "It starts by itself.", ...AGAIN };
+      return { words: `Waiting for ${host}'s picture.`, hint: "It starts by itself.", ...AGAIN };
     case "frozen":
       return { words: "The picture stands still.", hint: "Waiting for it to go on…", ...AGAIN };
     case "sound":
@@ -62,7 +62,7 @@ function wordsOf({ phase, goal }, host) {
     case "lost":
       return { words: "The connection to the video was lost.", hint: "Looking for it…", ...AGAIN };
     default:
-      return { words: own ? "Preparing your camera…" : "Connecting to the video…" };
+      return { words: "Connecting to the video…" };
   }
 }
 

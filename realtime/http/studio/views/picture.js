@@ -10,7 +10,7 @@ import { goalOf } from "../video/wanted.js";
 const TEST = "Test picture";
 
 /** `sdk` is the URL of Agora's SDK, or null for the test picture. `means()` has `live` and `session`. */
-export function pictureView(sdk, means, changed) {
+export function pictureView(sdk, means) {
   const toggle = byId("player-toggle");
   const stage = byId("stage");
   let watching = true;
@@ -33,7 +33,8 @@ export function pictureView(sdk, means, changed) {
 
   function turn() {
     watching = !watching;
-    changed();
+    render(scene);
+    [byId("picture-act"), toggle].find((button) => !button.hidden)?.focus();
   }
 
   function engineFor(say) {
@@ -60,7 +61,6 @@ export function pictureView(sdk, means, changed) {
     stage.dataset.mirrored = String(Boolean(sdk) && goal === "publish");
     byId("picture-label").hidden = Boolean(sdk) || !shown;
     setText(byId("picture-label"), TEST);
-    byId("picture").hidden = !shown;
     byId("fullscreen").hidden = !shown || !document.fullscreenEnabled;
   }
 
@@ -73,22 +73,30 @@ export function pictureView(sdk, means, changed) {
     stage.classList.toggle("unwatched", offered && !watching);
   }
 
+  function render(now) {
+    scene = now;
+    player.want(goalOf(scene, scene.user, watching));
+    draw();
+  }
+
+  /** Draws at once what the player is doing: not for a moment is there nothing instead of a reason. */
+  function draw() {
+    if (!scene) return;
+    const offered = goalOf(scene, scene.user, true) === "play";
+    const picture = player.picture(scene.view?.host ?? "", offered && !watching);
+    renderWords(picture);
+    renderStage(picture, player.state);
+    renderButtons(player.state, offered);
+  }
+
   return {
     open() {
       watching = true;
       const { session } = means();
-      player = new Player(byId("picture"), { engineFor, ask: () => (sdk ? session.agoraToken() : Promise.resolve({})), changed });
+      player = new Player(byId("picture"), { engineFor, ask: () => (sdk ? session.agoraToken() : Promise.resolve({})), changed: draw });
       session.on("agora.token", (grant) => player?.renew(grant));
     },
-    render(now) {
-      scene = now;
-      player.want(goalOf(scene, scene.user, watching));
-      const offered = goalOf(scene, scene.user, true) === "play";
-      const picture = player.picture(scene.view?.host ?? "", offered && !watching);
-      renderWords(picture);
-      renderStage(picture, player.state);
-      renderButtons(player.state, offered);
-    },
+    render,
     tick() {
       player.tick(performance.now());
       if (scene?.joined) means().session.playback(player.plays ? "playing" : "paused");

@@ -33,7 +33,7 @@ export function sessionView(sdk) {
   const scene = () => sceneOf(open, open.identity.user);
   const means = () => open;
   const stage = stageView({ face: turn, ask });
-  const picture = pictureView(sdk, means, () => changed());
+  const picture = pictureView(sdk, means);
   const audience = audienceView();
   const curve = curveView();
   const knocking = knockingView(means);
