@@ -1,5 +1,6 @@
 /** A network that can be made bad on purpose: the sockets of this page go through it. */
 
+const CONNECTING = 0;
 const CLOSED = 3;
 const LOST = 1006;
 const EVENTS = ["open", "message", "error", "close"];
@@ -50,8 +51,11 @@ export class Trouble extends EventTarget {
   }
 
   #end() {
+    const { kind } = this;
     this.#become("", 0);
     for (const socket of this.#sockets) socket.flush();
+    // Where a real network comes back, browsers say so.
+    if (kind === "offline") dispatchEvent(new Event("online"));
   }
 
   #become(kind, until) {
@@ -77,12 +81,13 @@ class Socket {
       setTimeout(() => this.lose());
       return;
     }
-    this.#real = new WebSocket(url, protocol);
-    for (const type of EVENTS) this.#real[`on${type}`] = (event) => this.#pass(() => this.#tell(type, event));
+    // What stalls lets nobody in either: the server would wait for a hello, and give up.
+    this.#pass(() => this.#dial(url, protocol));
   }
 
   get readyState() {
-    return this.#lost || !this.#real ? CLOSED : this.#real.readyState;
+    if (this.#lost || this.#trouble.kind === "offline") return CLOSED;
+    return this.#real?.readyState ?? CONNECTING;
   }
 
   get bufferedAmount() {
@@ -108,6 +113,11 @@ class Socket {
 
   flush() {
     for (const act of this.#held.splice(0)) act();
+  }
+
+  #dial(url, protocol) {
+    this.#real = new WebSocket(url, protocol);
+    for (const type of EVENTS) this.#real[`on${type}`] = (event) => this.#pass(() => this.#tell(type, event));
   }
 
   #pass(act) {
