@@ -42,6 +42,7 @@ function render(scene) {
   const [headline, hint] = wordsOf(scene);
   byId("stage").dataset.state = view?.state ?? "unknown";
   byId("stage").classList.toggle("stale", stale);
+  byId("stage-stale").hidden = !stale;
   byId("session").classList.toggle("refused", fault !== "");
   setText(byId("stage-headline"), headline);
   setText(byId("stage-hint"), stale && !displaced ? STALE : hint);
