@@ -102,7 +102,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         "https://api.agora.io"
     )
     agora_sdk: Annotated[
-        ScriptUrl, about("The script of Agora's Web SDK, which the [studio](#in-front-of-it) loads; `https`, likewise.")
+        ScriptUrl, about("The script of Agora's Web SDK, which the [studio](#the-studio) loads; `https`, likewise.")
     ] = "https://download.agora.io/sdk/release/AgoraRTC_N-4.24.8.js"
     agora_api_timeout: Annotated[Seconds, about("Seconds to wait for an answer of that API.")] = 20.0
     agora_kick_queue: Annotated[Count, about("Changes that may wait to become kicking rules at Agora.")] = 1000

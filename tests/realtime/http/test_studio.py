@@ -11,7 +11,11 @@ from realtime.http.site import Studio
 from realtime.settings import Settings
 
 FOLDER = Path(site.__file__).with_name("studio")
-SERVED = sorted(f"/studio/{file.relative_to(FOLDER)}" for file in FOLDER.rglob("*.*") if file.name != "package.json")
+CLIENT = Path(__file__).parents[3] / "clients/js/src"
+SERVED = sorted(
+    [f"/studio/{file.relative_to(FOLDER)}" for file in FOLDER.rglob("*.*") if file.name != "package.json"]
+    + [f"/sdk/{file.name}" for file in CLIENT.glob("*.js")]
+)
 
 
 @pytest.fixture
@@ -130,6 +134,9 @@ def test_an_sdk_cannot_widen_the_policy(url: str) -> None:
         "/studio/views/../../site.py",
         "/studio//main.js",
         "/studio/main.js%00",
+        "/sdk/",
+        "/sdk/../package.json",
+        "/sdk/main.js",
     ],
 )
 async def test_nothing_else_is_served(client: httpx.AsyncClient, path: str) -> None:
