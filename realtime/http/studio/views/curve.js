@@ -51,6 +51,7 @@ export function curveView() {
     /** Takes note of the audience, and says whether there is a plot to show. */
     render({ audience, joined, view }, visible) {
       byId("curve").hidden = !visible || !samples.length;
+      byId("curve-words").hidden = view?.state === "ended";
       const { watching, users } = audience.numbers;
       if (!joined || users === undefined || view.state === "ended") return;
       const before = samples;

@@ -133,7 +133,7 @@ export function sessionView(sdk) {
     open({ live, api, identity, id }) {
       open = { live, api, identity, session: live.session(id), reactions: {}, face: "console" };
       listen(open);
-      for (const part of [stage, picture, audience, chat, knocking, summary]) part.open();
+      for (const part of [stage, picture, audience, chat, knocking]) part.open();
       curve.open(id);
       render();
       ticking = setInterval(tick, TICK_MS);
@@ -141,7 +141,7 @@ export function sessionView(sdk) {
     close() {
       clearInterval(ticking);
       clearTimeout(due);
-      for (const part of [composer, controls, settings, reactions, person, picture]) part.close();
+      for (const part of [composer, controls, settings, reactions, person, summary, picture]) part.close();
       for (const end of deaf) end();
       open.session.leave();
       open = due = null;

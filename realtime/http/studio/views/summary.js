@@ -3,27 +3,39 @@
 import { byId, clone, part, reconcile, setText, shortTime } from "../dom.js";
 import { asClock } from "../words.js";
 
+// When to ask again: the last of the audience is counted some seconds after the end.
+const AGAIN_MS = [0, 2000, 12_000];
+
 /** `means()` has `api`. */
 export function summaryView(means) {
   let shown = "";
+  let timers = [];
+
+  function close() {
+    for (const timer of timers) clearTimeout(timer);
+    timers = [];
+    shown = "";
+    byId("summary").hidden = true;
+  }
+
+  async function fetch(id) {
+    try {
+      const facts = factsOf(await means().api.summary(id)).map((fact) => ({ id: fact.name, ...fact }));
+      if (shown !== id) return;
+      byId("summary").hidden = false;
+      reconcile(byId("summary-facts"), facts, () => clone("fact-template"), update);
+    } catch {
+      // It is an extra: the session says by itself that it has ended.
+    }
+  }
 
   return {
-    open() {
-      shown = "";
-      byId("summary").hidden = true;
-    },
-    async render({ view, staff }) {
+    close,
+    render({ view, staff }) {
       if (!staff || view.state !== "ended" || shown === view.id) return;
+      close();
       shown = view.id;
-      try {
-        const facts = factsOf(await means().api.summary(view.id)).map((fact) => ({ id: fact.name, ...fact }));
-        if (shown !== view.id) return;
-        byId("summary").hidden = false;
-        reconcile(byId("summary-facts"), facts, () => clone("fact-template"), update);
-      } catch {
-        // It is an extra: the session says by itself that it has ended.
-        byId("summary").hidden = true;
-      }
+      timers = AGAIN_MS.map((ms) => setTimeout(() => fetch(view.id), ms));
     },
   };
 }
