@@ -21,7 +21,9 @@ Credential = Annotated[str, Meta(pattern=r"^[!-9;-~]{0,256}\Z")]
 # It names one script in a policy: no spaces, semicolons or commas, which would end its name there.
 ScriptUrl = Annotated[
     str,
-    Meta(pattern=r"^(https://[A-Za-z0-9.-]+|http://(127\.0\.0\.1|\[::1\]|localhost))(:[0-9]{1,5})?/[A-Za-z0-9._~/@-]+\Z"),
+    Meta(
+        pattern=r"^(https://[A-Za-z0-9.-]+|http://(127\.0\.0\.1|\[::1\]|localhost))(:[0-9]{1,5})?/[A-Za-z0-9._~/@-]+\Z"
+    ),
 ]
 # Credentials go there.
 ApiUrl = Annotated[

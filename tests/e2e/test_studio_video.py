@@ -1,7 +1,9 @@
 """The studio's video, on a stand-in of Agora's SDK: what is shown, and why where nothing is."""
 
+import os
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
 import httpx
@@ -112,6 +114,26 @@ def test_an_sdk_that_does_not_come_is_asked_for_again(windows: Windows) -> None:
     # By itself, or by hand: whatever is sooner.
     expect(window.page.locator("#stage")).to_have_attribute("data-picture", "shown")
     assert asked
+    window.errors.clear()
+
+
+@pytest.mark.skipif("STUDIO_AGORA_SDK" not in os.environ, reason="STUDIO_AGORA_SDK names no file of Agora's own SDK")
+def test_agoras_own_sdk_that_finds_no_server_is_told_of(windows: Windows) -> None:
+    sdk = Path(os.environ["STUDIO_AGORA_SDK"]).read_text()
+    window = windows.blank()
+    window.page.route(SDK, lambda route: route.fulfill(body=sdk, content_type="text/javascript"))
+    window.page.route(re.compile(r"//[^/]*\.(agora\.io|sd-rtn\.com)"), lambda route: route.abort())
+    window.page.goto(windows.url)
+    window.sign_in("alice", "Seller")
+    window.create("Without Agora's servers")
+    window.click("Start session")
+    words = window.page.locator("#picture-words")
+    expect(words).to_have_text(re.compile("The video service cannot be reached."), timeout=30_000)
+    expect(window.button("Try again")).to_be_visible()
+    window.say("The chat goes on")
+    window.sees("The chat goes on")
+    # It writes of each server that it cannot reach; what the page's policy forbids would be another thing.
+    assert [text for text in window.errors if "Content Security Policy" in text] == []
     window.errors.clear()
 
 

@@ -49,19 +49,26 @@ export function shortTime(at) {
   return new Date(at).toLocaleTimeString([], { hour: "numeric", minute: "2-digit" });
 }
 
-/** Has a button open and close an element below the page's other things, and gives `show(open)`. */
+/**
+ * Has a button open and close an element, and gives `show(open)`. One that lies elsewhere has a button that closes it, and
+ * which gets the focus: so whoever opens it by the keyboard is in it.
+ */
 export function disclosure(toggle, panel) {
   const show = (open) => {
     toggle.ariaExpanded = String(open);
     panel.hidden = !open;
   };
-  toggle.addEventListener("click", () => show(panel.hidden));
+  const close = panel.querySelector("[data-close]");
+  toggle.addEventListener("click", () => {
+    show(panel.hidden);
+    if (!panel.hidden) close?.focus();
+  });
   panel.addEventListener("keydown", ({ key }) => {
     if (key !== "Escape") return;
     show(false);
     toggle.focus();
   });
-  panel.querySelector("[data-close]")?.addEventListener("click", () => {
+  close?.addEventListener("click", () => {
     show(false);
     toggle.focus();
   });

@@ -3,10 +3,10 @@
  * Its methods are those of `test-picture.js`. What the SDK calls its errors and reasons is told as the faults of `words.js`.
  */
 
-import { encodingOf } from "./fit.js";
+import { encodingOf, smallOf } from "./fit.js";
 
 const AUDIENCE_LEVEL = { level: 1 };
-const LOW_STREAM = { width: 320, height: 180, framerate: 15, bitrate: 140 };
+const PORTRAIT = matchMedia("(orientation: portrait)");
 const WARNINGS = 2;
 // What Agora calls 0 is unknown, 1 and 2 are good, and from 4 on users can hardly follow.
 const POOR_FROM = 4;
@@ -76,8 +76,8 @@ export class Agora {
     const turn = this.#turn;
     return this.#try("denied", async () => {
       if (!isSecureContext) throw { code: "WEB_SECURITY_RESTRICT" };
-      const portrait = matchMedia("(orientation: portrait)").matches;
-      const camera = await this.#sdk.createCameraVideoTrack({ encoderConfig: encodingOf(portrait), optimizationMode: "balanced" });
+      const encoderConfig = encodingOf(PORTRAIT.matches);
+      const camera = await this.#sdk.createCameraVideoTrack({ encoderConfig, optimizationMode: "balanced" });
       // A show without sound is still one; without a picture it is not.
       const microphone = await this.#sdk.createMicrophoneAudioTrack({ AEC: true, ANS: true, AGC: true }).catch(() => null);
       if (turn !== this.#turn) return release(camera, microphone);
@@ -90,7 +90,7 @@ export class Agora {
   publish() {
     const turn = this.#turn;
     return this.#try("publish", async () => {
-      this.#client.setLowStreamParameter(LOW_STREAM);
+      this.#client.setLowStreamParameter(smallOf(PORTRAIT.matches));
       // Without it there is one stream less to choose from, and still a picture.
       await this.#client.enableDualStream().catch(() => {});
       await this.#client.publish([this.#camera, this.#microphone].filter(Boolean));

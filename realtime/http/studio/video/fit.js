@@ -2,6 +2,7 @@
 
 // As much of a picture may be cut off for it to fill its place.
 const MOST_CUT = 0.2;
+const LOW = { long: 320, short: 180, framerate: 15, bitrate: 140 };
 const HIGH = { long: 1280, short: 720, frameRate: 24, bitrateMax: 1800 };
 
 /** Gives "cover" where little is lost by filling the place, and "contain" where it would be too much. Sizes are `{width, height}`. */
@@ -22,6 +23,12 @@ export function shapeOf(picture) {
 export function encodingOf(portrait) {
   const { long, short, frameRate, bitrateMax } = HIGH;
   return { width: portrait ? short : long, height: portrait ? long : short, frameRate, bitrateMax };
+}
+
+/** Gives what the small stream beside it is to be, for those whose network is slow. */
+export function smallOf(portrait) {
+  const { long, short, framerate, bitrate } = LOW;
+  return { width: portrait ? short : long, height: portrait ? long : short, framerate, bitrate };
 }
 
 function isReal({ width, height }) {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { encodingOf, fitOf, shapeOf } from "../../../../realtime/http/studio/video/fit.js";
+import { encodingOf, fitOf, shapeOf, smallOf } from "../../../../realtime/http/studio/video/fit.js";
 import { goalOf } from "../../../../realtime/http/studio/video/wanted.js";
 
 const size = (width, height) => ({ width, height });
@@ -25,6 +25,8 @@ test("a picture's shape", () => {
 test("a camera that is turned is encoded as it is held", () => {
   assert.deepEqual([encodingOf(false).width, encodingOf(false).height], [1280, 720]);
   assert.deepEqual([encodingOf(true).width, encodingOf(true).height], [720, 1280]);
+  assert.deepEqual([smallOf(false).width, smallOf(false).height], [320, 180]);
+  assert.deepEqual([smallOf(true).width, smallOf(true).height], [180, 320]);
 });
 
 test("the host publishes from the device that runs the session, and everyone else plays", () => {
