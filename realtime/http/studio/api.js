@@ -48,6 +48,11 @@ export class Api {
     return (await this.#call("GET", `/v1/sessions/${session}/guests?standing=${standing}&limit=100`)).guests;
   }
 
+  /** Puts a notice from the moderators into a user's inbox, once for each key. */
+  notice(user, session, text, key) {
+    return this.#call("POST", `/v1/users/${user}/notices`, { key, text, session });
+  }
+
   /** Keeps a user out of everything, at once. */
   freeze(user, reason) {
     return this.#call("POST", `/v1/users/${user}/freeze`, { reason });

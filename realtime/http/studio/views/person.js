@@ -1,5 +1,7 @@
 /** One person: what they are here, and what can be done about it. */
 
+import { newKey } from "/sdk/keys.js";
+
 import { tagOf } from "../audience.js";
 import { byId, setAvatar, setText } from "../dom.js";
 import { actsOn } from "../people.js";
@@ -39,6 +41,14 @@ export function personView(scene, means) {
       field.value = "";
     }, "Sent.");
   });
+  byId("person-notice").addEventListener("click", () => {
+    const field = byId("person-text");
+    if (!field.reportValidity()) return;
+    carryOut(async ({ api, session }) => {
+      await api.notice(name, session.id, field.value.trim(), newKey());
+      field.value = "";
+    }, "Sent as a notice.");
+  });
   byId("person-remove").addEventListener("click", () => {
     carryOut(({ api, session }) => api.removeGuests(session.id, [name]), "Taken off the list.");
   });
@@ -59,6 +69,7 @@ export function openPerson(user) {
   byId("person-role").hidden = !acts.role;
   byId("person-role-choice").value = scene.view?.members?.[name] ?? "viewer";
   byId("person-write").hidden = !acts.write;
+  byId("person-notice").hidden = !acts.notice;
   byId("person-remove").hidden = !acts.remove;
   byId("person-freeze").hidden = !acts.freeze;
   byId("person-acts").hidden = !acts.remove && !acts.freeze;

@@ -48,12 +48,13 @@ test("the facts of a connection say what is missing", () => {
 });
 
 test("what one may do about another follows from both roles", () => {
-  assert.deepEqual(actsOn("bob", scene({}), "seller"), { role: true, write: true, remove: false, freeze: false });
-  assert.deepEqual(actsOn("alice", scene({}), "admin"), { role: false, write: false, remove: false, freeze: false });
-  assert.deepEqual(actsOn("alice", scene({ role: "cohost" }, "bob"), "viewer"), { role: false, write: true, remove: false, freeze: false });
+  assert.deepEqual(actsOn("bob", scene({}), "seller"), { role: true, write: true, notice: false, remove: false, freeze: false });
+  assert.deepEqual(actsOn("alice", scene({}), "admin"), { role: false, write: false, notice: false, remove: false, freeze: false });
+  assert.deepEqual(actsOn("alice", scene({ role: "cohost" }, "bob"), "viewer"), { role: false, write: true, notice: false, remove: false, freeze: false });
   assert.equal(actsOn("bob", scene({ snapshot: { ...view, settings: { private: true } } }), "seller").remove, true);
   assert.equal(actsOn("bob", scene({ snapshot: { ...view, settings: { private: true } }, joined: false }), "seller").remove, false);
   assert.equal(actsOn("bob", scene({}, "root"), "admin").freeze, true);
+  assert.deepEqual(["seller", "moderator", "admin"].map((token) => actsOn("bob", scene({}, "root"), token).notice), [false, true, true]);
 });
 
 test("an entry of the inbox is kept once, the newest first, and not for ever", () => {
