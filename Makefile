@@ -17,6 +17,7 @@ check: $(INSTALLED)
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/python -m pytest -q -n 0 tests/realtime/specs
 
 format: $(INSTALLED)
 	@$(BIN)/ruff check --fix .
@@ -28,7 +29,7 @@ fuzz: $(INSTALLED)
 
 # Autobahn's fuzzing client against our transport, where it is installed.
 conformance: $(INSTALLED)
-	@$(BIN)/python -m tests.conformance
+	@$(BIN)/python -m tests.conformance autobahn
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Stagewire needs Python 3.11 or newer" if sys.version_info < (3, 11) else 0)'

@@ -15,7 +15,22 @@ from bench import machine, progress, report
 from bench.errors import BenchError
 from bench.options import add_options, bounded
 from bench.run import Place
-from bench.scenarios import compare, crowd, fanout, floor, growth, idle, ingest, mixed, rooms, slow, soak, storm, tokens
+from bench.scenarios import (
+    clients,
+    compare,
+    crowd,
+    fanout,
+    floor,
+    growth,
+    idle,
+    ingest,
+    mixed,
+    rooms,
+    slow,
+    soak,
+    storm,
+    tokens,
+)
 from bench.tables import middle_of
 
 FAILED: Final = 1
@@ -25,6 +40,7 @@ RUNS: Final = Meta(ge=1, le=100, description="run it so often, and give medians 
 # Columns of a file, which needs no terminal's width.
 PAPER: Final = 160
 SCENARIOS: Final = (
+    clients,
     compare,
     crowd,
     fanout,

@@ -146,10 +146,14 @@ class Target(Struct, frozen=True):
         lines = (
             f"POST {path} HTTP/1.1",
             f"Host: {self.http.host}:{self.http.port}",
-            f"Authorization: Bearer {self._token(user, AccessRole.VIEWER)}",
+            f"Authorization: Bearer {self.viewer(user)}",
             "Content-Length: 0",
         )
         return "".join(f"{line}\r\n" for line in (*lines, "")).encode("ascii")
+
+    def viewer(self, user: str) -> str:
+        """Give an access token of a viewer."""
+        return self._token(user, AccessRole.VIEWER)
 
     def _token(self, user: str = HOST_USER, role: AccessRole = AccessRole.SELLER) -> str:
         try:

@@ -10,6 +10,8 @@ from pathlib import Path
 from time import time
 from typing import Final
 
+import msgspec
+
 from persistence.embedded import EmbeddedError
 from persistence.errors import StorageError
 from realtime import dev, workers
@@ -18,11 +20,19 @@ from realtime.migrating import begin_anew, bring_up
 from realtime.run import run
 from realtime.settings import Settings
 from realtime.sockets import ListenError, listen, take_over
+from realtime.specs.documents import DOCUMENTS
 from realtime.telemetry import logs
 from tokens.access import AccessDenied, AccessRole, AccessSettingsError, SharedSecret, mint
 
 FAILED: Final = 1
-_EXPECTED: Final = (SettingsError, ListenError, StorageError, EmbeddedError, AccessSettingsError)
+_URL: Final = "ws://127.0.0.1:8000/v1/ws"
+
+
+class ChatError(Exception):
+    """A chat could not begin, or go on. The message says why."""
+
+
+_EXPECTED: Final = (SettingsError, ListenError, StorageError, EmbeddedError, AccessSettingsError, ChatError)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -79,10 +89,14 @@ def _with_database() -> Settings:
 
 
 def _token(options: argparse.Namespace) -> None:
+    print(_minted(options))
+
+
+def _minted(options: argparse.Namespace) -> str:
     settings = load(os.environ)
     secret = settings.jwt_secret or dev.secret(options.folder)
     try:
-        token = mint(
+        return mint(
             options.user,
             AccessRole(options.role),
             SharedSecret(secret),
@@ -94,7 +108,32 @@ def _token(options: argparse.Namespace) -> None:
         )
     except AccessDenied:
         raise SettingsError("a user is 1 to 64 of the characters A-Z a-z 0-9 _ -") from None
-    print(token)
+
+
+def _chat(options: argparse.Namespace) -> None:
+    # The server's other commands can do without the client.
+    from stagewire_client import terminal  # noqa: PLC0415 - see above
+
+    async def minted(_stale: bool) -> str:
+        return _minted(options)
+
+    if not options.token:
+        # What is wrong with it is said now.
+        _minted(options)
+    why = terminal.run(
+        terminal.Options(
+            url=options.url,
+            session=options.session,
+            token=options.token or minted,
+            folder=options.outbox or terminal.default_folder(),
+        )
+    )
+    if why:
+        raise ChatError(why)
+
+
+def _schema(options: argparse.Namespace) -> None:
+    print(msgspec.json.format(msgspec.json.encode(DOCUMENTS[options.document](load(os.environ)))).decode())
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -117,6 +156,20 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--synthetic", action="store_true", help="mark a load tester: left out of audience counts")
     _add_folder(command)
     command.set_defaults(run=_token)
+
+    command = commands.add_parser("schema", help="print what the server speaks, for programs")
+    command.add_argument("document", choices=DOCUMENTS, help="AsyncAPI of the WebSocket, or OpenAPI of the side API")
+    command.set_defaults(run=_schema)
+
+    command = commands.add_parser("chat", help="talk in a session, from a terminal or a pipe")
+    command.add_argument("session", metavar="SESSION", help="the session's id")
+    command.add_argument("--url", default=_URL, help=f"of the server's WebSocket (default: {_URL})")
+    command.add_argument("--token", help="an access token; without one, it is minted with the dev server's secret")
+    command.add_argument("--user", default="guest", help="who that is for (default: guest)")
+    command.add_argument("--role", choices=[role.value for role in AccessRole], default=AccessRole.VIEWER.value)
+    command.add_argument("--outbox", type=Path, help="where to keep what could not be sent yet")
+    command.set_defaults(run=_chat, hours=1, synthetic=False)
+    _add_folder(command)
 
     command = commands.add_parser("migrate", help="bring the schema of DATABASE_URL up to date")
     command.set_defaults(run=_migrate)

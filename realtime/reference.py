@@ -1,4 +1,4 @@
-"""The tables of settings, metrics, rights and limits, rendered from what the code says.
+"""The tables of settings, metrics, rights, limits and codes, rendered from what the code says.
 
 `python -m realtime.reference docs/operations.md docs/protocol.md` writes them into the pages, between comments that
 name them: `<!-- settings -->` and `<!-- /settings -->`.
@@ -19,8 +19,10 @@ from realtime.domain.access import Role
 from realtime.domain.limits import DEFAULTS, Action, RateRole
 from realtime.domain.session import State
 from realtime.environment import name_of
-from realtime.http.site import ENDPOINTS
+from realtime.http.table import ENDPOINTS
 from realtime.limiting import action_of
+from realtime.protocol import meanings
+from realtime.protocol.codes import HTTP_STATUS
 from realtime.protocol.commands import AnyCommand, Hello
 from realtime.settings import Settings
 from realtime.telemetry import metrics
@@ -60,6 +62,21 @@ def fill(page: str) -> str:
     return _MARKED.sub(lambda found: f"<!-- {found[1]} -->\n{TABLES[found[1]]()}<!-- /{found[1]} -->", page)
 
 
+def errors_table() -> str:
+    """Render every error: its status over HTTP, what it means, and what to do."""
+    rows = [(f"`{code}`", str(HTTP_STATUS[code]), *meaning) for code, meaning in meanings.ERRORS.items()]
+    return _table(("code", "HTTP", "meaning", "what to do"), rows)
+
+
+def closes_table() -> str:
+    """Render every close, in its range: what it means, and what to do."""
+    rows = [(str(int(close)), *meaning) for close, meaning in meanings.CLOSES.items()]
+    rows += [(f"**{meaning.means}**", "", f"**{meaning.do}**") for meaning in meanings.RANGES.values()]
+    # The heading of a range comes before its first code.
+    rows.sort(key=lambda row: (int(row[0].strip("*")[:4]), bool(row[1])))
+    return _table(("code", "meaning", "what to do"), rows)
+
+
 def limits_table() -> str:
     """Render every limit by rate: what counts as one action, and how often that may be done, for each role."""
     head = ("action", "what counts", *(f"`{role}`" for role in RateRole))
@@ -68,6 +85,7 @@ def limits_table() -> str:
 
 TABLES: Final = {
     "settings": settings_table, "metrics": metrics_table, "access": access_table, "limits": limits_table,
+    "errors": errors_table, "closes": closes_table,
 }  # fmt: skip
 _MARKED: Final = re.compile(f"<!-- ({'|'.join(TABLES)}) -->\n.*?<!-- /\\1 -->", re.DOTALL)
 

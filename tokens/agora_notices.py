@@ -53,7 +53,7 @@ class Notice(Struct, frozen=True):
     id: Annotated[str, Meta(pattern=r"^[!-~]{1,128}\Z")] = msgspec.field(name="noticeId")
     product: Number = msgspec.field(name="productId")
     event: Number = msgspec.field(name="eventType")
-    payload: Raw
+    payload: Annotated[Raw, Meta(description="By event: `channelName`, `uid`, `clientSeq`, `ts` and `reason`.")]
 
     @property
     def moves(self) -> bool:
@@ -105,7 +105,7 @@ def channel_of(notice: Notice) -> str:
     Raises:
         NoticeMalformed
     """
-    return _read(notice.payload, _Channel).name
+    return _read(notice.payload, _Channel, "payload: ").name
 
 
 def move_of(notice: Notice) -> Move:
@@ -114,11 +114,11 @@ def move_of(notice: Notice) -> Move:
     Raises:
         NoticeMalformed
     """
-    return _read(notice.payload, Move)
+    return _read(notice.payload, Move, "payload: ")
 
 
-def _read(text: bytes | Raw, shape: type[T]) -> T:
+def _read(text: bytes | Raw, shape: type[T], what: str = "") -> T:
     try:
         return msgspec.json.decode(text, type=shape)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
-        raise NoticeMalformed(str(exc)[:200]) from None
+        raise NoticeMalformed(f"{what}{exc}"[:200]) from None

@@ -9,6 +9,7 @@ from persistence.freezes import Freeze
 from realtime.audit import Act
 from realtime.domain import access
 from realtime.http.endpoints import Call, Context, Endpoint, UserPath
+from realtime.protocol.codes import Code
 from realtime.protocol.commands import PageSize
 from realtime.protocol.types import MAX_INTEGER, UserId
 
@@ -67,6 +68,7 @@ ENDPOINTS: Final = [
         parameters=UserPath,
         body=FreezeReason,
         reply=Freeze,
+        refuses=(Code.CONFLICT,),
     ),
     Endpoint(
         method="POST",
@@ -76,6 +78,7 @@ ENDPOINTS: Final = [
         parameters=UserPath,
         body=FreezeReason,
         reply=Freeze,
+        refuses=(Code.CONFLICT,),
     ),
     Endpoint(
         method="GET",

@@ -78,5 +78,6 @@ ENDPOINTS: Final = [
         reply=NoticeTaken,
         public=True,
         signature=agora_notices.SIGNATURE,
+        refuses=(Code.UNAUTHENTICATED, Code.UNAVAILABLE, Code.NOT_CONFIGURED),
     )
 ]

@@ -5,7 +5,7 @@ from time import time
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-from msgspec import Meta, Raw, Struct
+from msgspec import Meta, Struct
 
 from persistence.listing import Listing
 from persistence.sessions import Session
@@ -24,6 +24,7 @@ from realtime.node import Node
 from realtime.protocol.codec import JSON
 from realtime.protocol.codes import Code, Refusal
 from realtime.protocol.commands import PageSize
+from realtime.protocol.events import Events
 from realtime.protocol.replies import AgoraToken, SessionView
 from realtime.protocol.session_settings import Change, change_of
 from realtime.protocol.types import MAX_INTEGER, Millis, Seq, SessionId, UserId
@@ -132,7 +133,7 @@ class EventsQuery(Struct, frozen=True, forbid_unknown_fields=True):
 class EventPage(Struct, frozen=True):
     """A page of a log, ascending; `more` says whether the log goes on in that direction."""
 
-    events: Raw
+    events: Events
     more: bool
 
 
@@ -153,7 +154,7 @@ class SearchQuery(Struct, frozen=True, forbid_unknown_fields=True):
 class Found(Struct, frozen=True):
     """Messages that were found, the newest first; `more` says whether there may be others further back."""
 
-    events: Raw
+    events: Events
     more: bool
 
 
@@ -275,7 +276,8 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     """One row of the API.
 
     `signature` names the header that signs the body; the endpoint gets both as `Signed`, for no bytes but these are
-    what was signed, and reads `body` from them itself.
+    what was signed, and reads `body` from them itself. `refuses` says with which codes it may refuse, besides those
+    that follow from the rest.
     """
 
     method: str
@@ -292,6 +294,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     parameters: type = SessionPath
     # As what it is counted for its user; None is to read with GET, and to change sessions otherwise.
     action: LimitedAction | None = None
+    refuses: tuple[Code, ...] = ()
 
     @property
     def counted_as(self) -> LimitedAction:
@@ -310,6 +313,7 @@ ENDPOINTS: Final = [
         body=NewSession,
         reply=SessionView,
         status=201,
+        refuses=(Code.CONFLICT,),
     ),
     Endpoint(method="GET", path=_SESSION, handle=get_session, summary="Give a session", reply=SessionView),
     *(
@@ -355,6 +359,7 @@ ENDPOINTS: Final = [
         summary="Issue an Agora token",
         reply=AgoraToken,
         action=LimitedAction.TOKEN,
+        refuses=(Code.NOT_CONFIGURED,),
     ),
     Endpoint(
         method="POST",
@@ -365,6 +370,7 @@ ENDPOINTS: Final = [
         body=NewNotice,
         reply=Noticed,
         action=LimitedAction.DIRECT,
+        refuses=(Code.CONFLICT,),
     ),
     Endpoint(
         method="POST",
@@ -374,5 +380,6 @@ ENDPOINTS: Final = [
         body=NewDevToken,
         reply=DevToken,
         public=True,
+        refuses=(Code.NOT_CONFIGURED,),
     ),
 ]

@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Awaitable, Callable
-from importlib.metadata import version
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+import msgspec
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -15,19 +15,16 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
 from realtime.gate import Gate
-from realtime.http import admin, agora, audience, endpoints, limits, listing, openapi, people, summary
 from realtime.http.endpoints import Context
 from realtime.http.health import Health
 from realtime.http.serving import Serving, json_response, refused
+from realtime.http.table import ENDPOINTS
 from realtime.http.throttle import Throttle
 from realtime.protocol.codes import Code, Refusal
 from realtime.settings import Settings
+from realtime.specs.documents import DOCUMENTS, served
 from realtime.telemetry.exposition import exposition
 
-ENDPOINTS: Final = [
-    *endpoints.ENDPOINTS, *listing.ENDPOINTS, *summary.ENDPOINTS, *agora.ENDPOINTS, *audience.ENDPOINTS,
-    *people.ENDPOINTS, *admin.ENDPOINTS, *limits.ENDPOINTS,
-]  # fmt: skip
 _HERE: Final = Path(__file__).parent
 # Installed, the client lies beside the studio; in a checkout, where it is developed.
 _SDK: Final = next(f for f in (_HERE / "sdk", _HERE.parents[1] / "clients/js/src") if f.is_dir())
@@ -48,7 +45,12 @@ _CODES: Final = {404: Code.NOT_FOUND, 413: Code.TOO_LARGE, 500: Code.INTERNAL}
 def build(context: Context, health: Health, websocket_port: Callable[[], int]) -> Starlette:
     """Give the application. `websocket_port` is asked once the server listens."""
     app = Starlette(
-        routes=[*_api(context), *_operations(health), *Studio(context.node.settings, websocket_port).routes()],
+        routes=[
+            *_api(context),
+            *_specifications(context.node.settings),
+            *_operations(health),
+            *Studio(context.node.settings, websocket_port).routes(),
+        ],
         exception_handlers={HTTPException: _on_http_error},
     )
     # The redirect for a slash too many would lead to whatever host the request names.
@@ -62,17 +64,23 @@ def guarded(app: ASGIApp, gate: Gate) -> ASGIApp:
 
 
 def _api(context: Context) -> list[BaseRoute]:
-    served = [e for e in ENDPOINTS if context.node.settings.dev or not e.path.startswith("/dev/")]
-    document = openapi.document(served, version("stagewire"))
-
-    async def serve_openapi(_: Request) -> Response:
-        return json_response(document)
-
     methods: dict[str, dict[str, Serving]] = {}
-    for endpoint in served:
+    for endpoint in served(context.node.settings):
         methods.setdefault(endpoint.path, {})[endpoint.method] = Serving(endpoint, context)
-    routes = [Route(path, _by_method(found), methods=list(found)) for path, found in methods.items()]
-    return [*routes, Route("/openapi.json", serve_openapi)]
+    return [Route(path, _by_method(found), methods=list(found)) for path, found in methods.items()]
+
+
+def _specifications(settings: Settings) -> list[BaseRoute]:
+    return [Route(f"/{name}.json", _giving(make(settings))) for name, make in DOCUMENTS.items()]
+
+
+def _giving(document: dict[str, Any]) -> Callable[[Request], Awaitable[Response]]:
+    encoded = msgspec.json.encode(document)
+
+    async def give(_: Request) -> Response:
+        return Response(encoded, media_type="application/json")
+
+    return give
 
 
 def _by_method(served: dict[str, Serving]) -> Callable[[Request], Awaitable[Response]]:

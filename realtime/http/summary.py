@@ -3,6 +3,7 @@
 from typing import Final
 
 from realtime.http.endpoints import Call, Context, Endpoint, readable
+from realtime.protocol.codes import Code
 from realtime.summaries import Summary
 
 
@@ -18,5 +19,6 @@ ENDPOINTS: Final = [
         handle=get_summary,
         summary="Give what a session comes to after its end",
         reply=Summary,
+        refuses=(Code.CONFLICT,),
     )
 ]

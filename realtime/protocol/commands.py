@@ -230,6 +230,6 @@ AnyCommand = (
 )
 
 
-def type_of(command: Command) -> str:
+def type_of(command: Command | type[Command]) -> str:
     """Give the command's name on the wire."""
     return str(command.__struct_config__.tag)

@@ -1,11 +1,24 @@
 """What the server says unasked: events of the log, signals, heartbeats."""
 
 from enum import StrEnum
+from typing import Annotated, Any, Final
 
-from msgspec import UNSET, Raw, Struct, UnsetType
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from realtime.protocol.session_settings import Change
-from realtime.protocol.types import Epoch, Millis, Position, Seq, SessionId
+from realtime.protocol.types import Duration, Epoch, Millis, Position, Seq, SessionId
+
+
+def _holding(shape: str) -> Any:
+    """Say for the specifications what documents a `Raw` holds."""
+    return Meta(extra_json_schema={"type": "array", "items": {"$ref": f"#/components/schemas/{shape}"}})
+
+
+# Documents that are encoded once, and not again for each who is given them.
+Events = Annotated[Raw, _holding("Event")]
+InboxEntries = Annotated[Raw, _holding("InboxEntry")]
+# What servers tell each other alone is left out of the specifications.
+Internal: Final = Meta(extra_json_schema={"x-internal": True})
 
 
 class Kind(StrEnum):
@@ -49,7 +62,7 @@ class Event(Push, tag="event", frozen=True, kw_only=True):
     session: SessionId
     seq: Seq
     at: Millis
-    media_ms: Millis
+    media_ms: Duration
     kind: str
     by: str
     key: str | None = None
@@ -105,8 +118,16 @@ class SessionBody(Struct, frozen=True, omit_defaults=True):
     changes: Change | UnsetType = UNSET
     user: str | UnsetType = UNSET
     role: str | UnsetType = UNSET
-    allowed: list[str] | UnsetType = UNSET
-    removed: list[str] | UnsetType = UNSET
+    allowed: Annotated[list[str], Internal] | UnsetType = UNSET
+    removed: Annotated[list[str], Internal] | UnsetType = UNSET
+
+
+BODIES: Final[dict[Kind, type[Struct]]] = {
+    Kind.CHAT_POSTED: ChatBody,
+    Kind.CHAT_EDITED: ChangeBody,
+    Kind.CHAT_DELETED: ChangeBody,
+    **{kind: SessionBody for kind in Kind if kind.startswith("session.")},
+}
 
 
 class Audience(Struct, frozen=True):
@@ -234,6 +255,15 @@ class AnswerBody(Struct, frozen=True):
     accepted: bool
 
 
+INBOX_BODIES: Final[dict[InboxKind, type[Struct]]] = {
+    InboxKind.DIRECT: DirectBody,
+    InboxKind.MENTION: MentionBody,
+    InboxKind.NOTICE: NoticeBody,
+    InboxKind.REQUEST: RequestBody,
+    InboxKind.ANSWER: AnswerBody,
+}
+
+
 class Removed(Push, tag="removed", frozen=True, kw_only=True):
     """The connection has joined the session no more, and why. Nothing of the session comes after it."""
 
@@ -251,4 +281,4 @@ class Inbox(Push, tag="inbox", frozen=True, kw_only=True):
     epoch: Epoch
     upto: Seq
     lost: int = 0
-    entries: Raw
+    entries: InboxEntries

@@ -1,11 +1,11 @@
 """What the server answers. `re` is the `id` of the command."""
 
-from msgspec import Raw, Struct, field
+from msgspec import Struct, field
 
 from realtime.protocol.codes import Refusal
-from realtime.protocol.events import Audience
+from realtime.protocol.events import Audience, Events
 from realtime.protocol.session_settings import SessionSettings
-from realtime.protocol.types import CommandId, Millis, Position, Seq, SessionId
+from realtime.protocol.types import CommandId, Duration, Millis, Position, Seq, SessionId
 
 
 class Reply(Struct, kw_only=True, frozen=True, omit_defaults=True, tag_field="type"):
@@ -17,7 +17,7 @@ class Reply(Struct, kw_only=True, frozen=True, omit_defaults=True, tag_field="ty
 class MediaClock(Struct, frozen=True):
     """The session's clock: it showed `ms` at the time `at`, and runs on from there, or stands still."""
 
-    ms: Millis
+    ms: Duration
     at: Millis
     running: bool
 
@@ -75,7 +75,7 @@ class Joined(Reply, tag="joined", frozen=True, kw_only=True):
     session: SessionView
     role: str
     position: Position
-    events: Raw
+    events: Events
     complete: bool
     audience: Audience
     hosting: bool | None = None
@@ -106,7 +106,7 @@ class Page(Reply, tag="history", frozen=True, kw_only=True):
     """Answers `history`. `events` ascend; `more` says whether the log goes on in that direction."""
 
     session: SessionId
-    events: Raw
+    events: Events
     more: bool
 
 

@@ -14,6 +14,7 @@ USER_TEXT = r"^[A-Za-z0-9_-]{1,64}$(?!\n)"
 CommandId = Annotated[int, Meta(ge=0, le=MAX_INTEGER, description="Chosen by the client; echoed as `re`.")]
 Seq = Annotated[int, Meta(ge=0, le=MAX_INTEGER, description="An event's place in its session's log, from 1.")]
 Millis = Annotated[int, Meta(ge=0, le=MAX_INTEGER, description="Milliseconds since the epoch, UTC.")]
+Duration = Annotated[int, Meta(ge=0, le=MAX_INTEGER, description="A number of milliseconds.")]
 # The length, because `$` lets a line feed follow.
 SessionId = Annotated[str, Meta(pattern=UUID_TEXT, max_length=36, description="A session's id, as the server gave it.")]
 ReactionKind = Annotated[str, Meta(pattern=KIND_TEXT, description="A kind of reaction, named by the app.")]

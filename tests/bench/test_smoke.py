@@ -157,6 +157,14 @@ def test_tokens(server: list[str], tmp_path: Path) -> None:
     assert results["server_cpu_per_request_us"] > 0
 
 
+def test_clients(server: list[str], tmp_path: Path) -> None:
+    results = run(tmp_path, "clients", *server, "--clients=10", "--rate=20", "--seconds=1")["results"]
+    assert (results["events"], results["missing"], results["not_acked"]) == (200, 0, 0)
+    assert results["latency_ms"]["p50"] > 0
+    assert results["ack_ms"]["p50"] > 0
+    assert results["client_cpu_per_event_us"] > 0
+
+
 def test_crowd(server: list[str], tmp_path: Path) -> None:
     results = run(tmp_path, "crowd", *server, "--viewers=100")["results"]
     assert (results["viewers"], results["refused"], results["unanswered"]) == (100, 0, 0)

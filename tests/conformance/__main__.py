@@ -1,56 +1,96 @@
-"""Autobahn's fuzzing client against our transport: `make conformance`.
+"""Check a server against the transcripts of the wire, row by row; or a client; or our transport, by Autobahn's suite.
 
-`wstest` is that of the package autobahntestsuite, which runs on Python 2.7; `WSTEST` may name another one.
+    python -m tests.conformance ws://127.0.0.1:8000/v1/ws --secret SECRET
+    python -m tests.conformance serve --only chat --as bob --port 8000
+    python -m tests.conformance autobahn
+
+The exit code is 1 if anything deviates.
 """
 
+import argparse
 import asyncio
-import json
 import os
-import shutil
+import shlex
 import sys
-import tempfile
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from time import time_ns
 
-import uvloop
+from realtime.protocol.codec import Format
+from tests.conformance import autobahn
+from tests.conformance.checking import Checked, check, conforms, minting, table
+from tests.conformance.player import Stage
+from tests.conformance.scripted import Scripted
+from tests.conformance.transcript import CLIENTS, FOLDER, Need, all_transcripts
 
-from tests.conformance.echo import connection
-from tests.conformance.judging import faults
-
-# Compression is not offered.
-EXCLUDED = ["12.*", "13.*"]
-
-
-async def run(wstest: str, folder: Path) -> list[str]:
-    """Serve while `wstest` runs; give what is wrong."""
-    listening = await asyncio.get_running_loop().create_server(connection, "127.0.0.1", 0)
-    async with listening:
-        port = listening.sockets[0].getsockname()[1]
-        spec = folder / "fuzzingclient.json"
-        spec.write_text(json.dumps(specification(port, folder)))
-        process = await asyncio.create_subprocess_exec(wstest, "-m", "fuzzingclient", "-s", str(spec))
-        code = await process.wait()
-    report = folder / "index.json"
-    if code or not report.exists():
-        return [f"wstest ended with {code}, and no report"]
-    return faults(json.loads(report.read_text()))
+_FORMATS = {"json": [Format.JSON], "msgpack": [Format.MSGPACK], "both": list(Format)}
 
 
-def specification(port: int, folder: Path) -> dict[str, object]:
-    """Say what `wstest` is to do."""
-    server = {"agent": "stagewire", "url": f"ws://127.0.0.1:{port}/v1/ws"}
-    return {"servers": [server], "outdir": str(folder), "cases": ["*"], "exclude-cases": EXCLUDED}
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Give the exit code."""
+    options = _parser().parse_args(arguments)
+    if options.url == "autobahn":
+        return autobahn.main()
+    return asyncio.run(_serve(options)) if options.url == "serve" else _check(options)
 
 
-def main() -> int:
-    """Give the exit code: 0 if all is well, or cannot be tried here."""
-    wstest = shutil.which(os.environ.get("WSTEST", "wstest"))
-    if wstest is None:
-        print("wstest is not installed: the conformance was not tried (pip install autobahntestsuite, Python 2.7)")
-        return 0
-    with tempfile.TemporaryDirectory(prefix="conformance-") as folder:
-        found = uvloop.run(run(wstest, Path(folder)))
-    print("\n".join(found) or "conforms")
-    return 1 if found else 0
+def _check(options: argparse.Namespace) -> int:
+    wanted = [one for one in all_transcripts(options.transcripts) if not options.only or one.name in options.only]
+    has = {Need(need) for need in options.has} | ({Need.DRAIN} if options.drain else set())
+    stages = [
+        Stage(
+            url=options.url,
+            mint=minting(options.secret, options.issuer, options.audience),
+            fmt=fmt,
+            within=options.within,
+            has=frozenset(has),
+            drain=_running(options.drain) if options.drain else None,
+        )
+        for fmt in _FORMATS[options.format]
+    ]
+    checked = asyncio.run(check(wanted, stages))
+    print(table(checked))
+    return 0 if conforms(checked) else 1
+
+
+async def _serve(options: argparse.Namespace) -> int:
+    """Play the server of one transcript to a client, which is to do what that transcript's client does."""
+    known = [*all_transcripts(options.transcripts), *all_transcripts(CLIENTS)]
+    [transcript] = [one for one in known if one.name in options.only]
+    scripted = Scripted(transcript, time_ns() // 1_000_000, only=options.actor)
+    async with scripted.serving(options.port) as port:
+        print(f"serving {transcript.name} on ws://127.0.0.1:{port}/v1/ws")
+        checked = [Checked(transcript, Format.JSON, [verdict async for verdict in scripted.play()])]
+    print(table(checked))
+    return 0 if conforms(checked) else 1
+
+
+def _running(command: str) -> Callable[[], Awaitable[None]]:
+    async def run() -> None:
+        process = await asyncio.create_subprocess_exec(*shlex.split(command))
+        await process.wait()
+
+    return run
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.conformance", description=__doc__.partition("\n")[0])
+    add = parser.add_argument
+    add("url", help="the server, as ws://HOST:PORT/v1/ws; `serve`, to check a client; or `autobahn`")
+    add("--secret", default=os.environ.get("STAGEWIRE_JWT_SECRET", ""), help="the server's secret of HS256 tokens")
+    add("--issuer", help="the `iss` that tokens must carry, if any")
+    add("--audience", help="the `aud` that tokens must carry, if any")
+    add("--format", choices=_FORMATS, default="both", help="of the messages (default: both)")
+    add("--only", action="append", default=[], metavar="NAME", help="a transcript to play, in place of all")
+    add("--has", action="append", default=[], choices=[need.value for need in Need if need is not Need.DRAIN],
+        help="play the rows that need this, too: Agora's credentials in the server, half a minute of patience",
+    )  # fmt: skip
+    add("--drain", metavar="COMMAND", help="how the server is told to stop, such as 'kill -TERM 123'; it comes last")
+    add("--within", type=float, default=5.0, metavar="SECONDS", help="how long to wait for each message (default: 5)")
+    add("--as", dest="actor", metavar="ACTOR", help="serve: whose connection the client's is (default: everybody's)")
+    add("--port", type=int, default=0, help="serve: where to listen on 127.0.0.1 (default: a free port)")
+    add("--transcripts", type=Path, default=FOLDER, metavar="FOLDER", help="other transcripts than ours")
+    return parser
 
 
 if __name__ == "__main__":

@@ -1,9 +1,7 @@
 """The studio in a browser, by what people see and click."""
 
 import json
-import os
 from collections.abc import Mapping
-from pathlib import Path
 from uuid import uuid4
 
 import httpx
@@ -12,30 +10,13 @@ from playwright.sync_api import expect
 from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
-from tests.e2e.windows import Window, Windows
+from tests.e2e.windows import Windows
 from tests.support.servers import DevServer
-
-# Where the pictures of the documentation go, when they are to be taken anew: `docs/images`.
-PICTURES = os.environ.get("STUDIO_PICTURES")
 
 
 def dev_token(server: DevServer, user: str, role: str) -> str:
     token: str = httpx.post(f"{server.url}/dev/token", json={"user": user, "role": role}).json()["token"]
     return token
-
-
-def picture(host: Window, viewer: Window) -> None:
-    """Take the README's picture, with a burst of reactions, if pictures are to be taken."""
-    if not PICTURES:
-        return
-    host.page.emulate_media(reduced_motion="no-preference")
-    for kind in ["Heart", "Fire", "Heart", "Clap", "Heart", "Laugh", "Wow", "Heart"]:
-        viewer.reaction(kind).click()
-    expect(host.reaction("Heart")).to_have_accessible_name("Heart 4")
-    # By then they have risen, and none has gone.
-    host.page.wait_for_timeout(900)
-    host.page.screenshot(path=Path(PICTURES) / "demo.png")
-    host.page.emulate_media(reduced_motion="reduce")
 
 
 def test_a_show_from_beginning_to_end(windows: Windows) -> None:
@@ -73,7 +54,6 @@ def test_a_show_from_beginning_to_end(windows: Windows) -> None:
 
     viewer.page.get_by_label("Message").press_sequentially("Th")
     expect(seller.page.get_by_text("bob is typing…")).to_be_visible()
-    picture(seller, viewer)
     viewer.page.get_by_label("Message").fill("")
     expect(seller.page.get_by_text("bob is typing…")).to_be_hidden()
     talk.append("<img src=x onerror=alert(1)>")

@@ -65,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=default.seed, help="chooses the faults (%(default)s)")
     parser.add_argument("--minutes", type=float, default=default.minutes, help="how long storms pass (%(default)s)")
     parser.add_argument("--acks", type=int, default=0, help="go on until so many, but for three times as long at most")
-    for name in ("nodes", "sessions", "writers", "readers"):
+    for name in ("nodes", "sessions", "writers", "readers", "visitors"):
         parser.add_argument(f"--{name}", type=int, default=getattr(default, name), help="how many (%(default)s)")
     parser.add_argument("--rate", type=float, default=default.rate, help="messages a second, tried (%(default)s)")
     parser.add_argument("--most", type=int, default=default.most, help="faults of one storm (%(default)s)")

@@ -6,14 +6,13 @@ from random import Random
 from time import monotonic
 from typing import Final
 
-from realtime.protocol.codec import Format
 from tests.faults.checker import Entry, Run
-from tests.faults.clients import Client, Place
+from tests.faults.clients import Place
 from tests.faults.keeper import Do
 from tests.faults.ledger import Book, Ledger
-from tests.faults.line import Gone, Message
 from tests.faults.readers import Reader
 from tests.faults.stage import HOST, Stage
+from tests.faults.visitors import Visitor, client
 from tests.faults.writers import Writer
 
 SETTLE_WITHIN: Final = 30.0
@@ -24,46 +23,34 @@ _PAGE: Final = 200
 _ROWS: Final = 20_000
 
 
-class Host(Client):
-    """Ends its session."""
-
-    async def _work(self) -> None:
-        reply = await self._ask(type="session.end", session=self.session)
-        # If the first answer was lost, the second says so.
-        self.stopping = reply.type == "ack" or reply.state == "ended"
-
-    def _take(self, message: Message) -> None:
-        """Hear nothing."""
+async def _end(place: Place) -> None:
+    """End a session, as its host."""
+    async with client(place, HOST, Random(0)) as live:
+        await (await live.join(place.ledger.session)).end()
 
 
-class Pager(Client):
-    """Reads its session's whole history."""
-
-    log: list[Entry]
-
-    async def _work(self) -> None:
-        self.log = []
-        more = True
+async def _history(place: Place) -> list[Entry]:
+    """Read a session's whole history."""
+    log: list[Entry] = []
+    async with client(place, "pager", Random(0)) as live:
+        show, more = await live.join(place.ledger.session), True
         while more:
-            page = await self._ask(type="history", session=self.session, after=len(self.log), limit=_PAGE)
-            if page.type != "history":
-                raise Gone
-            self.log.extend(map(self.place.ledger.entry, page.events))
+            page = await show.history(after=len(log), limit=_PAGE)
+            log.extend(place.ledger.pushed(e.seq, e.by, e.key, e.body.get("text")) for e in page.events)
             more = page.more
-        self.place.ledger.pages.append(Run(0, self.log))
-        self.stopping = True
-
-    def _take(self, message: Message) -> None:
-        """Hear nothing."""
+    place.ledger.pages.append(Run(0, log))
+    return log
 
 
-async def settle(stage: Stage, book: Book, writers: Sequence[Writer], readers: Sequence[Reader]) -> None:
+async def settle(
+    stage: Stage, book: Book, writers: Sequence[Writer | Visitor], readers: Sequence[Reader | Visitor]
+) -> None:
     """End one session under its writers' hands; let all others finish, and every reader reach the head."""
-    await Host(HOST, writers[0].place, Random(0), Format.JSON).run()
+    await _end(writers[0].place)
     for writer in writers:
         writer.hush()
     if not await _within(SETTLE_WITHIN, lambda: not any(writer.pending for writer in writers)):
-        left = [pending for writer in writers for pending in writer.pending.values()]
+        left = [str(pending) for writer in writers for pending in writer.pending.values()]
         book.complain(f"unsettled: {len(left)} messages have no answer, such as {left[0]}")
     for writer in writers:
         writer.give_up()
@@ -73,7 +60,7 @@ async def settle(stage: Stage, book: Book, writers: Sequence[Writer], readers: S
             book.complain(f"stuck: {reader.name} is at {reader.position}, and not {heads[reader.session]}")
 
 
-def _behind(readers: Sequence[Reader], heads: dict[str, int]) -> list[Reader]:
+def _behind(readers: Sequence[Reader | Visitor], heads: dict[str, int]) -> list[Reader | Visitor]:
     return [reader for reader in readers if reader.position is None or reader.position.seq != heads[reader.session]]
 
 
@@ -87,13 +74,11 @@ async def read_logs(stage: Stage, places: Sequence[Place]) -> list[list[Entry]]:
     await stage.order(Do.KILL, "postgres")
     await stage.order(Do.START, "postgres")
     logs = [await _read_log(stage, place.ledger) for place in places]
-    pagers = [Pager(f"pager-{n}", place, Random(n), Format.JSON) for n, place in enumerate(places)]
-    async with asyncio.timeout(READ_WITHIN), asyncio.TaskGroup() as group:
-        for pager in pagers:
-            group.create_task(pager.run())
-    for pager, log in zip(pagers, logs, strict=True):
-        if len(pager.log) != len(log):
-            pager.place.book.complain(f"hole: history ends at {len(pager.log)}, the log at {len(log)}")
+    async with asyncio.timeout(READ_WITHIN):
+        read = await asyncio.gather(*map(_history, places))
+    for place, history, log in zip(places, read, logs, strict=True):
+        if len(history) != len(log):
+            place.book.complain(f"hole: history ends at {len(history)}, the log at {len(log)}")
     return logs
 
 

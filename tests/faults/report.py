@@ -36,6 +36,7 @@ class Options(Struct, frozen=True, kw_only=True):
     sessions: int = 10
     writers: int = 30
     readers: int = 20
+    visitors: int = 4
     rate: float = 1500.0
     most: int = 3
     healing: float = 2.0
@@ -89,7 +90,7 @@ def _story(report: Report) -> str:
     cpu = ", ".join(f"{name} {seconds:.0f}" for name, seconds in report.cpu.items())
     return f"""\
 seed {options.seed}: {report.seconds:.0f} s, {options.nodes} nodes, {options.sessions} sessions, \
-{options.writers} writers, {options.readers} readers
+{options.writers} writers, {options.readers} readers, {options.visitors} visitors
   {report.faults} faults, {report.connections:,} connections, {report.resent:,} messages sent again
   {report.sends:,} sends: {report.acks:,} acked, {report.refused:,} refused, {report.unknown:,} unknown
   {report.count(LOST)} lost, {report.count(DUPLICATED)} duplicated, {report.count(REORDERED)} reordered, \

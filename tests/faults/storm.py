@@ -21,6 +21,7 @@ from tests.faults.plan import Kind, storms
 from tests.faults.readers import Reader
 from tests.faults.report import Options, Report
 from tests.faults.stage import Stage
+from tests.faults.visitors import Visitor
 from tests.faults.writers import Writer
 
 Tell = Callable[[str], None]
@@ -55,6 +56,7 @@ class _Performance:
         self._places: list[Place] = []
         self._writers: list[Writer] = []
         self._readers: list[Reader] = []
+        self._visitors: list[Visitor] = []
         self._passed: list[Passed] = []
         self._raging = "quiet"
         self._lag = 0.0
@@ -63,13 +65,14 @@ class _Performance:
         self._cast(sessions)
         async with asyncio.TaskGroup() as group:
             watching = [group.create_task(self._watch_lag()), group.create_task(self._tell_progress())]
-            clients = [group.create_task(client.run()) for client in (*self._writers, *self._readers)]
+            cast: list[Writer | Reader | Visitor] = [*self._writers, *self._readers, *self._visitors]
+            clients = [group.create_task(client.run()) for client in cast]
             await asyncio.sleep(WARM_UP)
             began = monotonic()
             await self._let_storms_pass(began)
             seconds = monotonic() - began
             self._raging = "all is over, and settles"
-            await settle(self._stage, self._book, self._writers, self._readers)
+            await settle(self._stage, self._book, [*self._writers, *self._visitors], [*self._readers, *self._visitors])
             for task in (*watching, *clients):
                 task.cancel()
         self._tell("reading the logs")
@@ -85,6 +88,8 @@ class _Performance:
             self._writers.append(Writer(n, self._place(n), self._random("writer", n), _format(n), rate))
         for n in range(options.readers):
             self._readers.append(Reader(f"reader-{n}", self._place(n), self._random("reader", n), _format(n + 1)))
+        for n in range(options.visitors):
+            self._visitors.append(Visitor(n, self._place(n), self._random("visitor", n)))
 
     def _place(self, n: int) -> Place:
         return self._places[n % len(self._places)]

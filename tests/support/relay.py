@@ -10,12 +10,12 @@ from tests.support.processes import free_port
 
 
 class Relay:
-    """Passes bytes on, both ways, while it flows."""
+    """Passes bytes on, both ways, while it flows: to a Unix socket, by its path, or to a port of this machine."""
 
-    def __init__(self, path: str, url: str, port: int, tls: SSLContext | None = None) -> None:
+    def __init__(self, beyond: str | int, url: str, port: int, tls: SSLContext | None = None) -> None:
         self.url = url
         self._tls = tls
-        self._path = path
+        self._beyond = beyond
         self.port = port
         self._flows = asyncio.Event()
         self._flows.set()
@@ -55,9 +55,14 @@ class Relay:
             async with AsyncExitStack() as stack:
                 stack.enter_context(closing(writer))
                 await self._flows.wait()
-                up_reader, up_writer = await asyncio.open_unix_connection(self._path)
+                up_reader, up_writer = await self._dial()
                 stack.enter_context(closing(up_writer))
                 await self._pass_on(reader, up_writer, up_reader, writer)
+
+    async def _dial(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if isinstance(self._beyond, int):
+            return await asyncio.open_connection("127.0.0.1", self._beyond)
+        return await asyncio.open_unix_connection(self._beyond)
 
     async def _pass_on(
         self,
@@ -91,6 +96,19 @@ async def relayed(url: str, tls: SSLContext | None = None) -> AsyncIterator[Rela
         options = parse_qs(parts.query)
         path = f"{options['host'][0]}/.s.PGSQL.{options['port'][0]}"
         relay = Relay(path, f"postgresql://{parts.username}@127.0.0.1:{port}{parts.path}", port)
+    await relay.listen()
+    try:
+        yield relay
+    finally:
+        await relay.cut()
+
+
+@asynccontextmanager
+async def relayed_websocket(url: str) -> AsyncIterator[Relay]:
+    """Put a relay before the node at `url`, which listens on a port."""
+    parts, port = urlsplit(url), free_port()
+    assert parts.port is not None
+    relay = Relay(parts.port, f"{parts.scheme}://127.0.0.1:{port}{parts.path}", port)
     await relay.listen()
     try:
         yield relay

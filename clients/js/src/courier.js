@@ -12,6 +12,8 @@ import { delayOf } from "./policy.js";
 
 // What is about a message that stands: once refused, it is of no use to anybody.
 const CHANGES = ["chat.edit", "chat.delete"];
+// A storage that does not answer must not keep anything from being sent.
+const LOADED_MS = 3_000;
 
 /**
  * What was sent, and what became of it. Emits "state" with itself.
@@ -105,6 +107,14 @@ export class Courier extends Emitter {
   #deliveries = new Map();
   #refusals = 0;
   #turn = 0;
+  #adopted = false;
+  #adoption = 0;
+  #callOffLoading = () => {};
+  // What an earlier page has left goes first.
+  #loading = false;
+  // What this page has written meanwhile, of which the storage may tell as well, even after it was taken back.
+  /** @type {Set<string>} */
+  #made = new Set();
   #wake = () => {};
   /** @type {Promise<unknown>} */
   #stored = Promise.resolve();
@@ -137,6 +147,7 @@ export class Courier extends Emitter {
     const entry = this.#outbox.add(lane, command, this.#means.clock.wall());
     if (!entry) throw new StagewireError("full", "Too much waits to be sent already.");
     const delivery = this.#follow(entry);
+    if (this.#loading) this.#made.add(entry.key);
     this.#keep(entry);
     this.emit("change", delivery);
     this.pump();
@@ -148,24 +159,37 @@ export class Courier extends Emitter {
    * @param {string} owner
    */
   async adopt(owner) {
-    if (owner === this.#owner) return;
     const former = this.#owner;
+    if (owner === former && this.#adopted) return;
+    this.#adopted = this.#loading = true;
     this.#owner = owner;
     // What another user has written stays in that one's storage. What was written before anybody was known is ours.
-    for (const entry of this.#outbox.list()) {
+    for (const entry of former === owner ? [] : this.#outbox.list()) {
       if (former) this.#forget(entry.key);
       else this.#keep(entry);
     }
-    /** @type {Entry[]} */
-    const entries = (await this.#store((storage) => storage.load(owner))) ?? [];
-    if (owner !== this.#owner) return;
-    for (const entry of this.#outbox.restore(entries)) this.emit("change", this.#follow(entry));
-    this.pump();
+    const turn = ++this.#adoption;
+    const loaded = () => {
+      this.#loading = false;
+      this.pump();
+    };
+    const callOff = this.#means.clock.after(LOADED_MS, loaded);
+    this.#callOffLoading = callOff;
+    const entries = (await this.#forgiven(this.#means.storage.load(owner))) ?? [];
+    callOff();
+    if (turn !== this.#adoption) return;
+    const own = this.#outbox.list();
+    const earlier = entries.filter(({ key }) => !this.#made.has(key));
+    for (const entry of this.#outbox.restore(earlier)) this.emit("change", this.#follow(entry));
+    // They may have another place now.
+    for (const { key } of own) this.#keep(/** @type {Entry} */ (this.#outbox.get(key)));
+    loaded();
   }
 
   /** Sends whatever can be sent. */
   pump() {
     const { clock } = this.#means;
+    if (this.#loading) return;
     for (const entry of this.#outbox.ready(clock.wall(), this.#open)) void this.#send(entry);
     this.#wake();
     const nextAt = this.#outbox.nextAt();
@@ -207,12 +231,27 @@ export class Courier extends Emitter {
     this.pump();
   }
 
+  /**
+   * Forgets the messages that are in a session's log, where that is known up to `head`.
+   * @param {string} session
+   * @param {number} head
+   */
+  arrived(session, head) {
+    for (const { key, status, seq = 0, command } of this.#outbox.list()) {
+      if (status === "acked" && command.session === session && seq <= head) this.#forget(key);
+    }
+  }
+
   /** Waits until the storage has all that it was given. */
   async flushed() {
     await this.#stored;
   }
 
+  /** Leaves the storage to whoever comes next. */
   close() {
+    this.#adopted = false;
+    this.#adoption += 1;
+    this.#callOffLoading();
     this.#wake();
   }
 
@@ -238,7 +277,7 @@ export class Courier extends Emitter {
   #acked(key, { seq, at }) {
     const entry = this.#outbox.mark(key, { status: "acked", seq, at });
     if (!entry) return;
-    void this.#store((storage, owner) => storage.remove(owner, key));
+    this.#store((storage, owner) => storage.remove(owner, key));
     this.#tell(entry);
     // Of a chat message comes the event, and it is shown as on its way until then.
     if (entry.command.type !== "chat.send") this.#discard(key);
@@ -292,12 +331,12 @@ export class Courier extends Emitter {
 
   /** @param {Entry} entry */
   #keep(entry) {
-    void this.#store((storage, owner) => storage.put(owner, entry));
+    this.#store((storage, owner) => storage.put(owner, entry));
   }
 
   /** @param {string} key */
   #discard(key) {
-    void this.#store((storage, owner) => storage.remove(owner, key));
+    this.#store((storage, owner) => storage.remove(owner, key));
     this.#forget(key);
   }
 
@@ -308,19 +347,26 @@ export class Courier extends Emitter {
   }
 
   /**
-   * Does something with the storage after all that was done before; a storage that fails is done without.
-   * @template T
-   * @param {(storage: import("./types.js").Storage, owner: string) => Promise<T>} act
-   * @returns {Promise<T | null>}
+   * Does something with the storage after all that was done before.
+   * @param {(storage: import("./types.js").Storage, owner: string) => Promise<void>} act
    */
   #store(act) {
     const owner = this.#owner;
-    const done = this.#stored.then(() => (owner ? act(this.#means.storage, owner) : null));
-    const safe = done.catch((error) => {
+    if (owner) this.#stored = this.#stored.then(() => this.#forgiven(act(this.#means.storage, owner)));
+  }
+
+  /**
+   * A storage that fails is done without.
+   * @template T
+   * @param {Promise<T>} done
+   * @returns {Promise<T | null>}
+   */
+  async #forgiven(done) {
+    try {
+      return await done;
+    } catch (error) {
       this.emit("forgetful", error);
       return null;
-    });
-    this.#stored = safe;
-    return safe;
+    }
   }
 }

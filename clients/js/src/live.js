@@ -221,7 +221,10 @@ export class Stagewire extends Emitter {
     connection.on("push", (message) => this.#hear(message));
     this.#courier.on("change", (delivery) => {
       this.emit("pending", delivery);
-      const session = this.#sessions.get(delivery.entry.command.session);
+      const { session: id } = delivery.entry.command;
+      const session = this.#sessions.get(id);
+      if (session) session.settle();
+      else this.#courier.arrived(id, Infinity);
       session?.emit("pending", delivery);
       session?.emit("change");
     });

@@ -39,15 +39,19 @@ export class Outbox {
   }
 
   /**
-   * Takes in what an earlier page has left, as far as there is room; gives the entries that are new.
+   * Takes in what an earlier page has left, as far as there is room, before all that is held; gives what is new.
    * @param {readonly Entry[]} entries
    */
   restore(entries) {
+    const held = this.list();
     const fresh = entries.filter(({ key }) => !this.#entries.has(key)).sort(inOrder);
-    const taken = fresh.slice(0, Math.max(0, this.#capacity - this.#entries.size));
-    for (const entry of taken) {
-      this.#put(entry.status === "sending" ? { ...entry, status: "waiting" } : entry);
-      this.#order = Math.max(this.#order, entry.order);
+    const taken = fresh.slice(0, Math.max(0, this.#capacity - held.length));
+    this.#order = Math.max(0, ...taken.map(({ order }) => order));
+    for (const entry of taken) this.#put(entry.status === "sending" ? { ...entry, status: "waiting" } : entry);
+    // By the time of day they may seem older: it can have been set back.
+    for (const entry of held) {
+      this.#order = Math.max(entry.order, this.#order + 1);
+      this.#put({ ...entry, order: this.#order });
     }
     return taken;
   }

@@ -313,6 +313,11 @@ export class Session extends Emitter {
     else void this.#heal();
   }
 
+  /** Takes the messages that are in the log by now for no longer on their way. */
+  settle() {
+    this.#live.courier.arrived(this.id, this.timeline.head);
+  }
+
   /** @param {Message} message  A push about this session. */
   hear(message) {
     const { type, kind } = message;
@@ -365,13 +370,13 @@ export class Session extends Emitter {
     this.#attend(audienceFrom(/** @type {any} */ (reply)));
     this.#follow(this.timeline.merge(events));
     this.timeline.expect(position.seq);
-    void this.#settle();
+    void this.#begin();
   }
 
   /**
    * Does what joining makes possible: the chat first, then the rest.
    */
-  async #settle() {
+  async #begin() {
     this.#live.courier.pump();
     if (this.timeline.empty && this.#firstPage) await this.older(this.#firstPage).catch(() => {});
     if (!this.joined) return;
@@ -405,6 +410,7 @@ export class Session extends Emitter {
   /** @param {LogEvent[]} next */
   #follow(next) {
     for (const event of next) this.#apply(event);
+    this.settle();
     if (this.timeline.hole) void this.#heal();
     this.emit("change");
   }

@@ -109,8 +109,8 @@ export class Wire {
    * @param {number} [code]
    */
   drop(code = NORMAL) {
-    this.#socket.close();
     this.#finish(code);
+    this.#socket.close();
   }
 
   /** @param {{token: string, device: string, client?: string}} hello */
@@ -164,7 +164,8 @@ export class Wire {
   /** Looks again when a ping is missing by then, if nothing is heard meanwhile. */
   #watch() {
     const silence = () => this.#clock.now() - this.#heardAt;
-    this.#after(this.#heartbeat * MISSED - silence(), () => {
+    // Rounded up, or what is left of a millisecond would be waited for without end.
+    this.#after(Math.ceil(this.#heartbeat * MISSED - silence()), () => {
       if (silence() < this.#heartbeat * MISSED) return this.#watch();
       const before = this.#heard;
       this.measure();

@@ -1,3 +1,9 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -7,6 +13,8 @@ from realtime.domain.present import News, Present
 LIMIT = 3
 GRACE = 5.0
 USERS = st.sampled_from(["alice", "bob", "dan", "eve", "zoe"])
+# The clients apply what is told here, and check the same lists.
+VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "audience.json").read_text())["told"]
 
 
 def told(present: Present, there: list[str] | None, now: float) -> News | None:
@@ -136,3 +144,12 @@ def test_without_a_pause_nobody_is_told_to_have_left(seen: list[set[str]]) -> No
     told(present, sorted(seen[0]), 0)
     news = told(present, sorted(seen[1]), 0)
     assert news is None or news == News(joined=sorted(seen[1] - seen[0]), left=[])
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["name"])
+def test_what_clients_are_told(vector: dict[str, Any]) -> None:
+    present = Present(vector["limit"], vector["grace"])
+    for step in vector["steps"]:
+        news = told(present, step["there"], step["at"])
+        tells = news and {kind: users for kind, users in msgspec.structs.asdict(news).items() if users is not None}
+        assert (tells, present.told) == (step["tells"], step["list"])

@@ -250,3 +250,10 @@ async def test_openapi_describes_every_endpoint(node: RunningNode) -> None:
     }
     refs = set(document["components"]["schemas"])
     assert {"SessionView", "FailureBody", "AgoraToken", "EventPage"} <= refs
+
+
+async def test_asyncapi_describes_the_wire_with_this_nodes_limits(node: RunningNode) -> None:
+    document = (await node.request("GET", "/asyncapi.json")).json()
+    assert document["asyncapi"] == "3.0.0"
+    limits = {limit["limit"]: limit["value"] for limit in document["x-limits"]}
+    assert limits["max_frame"] == node.node.settings.max_frame

@@ -11,7 +11,7 @@ NODE = shutil.which("node")
 
 
 @pytest.mark.skipif(NODE is None, reason="there is no Node to run the studio's modules")
-def test_the_demos_modules() -> None:
+def test_the_studios_modules() -> None:
     assert TESTS
     ran = subprocess.run([str(NODE), "--test", *TESTS], capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stdout + ran.stderr

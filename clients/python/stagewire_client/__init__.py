@@ -1,0 +1,62 @@
+"""The asyncio client of Stagewire, the realtime server for live sessions and chat."""
+
+from stagewire_client.audience import Audience
+from stagewire_client.connection import Edges, TokenSource
+from stagewire_client.errors import (
+    Code,
+    Dropped,
+    Failed,
+    Full,
+    Lost,
+    NotSignedIn,
+    Refused,
+    StagewireError,
+    StorageError,
+    Unreachable,
+)
+from stagewire_client.live import Stagewire
+from stagewire_client.messages import Ack, Entry, Event, Gap, Page, Position, Signal, Snapshot
+from stagewire_client.outbox import Draft, Stage
+from stagewire_client.policy import Reason, State, Status
+from stagewire_client.sent import Sent
+from stagewire_client.session import Session
+from stagewire_client.settings import Settings
+from stagewire_client.storage import FileStorage, MemoryStorage, Storage
+from stagewire_client.timeline import Message
+
+__all__ = [
+    "Ack",
+    "Audience",
+    "Code",
+    "Draft",
+    "Dropped",
+    "Edges",
+    "Entry",
+    "Event",
+    "Failed",
+    "FileStorage",
+    "Full",
+    "Gap",
+    "Lost",
+    "MemoryStorage",
+    "Message",
+    "NotSignedIn",
+    "Page",
+    "Position",
+    "Reason",
+    "Refused",
+    "Sent",
+    "Session",
+    "Settings",
+    "Signal",
+    "Snapshot",
+    "Stage",
+    "Stagewire",
+    "StagewireError",
+    "State",
+    "Status",
+    "Storage",
+    "StorageError",
+    "TokenSource",
+    "Unreachable",
+]

@@ -1,0 +1,305 @@
+"""A client of a Stagewire server: `async with Stagewire(url, token=…) as live: show = await live.join(id)`."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any, Final, Self, TypeVar
+
+from stagewire_client import inbox
+from stagewire_client.connection import Connection, Edges, Introduction, TokenSource
+from stagewire_client.errors import Failed, Lost, StagewireError
+from stagewire_client.keeper import Keeper
+from stagewire_client.latch import Latch
+from stagewire_client.messages import (
+    Ack,
+    Created,
+    Entry,
+    Inbox,
+    Left,
+    Ping,
+    Position,
+    Push,
+    Quality,
+    Snapshot,
+    Welcome,
+)
+from stagewire_client.policy import Reason, State, Status
+from stagewire_client.session import Home, Session
+from stagewire_client.settings import Settings
+from stagewire_client.storage import MemoryStorage, Storage
+from stagewire_client.stream import Stream, Streams
+from stagewire_client.view import Since
+from stagewire_client.wire import Wire
+
+T = TypeVar("T")
+NAME: Final = "stagewire-python/0.1.0"
+
+
+class Stagewire:
+    """One user's connection, which comes back by itself, and the sessions that it follows.
+
+    `url` is that of the WebSocket, or a function that gives one for each attempt. `token` is an access token, or an
+    async function that gives one: it is told whether the last one is stale, and raises NotSignedIn where asking again
+    is of no use. `storage` keeps what is written until it is stored; in memory, where nothing else is given.
+    """
+
+    def __init__(
+        self,
+        url: str | Callable[[], str],
+        *,
+        token: str | TokenSource,
+        client: str = NAME,
+        device: str | None = None,
+        storage: Storage | None = None,
+        settings: Settings | None = None,
+        edges: Edges | None = None,
+    ) -> None:
+        self._settings = settings or Settings()
+        self._edges = edges or Edges()
+        self._connection = Connection(
+            Introduction(url=url, token=token, client=client, device=device),
+            self._settings,
+            self._edges,
+            self._hear,
+            self._attend,
+            self._on_status,
+        )
+        self._keeper = Keeper(storage or MemoryStorage())
+        self._sessions: dict[str, Session] = {}
+        self._following: dict[str, asyncio.Task[None]] = {}
+        self._online: Latch[Wire] = Latch()
+        self._group: asyncio.TaskGroup | None = None
+        self._turns = asyncio.Semaphore(self._settings.requests)
+        self._pushes: Streams[Push] = Streams(self._settings.stream)
+        self._entries: Streams[Entry] = Streams(self._settings.stream)
+        self._given: Position | None = None
+        self._running: asyncio.Task[None] | None = None
+        self._keeping: asyncio.Task[None] | None = None
+        self.user = ""
+
+    async def __aenter__(self) -> Self:
+        self.open()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    def open(self) -> None:
+        """Begin to connect; whoever wants something waits until that is done."""
+        loop = asyncio.get_running_loop()
+        self._running = loop.create_task(self._run())
+        self._keeping = loop.create_task(self._keeper.run())
+
+    async def connect(self) -> None:
+        """Wait until it is online.
+
+        Raises:
+            Failed: it has given up.
+        """
+        await self._online.wait()
+
+    async def close(self) -> None:
+        """End the connection, and have what is pending kept. Everything that iterates comes to its end."""
+        if self._running is None or self._keeping is None:
+            return
+        await self._connection.close()
+        await self._finish(self._running, self._running)
+        self._connection.end(State.OFFLINE, Reason.IDLE)
+        self._end()
+        await self._finish(self._keeping, self._keeper.settled())
+        running, self._running = self._running, None
+        if not running.cancelled():
+            running.result()
+
+    async def _run(self) -> None:
+        try:
+            await self._connection.run()
+        except Exception:
+            # A defect of this package. Nobody shall wait for what never comes; `close` raises it.
+            self._connection.end(State.FAILED, Reason.DEFECT)
+            raise
+
+    async def _finish(self, task: "asyncio.Task[None]", done: Awaitable[None]) -> None:
+        """Wait a moment for something, and end the task."""
+        waiting = asyncio.ensure_future(done)
+        await asyncio.wait([waiting], timeout=self._settings.closing)
+        waiting.cancel()
+        task.cancel()
+        await asyncio.wait([waiting, task])
+
+    def _end(self) -> None:
+        for session in self.sessions:
+            session.fail(None)
+        self._sessions.clear()
+        self._online.fail(Lost())
+        self._pushes.end()
+        self._entries.end()
+        self._connection.statuses.end()
+
+    # What there is
+
+    @property
+    def status(self) -> Status:
+        """Say what the connection is at, and why."""
+        return self._connection.status
+
+    def statuses(self) -> Stream[Status]:
+        """Give an iterator over what the connection is at, from now on."""
+        return self._connection.statuses.open()
+
+    @property
+    def quality(self) -> Quality | None:
+        """Give how good the connection is, as the server has measured it."""
+        return self._connection.quality
+
+    @property
+    def now(self) -> int:
+        """Give the server's time, as far as it is known: milliseconds since the epoch."""
+        return self._connection.now
+
+    @property
+    def sessions(self) -> list[Session]:
+        """Give the sessions that are followed."""
+        return [session for session in self._sessions.values() if not session.over]
+
+    def pushes(self) -> Stream[Push]:
+        """Give an iterator over everything that the server says by itself, from now on."""
+        return self._pushes.open()
+
+    def inbox(self) -> Stream[Entry]:
+        """Give an iterator over the entries of the user's inbox, each once, from now on."""
+        return self._entries.open()
+
+    # What the user asks for
+
+    def retry(self) -> None:
+        """Connect now, in place of waiting, or after a failure."""
+        self._connection.retry()
+
+    async def join(self, session: str, *, since: Since | None = None) -> Session:
+        """Follow a session, from now on, or from `since`: a position, or "last" for the one that the server has kept.
+
+        Raises:
+            Refused: the user may not, or there is no such session.
+            Failed: the client has given up to connect.
+        """
+        await self._online.wait()
+        if session in self._sessions and not self._sessions[session].over:
+            raise StagewireError(f"the session {session} is followed already")
+        followed = self._sessions[session] = Session(self._home(), session, since)
+        self._follow(followed)
+        try:
+            await followed.joined.wait()
+        except BaseException:
+            self._forget(followed)
+            raise
+        return followed
+
+    async def leave(self, session: Session) -> None:
+        """Follow it no more. What is pending stays in the storage."""
+        self._forget(session)
+        session.fail(None)
+        wire = self._online.value
+        if wire is not None:
+            # Whoever is lost now has left, too.
+            with suppress(Lost):
+                await wire.request({"type": "leave", "session": session.id}, Left)
+
+    async def create(self, title: str, **settings: Any) -> Snapshot:
+        """Create a session, which is scheduled then; it is not joined yet."""
+        command = {"type": "session.create", "title": title, "key": self._edges.key(), **settings}
+        return (await self.request(command, Created)).session
+
+    async def direct(self, user: str, text: str) -> Ack:
+        """Put a message into another user's inbox."""
+        return await self.request({"type": "direct.send", "user": user, "key": self._edges.key(), "text": text}, Ack)
+
+    async def acknowledge(self, entry: Entry) -> Ack:
+        """Take an entry, and all before it, out of the user's inbox, for all devices."""
+        return await self.request({"type": "inbox.ack", "upto": entry.id}, Ack)
+
+    async def request(self, command: dict[str, Any], wanted: type[T]) -> T:
+        """Send any command, without an id, and give its reply, read as `wanted`. Where it is lost it is sent again.
+
+        Raises:
+            Refused: the server says no.
+            Lost: there was no answer in time.
+            Failed: the client has given up to connect.
+        """
+        try:
+            async with asyncio.timeout(self._settings.patience), self._turns:
+                return await self._answer(command, wanted)
+        except TimeoutError:
+            raise Lost from None
+
+    async def _answer(self, command: dict[str, Any], wanted: type[T]) -> T:
+        while True:
+            wire = await self._online.wait()
+            try:
+                return await wire.request(command, wanted)
+            except Lost:
+                # The wire is over in a moment, for everyone.
+                await asyncio.sleep(0)
+
+    def _home(self) -> Home:
+        return Home(self.user, self._settings, self._edges, self._keeper, self._is_poor, self._turns)
+
+    def _is_poor(self) -> bool:
+        return self.status.state is State.DEGRADED
+
+    # While it is connected
+
+    async def _attend(self, wire: Wire, welcome: Welcome) -> None:
+        self.user = welcome.user
+        try:
+            async with asyncio.TaskGroup() as self._group:
+                self._online.open(wire)
+                for session in self.sessions:
+                    self._follow(session)
+                # Until the connection ends, which cancels this.
+                await asyncio.get_running_loop().create_future()
+        finally:
+            self._group = None
+            if self._online.value is wire:
+                self._online.shut()
+
+    def _follow(self, session: Session) -> None:
+        wire = self._online.value
+        if wire is not None and self._group is not None:
+            self._following[session.id] = self._group.create_task(session.follow(wire))
+
+    def _forget(self, session: Session) -> None:
+        self._sessions.pop(session.id, None)
+        task = self._following.pop(session.id, None)
+        if task is not None:
+            task.cancel()
+
+    def _on_status(self, status: Status) -> None:
+        if status.state is State.FAILED:
+            self._give_up(Failed(status))
+        elif status.state is State.CONNECTING:
+            self._online.shut()
+            for session in self.sessions:
+                session.go_on()
+
+    def _give_up(self, failed: Failed) -> None:
+        self._online.fail(failed)
+        for session in self.sessions:
+            session.give_up(failed)
+
+    def _hear(self, push: Push) -> None:
+        self._pushes.put(push)
+        if isinstance(push, Inbox):
+            self._take_in(push)
+        about = getattr(push, "session", None)
+        for session in self.sessions:
+            if isinstance(push, Ping) or session.id == about:
+                session.hear(push)
+            if session.over:
+                self._forget(session)
+
+    def _take_in(self, push: Inbox) -> None:
+        given = inbox.news(self._given, push)
+        self._given = given.position
+        for entry in given.entries:
+            self._entries.put(entry)

@@ -1,0 +1,364 @@
+"""One session as a client follows it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+from typing import Any, Literal, TypeVar
+
+from msgspec import Struct
+
+from stagewire_client.audience import Audience
+from stagewire_client.connection import Edges
+from stagewire_client.errors import Failed, Lost, Refused
+from stagewire_client.keeper import Keeper
+from stagewire_client.latch import Latch
+from stagewire_client.messages import (
+    Ack,
+    AgoraToken,
+    Event,
+    Gap,
+    Joined,
+    Page,
+    Ping,
+    Position,
+    Push,
+    Removed,
+    Signal,
+    Skipped,
+    Snapshot,
+)
+from stagewire_client.policy import delay_of, passes, wait_of
+from stagewire_client.quality import page_size
+from stagewire_client.sent import Sent
+from stagewire_client.settings import Settings
+from stagewire_client.stream import Stream, Streams, folded
+from stagewire_client.timeline import Message, Timeline
+from stagewire_client.view import Since, Typists, View
+from stagewire_client.wire import Wire
+from stagewire_client.writing import Writing
+
+T = TypeVar("T")
+_PAGE = 50
+_LARGEST_PAGE = 200
+
+
+class Home(Struct, frozen=True):
+    """What a session needs of the client that it belongs to. `poor` tells whether less is to be asked for."""
+
+    user: str
+    settings: Settings
+    edges: Edges
+    keeper: Keeper
+    poor: Callable[[], bool]
+    # How many may wait for replies at a time.
+    turns: asyncio.Semaphore
+
+
+class Session:
+    """Iterate over it for its events, from the join on: consecutive, each once, with a Gap where some can't be given.
+
+    What is asked of it is asked again where the connection is lost before the answer, with the same key, and raises
+    Refused where the server says no, Lost where that takes too long, and Failed where the client has given up.
+    """
+
+    def __init__(self, home: Home, session: str, since: Since | None) -> None:
+        self.id = session
+        # The wire over which it is joined now.
+        self.joined: Latch[Wire] = Latch()
+        self._home = home
+        self._view = View(session, home.user, since, home.settings.window)
+        self._writing = Writing(session, home.user, home.settings, home.edges, home.keeper)
+        self._readers: Streams[Event | Gap] = Streams(home.settings.stream, folded)
+        self._signals: Streams[Signal] = Streams(home.settings.stream)
+        self._stream = self._readers.open()
+        self._to_heal = asyncio.Event()
+        self.over = False
+
+    # What there is
+
+    def __aiter__(self) -> AsyncIterator[Event | Gap]:
+        return self._stream
+
+    def events(self) -> Stream[Event | Gap]:
+        """Give another iterator over the events, from now on."""
+        return self._readers.open()
+
+    def signals(self) -> Stream[Signal]:
+        """Give an iterator over the signals, from now on: the audience, who types, reactions."""
+        return self._signals.open()
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """Give the session as it stands."""
+        return self._view.snapshot
+
+    @property
+    def role(self) -> str:
+        """Give the user's role: host, cohost, moderator or viewer."""
+        return self._view.role
+
+    @property
+    def hosting(self) -> bool | None:
+        """Tell whether the session is run from this connection, where that is known."""
+        return self._view.hosting
+
+    @property
+    def audience(self) -> Audience:
+        """Give who is there."""
+        return self._view.audience
+
+    @property
+    def typists(self) -> Typists:
+        """Give who types, but for the user."""
+        return self._view.typing(asyncio.get_running_loop().time(), self._home.settings.typing)
+
+    @property
+    def timeline(self) -> Timeline:
+        """Give the events that are held."""
+        return self._view.timeline
+
+    @property
+    def position(self) -> Position | None:
+        """Give how far the log has been followed: what to `join` with after a restart of the program."""
+        return self._view.timeline.position
+
+    @property
+    def proven(self) -> Position | None:
+        """Give up to where a heartbeat has proven that nothing is missing."""
+        return self._view.proven
+
+    def messages(self) -> list[Message]:
+        """Give the messages of the events that are held, merged, in the order of display."""
+        return self._view.timeline.messages()
+
+    # What the user writes
+
+    def send(self, text: str, *, reply_to: int | None = None) -> Sent:
+        """Write a message; it is sent when it can be. Raises Full where too many wait."""
+        return self._writing.write("chat.send", text=text, reply_to=reply_to)
+
+    def edit(self, seq: int, text: str) -> Sent:
+        """Give one's own message another text. Raises Full where too many wait."""
+        return self._writing.write("chat.edit", seq=seq, text=text)
+
+    def delete(self, seq: int) -> Sent:
+        """Delete a message, for good. Raises Full where too many wait."""
+        return self._writing.write("chat.delete", seq=seq)
+
+    @property
+    def pending(self) -> list[Sent]:
+        """Give what is written and not stored yet, in its order; what was refused is among it."""
+        return self._writing.pending
+
+    async def settled(self) -> None:
+        """Wait until everything that was written is stored, refused or dropped."""
+        await self._writing.settled()
+
+    # What the user asks for
+
+    async def start(self, reason: str | None = None) -> Ack:
+        """Go live."""
+        return await self._move("session.start", reason)
+
+    async def pause(self, reason: str | None = None) -> Ack:
+        """Pause the session."""
+        return await self._move("session.pause", reason)
+
+    async def resume(self, reason: str | None = None) -> Ack:
+        """Go on after a pause or an interruption."""
+        return await self._move("session.resume", reason)
+
+    async def end(self, reason: str | None = None) -> Ack:
+        """End the session, for good."""
+        return await self._move("session.end", reason)
+
+    async def take_over(self) -> Ack:
+        """Run the session from this connection."""
+        return await self._act("session.takeover")
+
+    async def update(self, **changes: Any) -> Ack:
+        """Change the session's title or settings."""
+        return await self._act("session.update", **changes)
+
+    async def appoint(self, user: str, role: Literal["cohost", "moderator", "viewer"]) -> Ack:
+        """Name a co-host or a moderator, or take that back."""
+        return await self._act("session.role", user=user, role=role)
+
+    async def history(self, *, before: int | None = None, after: int | None = None, limit: int = _PAGE) -> Page:
+        """Give a page of the log, as it is told now; a smaller one over a poor connection."""
+        span = {name: value for name, value in (("before", before), ("after", after)) if value is not None}
+        return await self._ask("history", Page, **span, limit=page_size(limit, poor=self._home.poor()))
+
+    async def older(self, limit: int = _PAGE) -> list[Event]:
+        """Give the events before the oldest that is held, and hold them, too, while there is room."""
+        if not self.timeline.more:
+            return []
+        page = await self.history(before=self.timeline.oldest, limit=limit)
+        self._merge(page.events)
+        return page.events
+
+    async def agora_token(self) -> AgoraToken:
+        """Give a token for the session's video channel. The next ones come as pushes."""
+        return await self._ask("agora.token", AgoraToken)
+
+    def typing(self, *, on: bool) -> bool:
+        """Tell the others that the user types, or not; nothing over a poor connection. Gives whether it was said."""
+        return not self._home.poor() and self._say({"type": "typing", "on": on})
+
+    def react(self, kind: str) -> bool:
+        """Say how one likes it; nothing over a poor connection. Gives whether it was said."""
+        return not self._home.poor() and self._say({"type": "react", "kind": kind})
+
+    def playback(self, state: Literal["playing", "buffering", "paused"]) -> bool:
+        """Tell whether the video plays; to be repeated every 10 to 15 seconds. Gives whether it was said."""
+        return self._say({"type": "playback", "state": state})
+
+    def _say(self, command: dict[str, Any]) -> bool:
+        wire = self.joined.value
+        if wire is None or wire.congested:
+            return False
+        wire.say({**command, "session": self.id})
+        return True
+
+    async def _move(self, kind: str, reason: str | None) -> Ack:
+        return await self._act(kind, **({} if reason is None else {"reason": reason}))
+
+    async def _act(self, kind: str, **fields: Any) -> Ack:
+        return await self._ask(kind, Ack, key=self._home.edges.key(), **fields)
+
+    async def _ask(self, kind: str, wanted: type[T], **fields: Any) -> T:
+        command = {"type": kind, "session": self.id, **fields}
+        try:
+            async with asyncio.timeout(self._home.settings.patience), self._home.turns:
+                return await self._answer(command, wanted)
+        except TimeoutError:
+            raise Lost from None
+
+    async def _answer(self, command: dict[str, Any], wanted: type[T]) -> T:
+        tries = 0
+        while True:
+            wire = await self.joined.wait()
+            try:
+                return await wire.request(command, wanted)
+            except Lost:
+                # The wire is over in a moment, for the session as well.
+                await asyncio.sleep(0)
+            except Refused as exc:
+                tries += 1
+                await self._wait_after(exc, tries)
+
+    async def _wait_after(self, error: Refused, tries: int) -> None:
+        """Wait before another try; raise the refusal, where that makes no sense."""
+        if not passes(error, tries):
+            raise error
+        await asyncio.sleep(wait_of(error, tries, self._home.edges.random(), self._home.settings))
+
+    # What the server says
+
+    def hear(self, push: Push) -> None:
+        """Take a push that is about this session, or a heartbeat."""
+        if isinstance(push, Event):
+            self._merge([push])
+        elif isinstance(push, Signal):
+            self._view.signal(push, asyncio.get_running_loop().time())
+            self._signals.put(push)
+        elif isinstance(push, Ping) and self.joined.value is not None and self.id in push.heads:
+            self._view.compare(push.heads[self.id])
+        elif isinstance(push, Skipped):
+            self._view.timeline.expect(push.last)
+        elif isinstance(push, Removed):
+            self.fail(Refused(push.code, push.message))
+        if self._view.amiss:
+            self._to_heal.set()
+
+    def _merge(self, events: list[Event]) -> None:
+        self._tell(self._view.merge(events))
+
+    def _tell(self, happened: "list[Event] | list[Event | Gap]") -> None:
+        for one in happened:
+            if isinstance(one, Event):
+                self._writing.recognise(one)
+            self._readers.put(one)
+
+    # What becomes of it
+
+    def fail(self, error: Exception | None) -> None:
+        """End it for good: because of an error, or because the user wants to."""
+        self.over = True
+        self.joined.fail(error or Lost())
+        self._writing.fail(error or Lost())
+        self._readers.end(error)
+        self._signals.end(error)
+
+    def give_up(self, failed: Failed) -> None:
+        """Tell those who wait that the client has given up, until somebody asks it to go on."""
+        self.joined.fail(failed)
+        self._writing.fail(failed)
+
+    def go_on(self) -> None:
+        """Have them wait again."""
+        self.joined.shut()
+        self._writing.go_on()
+
+    async def follow(self, wire: Wire) -> None:
+        """Join, keep the log whole, and send what is written, until the wire ends."""
+        try:
+            if await self._join(wire):
+                await self._writing.restore()
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(self._writing.send_on(wire))
+                    group.create_task(self._heal_on(wire))
+        except* Lost:
+            # The connection says so, and comes back.
+            pass
+        finally:
+            if self.joined.value is wire:
+                self.joined.shut()
+            self._writing.lost()
+
+    async def _join(self, wire: Wire) -> bool:
+        """Join; give whether the user may."""
+        tries = 0
+        while True:
+            since = self._view.since
+            command = {"type": "join", "session": self.id} | ({} if since is None else {"since": since})
+            try:
+                # At once, before anything is heard that comes after it.
+                await wire.request(command, Joined, then=partial(self._enter, wire, since))
+            except Refused as exc:
+                tries += 1
+                if not passes(exc, tries):
+                    self.fail(exc)
+                    return False
+                await self._wait_after(exc, tries)
+            else:
+                return True
+
+    def _enter(self, wire: Wire, since: Since | None, joined: Joined) -> None:
+        happened = self._view.enter(since, joined)
+        self.joined.open(wire)
+        self._tell(happened)
+
+    async def _heal_on(self, wire: Wire) -> None:
+        tries = 0
+        while True:
+            await self._to_heal.wait()
+            self._to_heal.clear()
+            tries = 0 if not self._view.amiss or await self._heal(wire) else tries + 1
+            if tries:
+                await asyncio.sleep(delay_of(tries - 1, self._home.edges.random(), self._home.settings))
+                await self._join(wire)
+
+    async def _heal(self, wire: Wire) -> bool:
+        """Fetch what is missing; give whether that was possible."""
+        while not self._view.anew and self._view.timeline.missing:
+            head = self.timeline.head
+            limit = page_size(_LARGEST_PAGE, poor=self._home.poor())
+            command = {"type": "history", "session": self.id, "after": head, "limit": limit}
+            try:
+                await wire.request(command, Page, then=lambda page: self._merge(page.events))
+            except Refused:
+                return False
+            if self.timeline.head == head:
+                return False
+        return not self._view.anew

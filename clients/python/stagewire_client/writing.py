@@ -1,0 +1,162 @@
+"""What a user writes in a session: kept, sent in order, and told of when it is stored."""
+
+import asyncio
+from typing import Any
+
+from stagewire_client.connection import Edges
+from stagewire_client.errors import Dropped, Refused
+from stagewire_client.keeper import Keeper
+from stagewire_client.messages import Ack, Event
+from stagewire_client.outbox import Draft, Outbox, command
+from stagewire_client.sent import Sent
+from stagewire_client.settings import Settings
+from stagewire_client.wire import Wire
+
+
+class Writing:
+    """One user's in one session."""
+
+    def __init__(self, session: str, user: str, settings: Settings, edges: Edges, keeper: Keeper) -> None:
+        self._session = session
+        self._user = user
+        self._settings = settings
+        self._edges = edges
+        self._keeper = keeper
+        self._outbox = Outbox(settings.pending)
+        self._sent: dict[str, Sent] = {}
+        self._number = 0
+        self._restored = False
+        # Why nothing can be sent, while that is so.
+        self._failure: Exception | None = None
+        self._news = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    @property
+    def pending(self) -> list[Sent]:
+        """Give what is not stored yet, in its order; what was refused is among it."""
+        return [self._sent[pending.draft.key] for pending in self._outbox.entries()]
+
+    def write(self, kind: str, **fields: Any) -> Sent:
+        """Take something in, to be sent when it can be.
+
+        Raises:
+            Full: too much waits already, and nothing of it was refused.
+        """
+        forgotten = self._outbox.make_room()
+        if forgotten is not None:
+            self._forget(forgotten)
+        now = self._edges.clock()
+        # Ascends also over what was written by a client before this one.
+        self._number = max(self._number + 1, now)
+        draft = Draft(key=self._edges.key(), type=kind, written_at=now, number=self._number, **fields)
+        self._outbox.add(draft)
+        self._keeper.put(self._user, self._session, draft)
+        return self._begin(draft)
+
+    async def settled(self) -> None:
+        """Wait until nothing is to be sent any more."""
+        await self._idle.wait()
+
+    async def restore(self) -> None:
+        """Take in what an earlier client has left."""
+        if self._restored:
+            return
+        drafts = await self._keeper.load(self._user, self._session)
+        self._restored = True
+        for draft in self._outbox.restore(drafts):
+            self._number = max(self._number, draft.number)
+            self._begin(draft)
+
+    async def send_on(self, wire: Wire) -> None:
+        """Send what there is, and what comes, until the wire ends.
+
+        Raises:
+            Lost: it has ended.
+        """
+        loop = asyncio.get_running_loop()
+        while True:
+            self._news.clear()
+            draft = self._outbox.next(loop.time())
+            if draft is not None:
+                await self._deliver(wire, draft)
+            else:
+                await self._more(self._outbox.wait(loop.time()))
+
+    def lost(self) -> None:
+        """Take note that no answer will come any more over this wire."""
+        self._outbox.lost()
+
+    def recognise(self, event: Event) -> None:
+        """Take note of an event of the log, which may be something of what is pending."""
+        key = self._outbox.recognised(event, self._user)
+        if key is not None:
+            self._store(key, Ack(key, event.seq, event.at))
+
+    def fail(self, error: Exception) -> None:
+        """Tell those who wait, or will, that there is no way for what they wrote."""
+        self._failure = error
+        for sent in self.pending:
+            sent.settle(error)
+
+    def go_on(self) -> None:
+        """Have those wait again whose messages may be sent after all."""
+        self._failure = None
+        for sent in self.pending:
+            if sent.error is None:
+                sent.reopen()
+
+    async def _more(self, within: float | None) -> None:
+        try:
+            async with asyncio.timeout(within):
+                await self._news.wait()
+        except TimeoutError:
+            return
+
+    async def _deliver(self, wire: Wire, draft: Draft) -> None:
+        try:
+            ack = await wire.request(command(draft, self._session), Ack)
+        except Refused as exc:
+            self._refuse(draft.key, exc)
+        else:
+            self._store(draft.key, ack)
+
+    def _refuse(self, key: str, error: Refused) -> None:
+        now = asyncio.get_running_loop().time()
+        pending = self._outbox.refused(key, error, now, self._edges.random(), self._settings)
+        if pending is not None and pending.failed:
+            self._sent[key].settle(error)
+        self._note()
+
+    def _store(self, key: str, ack: Ack) -> None:
+        self._outbox.stored(key)
+        sent = self._sent.get(key)
+        if sent is not None:
+            sent.settle(ack)
+            self._forget(key)
+        self._note()
+
+    def _begin(self, draft: Draft) -> Sent:
+        sent = self._sent[draft.key] = Sent(draft, self._outbox, self._changed)
+        if self._failure is not None:
+            sent.settle(self._failure)
+        self._note()
+        return sent
+
+    def _changed(self, key: str) -> None:
+        """Go on after the user has retried or dropped something."""
+        if key not in self._outbox:
+            self._sent[key].settle(Dropped())
+            self._forget(key)
+        self._note()
+
+    def _forget(self, key: str) -> None:
+        self._sent.pop(key, None)
+        self._keeper.remove(self._user, self._session, key)
+
+    def _note(self) -> None:
+        self._news.set()
+        if self._outbox.open:
+            self._idle.clear()
+        else:
+            self._idle.set()

@@ -1,0 +1,378 @@
+"""How a client comes and comes back, in virtual time."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from random import Random
+from typing import Any
+
+import pytest
+
+from stagewire_client import Failed, NotSignedIn, Reason, Stagewire, State, Status
+from stagewire_client.stream import Stream
+from tests.clients.python import virtual
+from tests.clients.python.scripted import SESSION, Message, Server, Socket, client
+
+Act = Callable[[Server, Stagewire], Awaitable[None]]
+
+
+def play(act: Act, **options: Any) -> Server:
+    """Have a client open, and do something with it."""
+
+    async def run() -> Server:
+        server = Server()
+        beating = asyncio.create_task(server.beat())
+        async with client(server, Random(1), **options) as live:
+            await act(server, live)
+        beating.cancel()
+        return server
+
+    return virtual.run(run())
+
+
+async def until(stream: Stream[Status], state: State) -> Status:
+    async with asyncio.timeout(600):
+        while (status := await anext(stream)).state is not state:
+            pass
+    return status
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def test_it_goes_from_connecting_to_online_and_ends_when_it_is_closed() -> None:
+    told: list[Status] = []
+
+    async def act(_server: Server, live: Stagewire) -> None:
+        async def collect() -> None:
+            told.extend([status async for status in statuses])
+
+        statuses = live.statuses()
+        collecting = asyncio.create_task(collect())
+        assert live.status == Status(state=State.OFFLINE, reason=Reason.IDLE)
+        await live.connect()
+        assert live.user == "alice"
+        assert live.now == int(now() * 1000)
+        await live.close()
+        await live.close()
+        await collecting
+
+    server = play(act)
+    assert [status.state for status in told] == [State.CONNECTING, State.ONLINE, State.OFFLINE]
+    assert told[-1].reason is Reason.IDLE
+    [hello] = server.heard
+    assert {name: hello[name] for name in ("token", "client", "now")} == {
+        "token": "a token", "client": "stagewire-python/0.1.0", "now": 50,
+    }  # fmt: skip
+
+
+def test_it_says_which_device_it_is_where_it_is_told() -> None:
+    async def act(_server: Server, live: Stagewire) -> None:
+        await live.connect()
+
+    assert play(act, device="the kitchen").heard[0]["device"] == "the kitchen"
+
+
+def test_it_waits_longer_with_every_failure_and_says_when_it_lasts() -> None:
+    async def act(server: Server, live: Stagewire) -> None:
+        statuses = live.statuses()
+        server.reachable = False
+        told = [await until(statuses, State.OFFLINE) for _ in range(8)]
+        assert {status.reason for status in told} == {Reason.UNREACHABLE}
+        assert [status.lasting for status in told] == [False] * 3 + [True] * 5
+        assert all(status.retry_in <= min(20, 0.5 * 2**n) for n, status in enumerate(told))
+        assert max(status.retry_in for status in told) > 4
+        # Whoever asks for it does not wait.
+        began = now()
+        server.reachable = True
+        live.retry()
+        await live.connect()
+        assert now() - began < 0.1
+
+    play(act)
+
+
+def test_it_waits_for_as_long_as_a_full_server_asks_for() -> None:
+    async def act(server: Server, live: Stagewire) -> None:
+        server.reachable, server.retry_after = False, 33.0
+        assert (await until(live.statuses(), State.OFFLINE)).retry_in == 33
+
+    play(act)
+
+
+def test_a_dial_that_hangs_is_given_up() -> None:
+    async def act(server: Server, live: Stagewire) -> None:
+        server.takes_calls.clear()
+        await until(live.statuses(), State.OFFLINE)
+        assert now() == 10
+
+    play(act)
+
+
+def test_a_drain_that_told_the_moment_is_followed_at_once() -> None:
+    async def act(server: Server, live: Stagewire) -> None:
+        await live.connect()
+        statuses = live.statuses()
+        for socket in list(server.sockets):
+            socket.say(type="drain", reconnect_in_ms=1200, deadline_ms=20000)
+        server.drop(4000)
+        status = await until(statuses, State.OFFLINE)
+        assert (status.reason, status.retry_in, status.close_code) == (Reason.DRAIN, 0, 4000)
+        await until(statuses, State.ONLINE)
+
+    play(act)
+
+
+@pytest.mark.parametrize("code", [4400, 4401, 4403, 4409, 4429, 4999])
+def test_a_final_close_is_a_failure_until_somebody_tries_again(code: int) -> None:
+    async def act(server: Server, live: Stagewire) -> None:
+        await live.connect()
+        statuses = live.statuses()
+        server.drop(code)
+        status = await until(statuses, State.FAILED)
+        assert status.lasting
+        assert status.sentence
+        with pytest.raises(Failed) as failed:
+            await live.join(SESSION)
+        assert failed.value.status == status
+        await asyncio.sleep(1000)
+        assert len(server.dialled) == 1
+        live.retry()
+        await until(statuses, State.ONLINE)
+        await live.join(SESSION)
+
+    play(act)
+
+
+def test_a_refused_hello_says_when_to_come_back() -> None:
+    def refuse(socket: Socket, command: Message) -> bool:
+        error = {"code": "unavailable", "message": "no", "retry_after_ms": 44_000}
+        socket.say(type="error", re=command["id"], **error)
+        socket.cut(4003)
+        return False
+
+    async def act(server: Server, live: Stagewire) -> None:
+        server.answers_hello = refuse
+        status = await until(live.statuses(), State.OFFLINE)
+        assert (status.reason, status.retry_in) == (Reason.UNAVAILABLE, 44)
+
+    play(act)
+
+
+def test_a_server_that_refuses_and_does_not_close_is_left() -> None:
+    def refuse(socket: Socket, command: Message) -> bool:
+        socket.say(type="error", re=command["id"], code="internal", message="no")
+        return False
+
+    async def act(server: Server, live: Stagewire) -> None:
+        server.answers_hello = refuse
+        await until(live.statuses(), State.OFFLINE)
+        assert now() == pytest.approx(2.05)
+
+    play(act)
+
+
+def test_a_server_that_does_not_answer_hello_is_left() -> None:
+    async def act(server: Server, live: Stagewire) -> None:
+        server.answers_hello = lambda _socket, _command: False
+        assert (await until(live.statuses(), State.OFFLINE)).reason is Reason.SILENT
+        assert now() == pytest.approx(10.05)
+
+    play(act)
+
+
+class Tokens:
+    """Gives tokens, and notes for what."""
+
+    def __init__(self) -> None:
+        self.asked: list[bool] = []
+        self.error: Exception | None = None
+
+    async def __call__(self, stale: bool) -> str:
+        self.asked.append(stale)
+        if self.error is not None:
+            raise self.error
+        return f"token {len(self.asked)}"
+
+
+def test_an_expired_token_is_replaced() -> None:
+    tokens = Tokens()
+
+    async def act(server: Server, live: Stagewire) -> None:
+        await live.connect()
+        server.drop(4300)
+        statuses = live.statuses()
+        assert (await until(statuses, State.OFFLINE)).reason is Reason.EXPIRED
+        await until(statuses, State.ONLINE)
+        server.drop(1006)
+        await until(statuses, State.ONLINE)
+
+    server = play(act, token=tokens)
+    assert tokens.asked == [False, True, False]
+    assert server.tokens == ["token 1", "token 2", "token 3"]
+
+
+def test_who_has_but_one_token_fails_with_it() -> None:
+    async def act(server: Server, live: Stagewire) -> None:
+        await live.connect()
+        server.drop(4300)
+        statuses = live.statuses()
+        assert (await until(statuses, State.FAILED)).reason is Reason.EXPIRED
+        # The server knows better than a client whose clock may be wrong.
+        live.retry()
+        await until(statuses, State.ONLINE)
+
+    play(act)
+
+
+def test_who_is_not_signed_in_is_told_so() -> None:
+    tokens = Tokens()
+    tokens.error = NotSignedIn()
+
+    async def act(_server: Server, live: Stagewire) -> None:
+        with pytest.raises(Failed, match="There is no access token"):
+            await live.connect()
+
+    play(act, token=tokens)
+
+
+def test_a_source_of_tokens_that_breaks_is_asked_again(caplog: pytest.LogCaptureFixture) -> None:
+    tokens = Tokens()
+    tokens.error = KeyError("out of order")
+
+    async def act(_server: Server, live: Stagewire) -> None:
+        statuses = live.statuses()
+        assert (await until(statuses, State.OFFLINE)).reason is Reason.TOKEN
+        tokens.error = None
+        await until(statuses, State.ONLINE)
+
+    with caplog.at_level(logging.ERROR, "stagewire_client"):
+        play(act, token=tokens)
+    assert "there is no access token" in caplog.text
+
+
+def test_a_token_that_is_about_to_end_is_refreshed_in_time(caplog: pytest.LogCaptureFixture) -> None:
+    tokens = Tokens()
+
+    async def act(server: Server, live: Stagewire) -> None:
+        def take(socket: Socket, command: Message) -> None:
+            refreshed.append((now(), command["token"]))
+            socket.say(type="token", re=command["id"], expires_at=10**12)
+
+        refreshed: list[tuple[float, str]] = []
+        vars(server)["_on_token_refresh"] = take
+        await live.connect()
+        began = now()
+        warn(server)
+        await asyncio.sleep(60)
+        [(at, token)] = refreshed
+        assert at - began <= 30
+        assert token == "token 2"
+        tokens.error = KeyError("out of order")
+        warn(server)
+        await asyncio.sleep(60)
+        assert live.status.state is State.ONLINE
+
+    with caplog.at_level(logging.WARNING, "stagewire_client"):
+        play(act, token=tokens)
+    assert tokens.asked == [False, True, True]
+    assert "there is no fresh access token" in caplog.text
+
+
+def warn(server: Server) -> None:
+    for socket in server.sockets:
+        socket.say(type="token.expiring", expires_in_ms=60_000)
+
+
+def test_who_has_but_one_token_is_not_asked_for_another() -> None:
+    async def act(server: Server, live: Stagewire) -> None:
+        await live.connect()
+        warn(server)
+        await asyncio.sleep(60)
+        assert live.status.online
+
+    assert [command["type"] for command in play(act).heard if command["type"] != "pong"] == ["hello"]
+
+
+def test_silence_degrades_a_connection_and_then_ends_it() -> None:
+    async def act(server: Server, live: Stagewire) -> None:
+        await live.connect()
+        began, statuses = now(), live.statuses()
+        server.stall()
+        assert (await until(statuses, State.DEGRADED)).reason is Reason.POOR_QUALITY
+        assert now() - began == pytest.approx(25)
+        assert (await until(statuses, State.OFFLINE)).reason is Reason.SILENT
+        assert now() - began == pytest.approx(45)
+        await until(statuses, State.ONLINE)
+
+    play(act)
+
+
+def test_a_sign_of_life_makes_it_good_again() -> None:
+    async def act(server: Server, live: Stagewire) -> None:
+        await live.connect()
+        statuses = live.statuses()
+        server.stall()
+        await until(statuses, State.DEGRADED)
+        for socket in server.sockets:
+            socket.flows = True
+        began = now()
+        await until(statuses, State.ONLINE)
+        assert now() - began < 20
+        assert len(server.dialled) == 1
+
+    play(act)
+
+
+def test_the_servers_word_degrades_a_connection() -> None:
+    async def act(server: Server, live: Stagewire) -> None:
+        await live.connect()
+        statuses = live.statuses()
+        for quality, state in (("poor", State.DEGRADED), ("fair", State.ONLINE)):
+            for socket in server.sockets:
+                socket.say(type="quality", quality=quality, rtt_ms=500)
+            await until(statuses, state)
+        assert live.quality is not None
+        assert (live.quality.quality, live.quality.rtt_ms) == ("fair", 500)
+
+    play(act)
+
+
+def test_each_attempt_may_go_elsewhere() -> None:
+    urls = iter("abc")
+
+    async def act(server: Server, live: Stagewire) -> None:
+        statuses = live.statuses()
+        await until(statuses, State.ONLINE)
+        for _ in range(2):
+            server.drop(1006)
+            await until(statuses, State.ONLINE)
+
+    assert play(act, url=lambda: next(urls)).dialled == ["a", "b", "c"]
+
+
+def test_a_defect_is_told_and_raised_at_the_end() -> None:
+    async def act(_server: Server, live: Stagewire) -> None:
+        def broken(_: object) -> None:
+            raise ZeroDivisionError
+
+        live._connection._told = broken
+        statuses = live.statuses()
+        assert (await until(statuses, State.FAILED)).reason is Reason.DEFECT
+        with pytest.raises(Failed):
+            await live.connect()
+
+    with pytest.raises(ExceptionGroup) as raised:
+        play(act)
+    assert raised.group_contains(ZeroDivisionError)
+
+
+def test_whoever_closes_while_it_connects_need_not_wait() -> None:
+    async def act(server: Server, live: Stagewire) -> None:
+        server.flows = False
+        await asyncio.sleep(0.1)
+        await live.close()
+        assert now() < 3
+
+    play(act)

@@ -1,0 +1,185 @@
+"""What a user writes, in virtual time."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from random import Random
+from typing import Any
+
+import pytest
+
+from stagewire_client import Dropped, Failed, Lost, MemoryStorage, Refused, Session, Settings, Stage, Stagewire
+from tests.clients.python import virtual
+from tests.clients.python.scripted import SESSION, Server, client
+
+Act = Callable[[Server, Stagewire, Session], Awaitable[None]]
+
+
+def play(act: Act, **options: Any) -> Server:
+    """Have a client join, and do something with it."""
+
+    async def run() -> Server:
+        server = Server()
+        async with client(server, Random(1), **options) as live:
+            await act(server, live, await live.join(SESSION))
+        return server
+
+    return virtual.run(run())
+
+
+def texts(server: Server) -> list[str]:
+    return [event["body"]["text"] for event in server.log if event["by"] == "alice"]
+
+
+def test_each_message_is_told_of_its_place_to_whoever_awaits_it() -> None:
+    async def act(_server: Server, _live: Stagewire, show: Session) -> None:
+        one, other = show.send("one"), show.send("two", reply_to=1)
+        assert [one.stage, other.stage] == [Stage.WAITING, Stage.WAITING]
+        acks = await asyncio.gather(one, one, other)
+        assert [ack.seq for ack in acks] == [1, 1, 2]
+        assert acks[0].key == one.key
+        assert (one.stage, one.error, show.pending) == (None, None, [])
+        await show.settled()
+        # As often as anybody likes.
+        assert (await one).seq == 1
+
+    server = play(act)
+    said = [command for command in server.heard if command["type"] == "chat.send"]
+    assert [command.get("reply_to") for command in said] == [None, 1]
+    assert all(command["sent_at"] == 50 for command in said)
+
+
+def test_edits_and_deletions_take_their_turn() -> None:
+    async def act(_server: Server, _live: Stagewire, show: Session) -> None:
+        await asyncio.gather(show.edit(4, "better"), show.delete(5))
+
+    server = play(act)
+    said = [{n: v for n, v in c.items() if n in ("type", "seq", "text")} for c in server.heard[2:]]
+    assert said == [{"type": "chat.edit", "seq": 4, "text": "better"}, {"type": "chat.delete", "seq": 5}]
+
+
+def test_what_is_written_offline_is_sent_in_its_order_and_says_when_it_was_written() -> None:
+    async def act(server: Server, _live: Stagewire, show: Session) -> None:
+        server.reachable = False
+        server.drop(1006)
+        for number in range(3):
+            await asyncio.sleep(10)
+            show.send(f"text {number}")
+        server.reachable = True
+        await show.settled()
+        assert texts(server) == ["text 0", "text 1", "text 2"]
+        times = [command["sent_at"] for command in server.heard if command["type"] == "chat.send"]
+        assert times == [10_050, 20_050, 30_050]
+
+    play(act)
+
+
+def test_a_refusal_is_raised_and_the_message_may_be_retried_or_dropped() -> None:
+    async def act(server: Server, _live: Stagewire, show: Session) -> None:
+        server.refusals = [("forbidden", False), ("forbidden", False)]
+        one, other = show.send("one"), show.send("two")
+        for sent in (one, other):
+            with pytest.raises(Refused):
+                await sent
+            assert sent.stage is Stage.FAILED
+            assert sent.error is not None
+        await show.settled()
+        assert one.retry()
+        assert not one.retry()
+        assert (await one).seq == 1
+        assert not one.drop()
+        assert other.drop()
+        with pytest.raises(Dropped):
+            await other
+        assert show.pending == []
+
+    play(act)
+
+
+def test_a_message_that_waits_may_be_dropped_and_one_on_its_way_may_not() -> None:
+    async def act(server: Server, _live: Stagewire, show: Session) -> None:
+        server.stall()
+        one, other = show.send("one"), show.send("two")
+        await asyncio.sleep(0.1)
+        assert one.stage is Stage.SENDING
+        assert not one.drop()
+        assert other.drop()
+        assert (await one).seq == 1
+
+    assert texts(play(act)) == ["one"]
+
+
+def test_a_held_message_is_sent_when_its_time_has_come() -> None:
+    async def act(server: Server, _live: Stagewire, show: Session) -> None:
+        server.refusals = [("rate_limited", False)]
+        sent = show.send("one")
+        await asyncio.sleep(0.1)
+        assert sent.stage is Stage.HELD
+        assert sent.error is not None
+        assert sent.error.code == "rate_limited"
+        began = asyncio.get_running_loop().time()
+        await sent
+        assert 0.3 < asyncio.get_running_loop().time() - began < 0.5
+
+    play(act)
+
+
+def test_where_there_is_no_room_what_was_refused_is_forgotten() -> None:
+    async def act(server: Server, _live: Stagewire, show: Session) -> None:
+        server.refusals = [("forbidden", False)] * 2
+        refused = [show.send("one"), show.send("two")]
+        await show.settled()
+        await show.send("three")
+        assert show.pending == refused[1:]
+
+    play(act, settings=Settings(pending=2))
+
+
+def test_an_event_is_as_good_as_an_ack() -> None:
+    async def act(server: Server, _live: Stagewire, show: Session) -> None:
+        server.lost_acks = 1
+        assert (await show.send("one")).seq == 1
+        assert [command["type"] for command in server.heard].count("chat.send") == 1
+
+    play(act)
+
+
+def test_whoever_waits_is_told_when_the_client_gives_up_and_the_message_is_kept() -> None:
+    async def act(server: Server, live: Stagewire, show: Session) -> None:
+        server.stall()
+        sent = show.send("one")
+        await asyncio.sleep(0.1)
+        server.drop(4403)
+        with pytest.raises(Failed, match="kept out"):
+            await sent
+        assert sent.stage is Stage.WAITING
+        with pytest.raises(Failed, match="kept out"):
+            await show.send("two")
+        live.retry()
+        await asyncio.sleep(0)
+        assert (await sent).seq == 1
+
+    play(act)
+
+
+def test_what_is_left_is_sent_by_the_next_client_before_anything_new() -> None:
+    async def act() -> None:
+        server, storage = Server(), MemoryStorage()
+        async with client(server, Random(1), storage) as live:
+            show = await live.join(SESSION)
+            server.reachable = False
+            server.drop(1006)
+            left = [show.send("one"), show.send("two")]
+            dropped = show.send("never mind")
+            assert dropped.drop()
+        for sent in left:
+            with pytest.raises(Lost):
+                await sent
+        server.reachable = True
+        async with client(server, Random(2), storage) as live:
+            show = await live.join(SESSION)
+            again = show.send("three")
+            assert (await again).seq == 3
+            assert texts(server) == ["one", "two", "three"]
+        assert await storage.load("alice", SESSION) == []
+
+    virtual.run(act())
