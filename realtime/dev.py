@@ -83,7 +83,7 @@ def _announce(settings: Settings, sockets: Sockets, folder: Path, data: Path) ->
     elsewhere = "" if data.is_relative_to(folder.absolute()) else f" (Postgres: {data})"
     print(
         f"Stagewire is up.\n"
-        f"  demo page   http://{settings.host}:{sockets.http_port}/\n"
+        f"  studio      http://{settings.host}:{sockets.http_port}/\n"
         f"  WebSocket   ws://{settings.host}:{sockets.websocket_port}/v1/ws\n"
         f"  a token     .venv/bin/stagewire token alice --role seller{which}\n"
         f"  data        {folder.absolute()}{elsewhere}\n"

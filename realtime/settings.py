@@ -18,6 +18,13 @@ WebhookSecret = Annotated[str, Meta(pattern=r"^[!-~]{0,256}\Z")]
 
 # They travel as `id:secret`.
 Credential = Annotated[str, Meta(pattern=r"^[!-9;-~]{0,256}\Z")]
+# It names one script in a policy: no spaces, semicolons or commas, which would end its name there.
+ScriptUrl = Annotated[
+    str,
+    Meta(
+        pattern=r"^(https://[A-Za-z0-9.-]+|http://(127\.0\.0\.1|\[::1\]|localhost))(:[0-9]{1,5})?/[A-Za-z0-9._~/@-]+\Z"
+    ),
+]
 # Credentials go there.
 ApiUrl = Annotated[
     str, Meta(pattern=r"^(https://[A-Za-z0-9.-]+|http://(127\.0\.0\.1|\[::1\]|localhost))(:[0-9]{1,5})?\Z")
@@ -96,6 +103,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     agora_api: Annotated[ApiUrl, about("Where Agora's RESTful API is; `https`, but for this machine itself.")] = (
         "https://api.agora.io"
     )
+    agora_sdk: Annotated[
+        ScriptUrl, about("The script of Agora's Web SDK, which the [studio](#the-studio) loads; `https`, likewise.")
+    ] = "https://download.agora.io/sdk/release/AgoraRTC_N-4.24.8.js"
     agora_api_timeout: Annotated[Seconds, about("Seconds to wait for an answer of that API.")] = 20.0
     agora_kick_queue: Annotated[Count, about("Changes that may wait to become kicking rules at Agora.")] = 1000
     agora_notice_queue: Annotated[Count, about("Agora's notices that may wait to be taken.")] = 10_000

@@ -1,4 +1,4 @@
-"""All routes of the side API: endpoints, health, metrics, documents, and the demo."""
+"""All routes of the side API: endpoints, health, metrics, documents, and the studio."""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -25,7 +25,12 @@ from realtime.settings import Settings
 from realtime.specs.documents import DOCUMENTS, served
 from realtime.telemetry.exposition import exposition
 
-_DEMO: Final = Path(__file__).with_name("demo")
+_HERE: Final = Path(__file__).parent
+# Installed, the client lies beside the studio; in a checkout, where it is developed.
+_SDK: Final = next(f for f in (_HERE / "sdk", _HERE.parents[1] / "clients/js/src") if f.is_dir())
+_FOLDERS: Final = {"studio": _HERE / "studio", "sdk": _SDK}
+# Where the SDK finds its servers: docs.agora.io, "Firewall requirements".
+_AGORA: Final = "https://*.agora.io:* https://*.sd-rtn.com:* wss://*.agora.io:* wss://*.sd-rtn.com:*"
 _HOST: Final = re.compile(r"([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?")
 # Told rather than guessed: what the system's own table says of .js differs from place to place.
 _TYPES: Final = {
@@ -44,7 +49,7 @@ def build(context: Context, health: Health, websocket_port: Callable[[], int]) -
             *_api(context),
             *_specifications(context.node.settings),
             *_operations(health),
-            *Demo(context.node.settings.dev, websocket_port).routes(),
+            *Studio(context.node.settings, websocket_port).routes(),
         ],
         exception_handlers={HTTPException: _on_http_error},
     )
@@ -102,31 +107,40 @@ def _operations(health: Health) -> list[BaseRoute]:
     return [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)]
 
 
-class Demo:
-    """The demo page: plain files, under a policy that runs nothing but them."""
+class Studio:
+    """The page at `/`: plain files, under a policy that runs nothing but them and, for video, Agora's SDK."""
 
-    def __init__(self, dev: bool, websocket_port: Callable[[], int]) -> None:
-        self._dev = dev
+    def __init__(self, settings: Settings, websocket_port: Callable[[], int]) -> None:
+        self._dev = settings.dev
+        self._sdk = settings.agora_sdk if settings.agora_app_id else None
         self._websocket_port = websocket_port
         # Whatever is asked for is looked up here, so no path leads out of the folder.
-        self._files = {file.relative_to(_DEMO).as_posix(): file for file in _DEMO.rglob("*") if file.suffix in _TYPES}
+        self._files = {
+            f"{name}/{file.relative_to(folder).as_posix()}": file
+            for name, folder in _FOLDERS.items()
+            for file in folder.rglob("*")
+            if file.suffix in _TYPES
+        }
 
     def routes(self) -> list[BaseRoute]:
         """Give the routes of the page, its settings and its files."""
         return [
             Route("/", self._index),
-            Route("/demo/settings.json", self._settings),
-            Route("/demo/{name:path}", self._file),
+            Route("/studio/settings.json", self._settings),
+            *(Route(f"/{folder}/{{name:path}}", self._file_of(folder)) for folder in _FOLDERS),
         ]
 
     async def _index(self, request: Request) -> Response:
-        return self._serve("index.html", request)
+        return self._serve("studio/index.html", request)
 
     async def _settings(self, _: Request) -> Response:
-        return json_response({"websocket_port": self._websocket_port(), "dev": self._dev})
+        return json_response({"websocket_port": self._websocket_port(), "dev": self._dev, "agora_sdk": self._sdk})
 
-    async def _file(self, request: Request) -> Response:
-        return self._serve(request.path_params["name"], request)
+    def _file_of(self, folder: str) -> Callable[[Request], Awaitable[Response]]:
+        async def file(request: Request) -> Response:
+            return self._serve(f"{folder}/{request.path_params['name']}", request)
+
+        return file
 
     def _serve(self, name: str, request: Request) -> Response:
         file = self._files.get(name)
@@ -136,15 +150,22 @@ class Demo:
 
     def _headers(self, request: Request) -> dict[str, str]:
         return {
-            "Content-Security-Policy": (
-                "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
-                f"connect-src 'self' {self._websocket(request)}; base-uri 'none'; form-action 'none'; "
-                "frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
-            ),
+            "Content-Security-Policy": self._policy(request),
             "X-Content-Type-Options": "nosniff",
             "Referrer-Policy": "no-referrer",
             "Cache-Control": "no-cache",
         }
+
+    def _policy(self, request: Request) -> str:
+        scripts, connections = "'self'", f"'self' {self._websocket(request)}"
+        # The SDK writes markup in places of its own, so only where it is not loaded can that be forbidden.
+        rest = "require-trusted-types-for 'script'; trusted-types 'none'"
+        if self._sdk:
+            scripts, connections, rest = f"'self' {self._sdk}", f"{connections} {_AGORA}", "worker-src blob:"
+        return (
+            f"default-src 'none'; script-src {scripts}; style-src 'self'; img-src 'self'; connect-src {connections}; "
+            f"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; {rest}"
+        )
 
     def _websocket(self, request: Request) -> str:
         """Give the origin of the WebSocket port, on the host by which the page was asked for."""

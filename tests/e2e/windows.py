@@ -47,7 +47,7 @@ def launched() -> Iterator[Browser]:
 
 
 class Window:
-    """One window with the demo, and its user."""
+    """One window with the studio, and its user."""
 
     def __init__(self, page: Page) -> None:
         self.page = page
@@ -113,6 +113,10 @@ class Window:
         """Expect this to be the connection's state."""
         expect(self.page.get_by_role("status", name="Connection")).to_have_text(text)
 
+    def outage_is(self, text: str) -> None:
+        """Expect this to be the reason for which there is no connection."""
+        expect(self.page.locator("#outage-reason")).to_have_text(text)
+
     def is_online(self) -> None:
         """Expect to be connected."""
         self.connection_is("Online")
@@ -148,10 +152,15 @@ class Windows:
         self._contexts: list[BrowserContext] = []
         self._open: list[Window] = []
 
+    @property
+    def url(self) -> str:
+        """Give the address of the studio."""
+        return self._url
+
     def open(
         self, url: str = "", *, width: int = 1280, height: int = 800, dark: bool = False, moving: bool = False
     ) -> Window:
-        """Open the demo on another device: nothing is shared with the other windows."""
+        """Open the studio on another device: nothing is shared with the other windows."""
         window = self.blank(width=width, height=height, dark=dark, moving=moving)
         window.page.goto(url or self._url)
         return window

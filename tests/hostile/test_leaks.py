@@ -50,7 +50,7 @@ REQUESTS: dict[str, bytes] = {
     "query of the health check": said(f"GET /healthz?access_token={PLANTED} HTTP/1.1"),
     "path": said(f"GET /v1/sessions/{PLANTED} HTTP/1.1"),
     "path of no endpoint": said(f"GET /{PLANTED} HTTP/1.1"),
-    "path of the demo": said(f"GET /demo/{PLANTED} HTTP/1.1"),
+    "path of the studio": said(f"GET /studio/{PLANTED} HTTP/1.1"),
     "method": said(f"{PLANTED} / HTTP/1.1"),
     "version": said(f"GET / {PLANTED}"),
     "Authorization": said("GET /v1/sessions HTTP/1.1", f"Authorization: Bearer {PLANTED}"),

@@ -154,7 +154,7 @@ def test_a_body_byte_by_byte(stage: Stage) -> None:
 
 def test_who_does_not_read_responses(stage: Stage) -> None:
     before = sockets_of(stage)
-    with many(stage.node.http_port, get("/demo/session.js") * 200, count=20):
+    with many(stage.node.http_port, get("/studio/session.js") * 200, count=20):
         wait_until(lambda: sockets_of(stage) <= before + 2, within=20)
 
 

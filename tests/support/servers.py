@@ -31,7 +31,7 @@ class DevServer:
 
     @property
     def url(self) -> str:
-        """Give the address of the demo and of the side API."""
+        """Give the address of the studio and of the side API."""
         return f"http://127.0.0.1:{self.http_port}"
 
     @property

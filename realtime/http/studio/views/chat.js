@@ -1,0 +1,196 @@
+/** The chat's messages, and what happened to the session in between. */
+
+import { tagOf } from "../audience.js";
+import { byId, clone, part, reconcile, setAvatar, setText, setTime } from "../dom.js";
+import { mayChange } from "../rules.js";
+import { happened, sentence, typingWords } from "../words.js";
+import { openPerson } from "./person.js";
+
+const NEAR_END = 80;
+// Messages of one user within this time stand under one name.
+const TOGETHER_MS = 120_000;
+const STATUS = {
+  waiting: "Waiting for the connection",
+  sending: "Sending…",
+  acked: "Sent",
+  failed: "",
+  edited: "Edited",
+};
+const DELETED = "This message was deleted.";
+const STEPS = { ArrowUp: -1, ArrowDown: 1 };
+// What each element shows, for those who click on it.
+const shown = new WeakMap();
+
+/** `act` has `older()`, `edit(seq, text)` and `remove(seq)`. */
+export function chatView(act) {
+  const log = byId("chat-log");
+  const list = byId("chat-list");
+  const newest = byId("chat-newest");
+  // Where the reader is: at the end, which then stays in view, or somewhere above.
+  let atEnd = true;
+
+  const toEnd = () => (log.scrollTop = log.scrollHeight);
+  log.addEventListener("scroll", () => {
+    atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < NEAR_END;
+    if (atEnd) newest.hidden = true;
+  });
+  new ResizeObserver(() => atEnd && toEnd()).observe(log);
+  byId("chat-older").addEventListener("click", act.older);
+  newest.addEventListener("click", () => {
+    toEnd();
+    byId("composer-text").focus();
+  });
+
+  function draw(items) {
+    const last = list.lastElementChild?.dataset.id;
+    const fromEnd = log.scrollHeight - log.scrollTop;
+    reconcile(list, items, make, update);
+    if (atEnd) toEnd();
+    else if (last !== list.lastElementChild?.dataset.id) newest.hidden = false;
+    else log.scrollTop = log.scrollHeight - fromEnd;
+  }
+
+  function make(item) {
+    const element = clone(item.note ? "note-template" : "message-template");
+    if (!item.note) {
+      part(element, "retry").addEventListener("click", () => shown.get(element).delivery.retry());
+      part(element, "discard").addEventListener("click", () => shown.get(element).delivery.drop());
+      part(element, "edit").addEventListener("click", () => editShown(element));
+      askTwice(part(element, "remove"), () => act.remove(shown.get(element).seq));
+      part(element, "about").addEventListener("click", () => openPerson(shown.get(element).by));
+    }
+    return element;
+  }
+
+  function editShown(element) {
+    const { seq, text } = shown.get(element);
+    act.edit(seq, text);
+  }
+
+  // The buttons of one message at a time are on the way of the Tab key, or it would be a long one.
+  const reach = (target, index) => {
+    for (const button of target.closest(".message")?.querySelectorAll(".acts button") ?? []) button.tabIndex = index;
+  };
+  list.addEventListener("focusin", ({ target }) => reach(target, 0));
+  list.addEventListener("focusout", ({ target }) => reach(target, -1));
+  log.addEventListener("keydown", (event) => {
+    if (!(event.key in STEPS)) return;
+    const messages = [...list.querySelectorAll(".message.changeable")];
+    const at = messages.findIndex((message) => message.contains(document.activeElement));
+    const next = messages[(at < 0 ? messages.length : at) + STEPS[event.key]];
+    if (!next) return;
+    event.preventDefault();
+    next.focus();
+  });
+
+  return {
+    /** Begins to edit the newest message that can be. */
+    editLast() {
+      const own = [...list.children].findLast((element) => shown.get(element)?.may?.edit);
+      if (own) editShown(own);
+    },
+    open() {
+      list.replaceChildren();
+      atEnd = true;
+      newest.hidden = true;
+    },
+    /** Brings the end into view, and keeps it there. */
+    follow() {
+      atEnd = true;
+    },
+    render({ typists, fetching, joined, view, role, user, staff }, session) {
+      const { timeline } = session;
+      const items = itemsOf(session, user);
+      for (const item of items) if (item.seq) item.may = { ...mayChange(item.by, user, role, joined && view), about: staff && !item.mine };
+      for (const item of items) if (!item.note) item.tag = view ? tagOf(item.by, "", view) : "";
+      log.setAttribute("aria-busy", String(fetching || !view));
+      const older = byId("chat-older");
+      older.hidden = !timeline.more || timeline.empty;
+      older.disabled = fetching || !joined;
+      setText(older, fetching ? "Loading…" : "Load older messages");
+      byId("chat-empty").hidden = !view || view.state === "ended" || fetching || items.some(({ note }) => !note);
+      setText(byId("chat-typing"), typingWords(typists));
+      draw(items);
+    },
+  };
+}
+
+/** Gives what the list shows, in order: messages and what happened in between, then what is on its way. */
+function itemsOf({ messages, timeline, pending }, user) {
+  const notes = timeline.events.map(fromEvent).filter(Boolean);
+  const items = [...messages.map((message) => fromMessage(message, user)), ...notes].sort(inOrder);
+  for (const delivery of pending) items.push(fromDelivery(delivery, user));
+  items.forEach((item, index) => (item.follows = follows(item, items[index - 1])));
+  return items;
+}
+
+function inOrder(one, other) {
+  return one.at - other.at || one.place - other.place;
+}
+
+function fromEvent(event) {
+  const text = event.kind.startsWith("chat.") ? "" : happened(event);
+  return text && { id: `#${event.seq}`, place: event.seq, note: true, text, at: event.at };
+}
+
+function fromMessage({ seq, at, by, key, text, edited, deleted }, user) {
+  // The key is what a message keeps from its writing to its place in the log: so does its element.
+  const item = { id: `${by}/${key}`, place: seq, seq: deleted ? null : seq, by, at, mine: by === user };
+  if (deleted) return { ...item, text: DELETED, status: "deleted" };
+  return { ...item, text, status: edited ? "edited" : "posted" };
+}
+
+function fromDelivery(delivery, user) {
+  const { key, text, sentAt: at, state: status, error } = delivery;
+  return { id: `${user}/${key}`, delivery, by: user, at, text, mine: true, status, error: error?.message ?? "" };
+}
+
+function follows(item, before) {
+  return Boolean(before) && !item.note && item.by === before.by && item.at - before.at < TOGETHER_MS;
+}
+
+function update(element, item) {
+  shown.set(element, item);
+  setText(part(element, "text"), item.text);
+  setTime(part(element, "at"), item.at);
+  if (item.note) return;
+  setAvatar(part(element, "avatar"), item.by);
+  setText(part(element, "by"), item.mine ? `${item.by} (you)` : item.by);
+  part(element, "tag").hidden = !item.tag;
+  setText(part(element, "tag"), item.tag ?? "");
+  setText(part(element, "status"), statusWords(item));
+  part(element, "refusal").hidden = item.status !== "failed";
+  updateActs(element, item.may);
+  element.dataset.status = item.status;
+  element.classList.toggle("mine", item.mine);
+  element.classList.toggle("follows", item.follows);
+}
+
+function statusWords({ status, error }) {
+  if (status === "held") return `Waiting. ${sentence(error)} It goes out by itself.`;
+  return error ? `Not sent. ${sentence(error)}` : (STATUS[status] ?? "");
+}
+
+function updateActs(element, may) {
+  const changeable = Boolean(may?.edit || may?.remove || may?.about);
+  element.classList.toggle("changeable", changeable);
+  part(element, "acts").hidden = !changeable;
+  part(element, "edit").hidden = !may?.edit;
+  part(element, "remove").hidden = !may?.remove;
+  part(element, "about").hidden = !may?.about;
+}
+
+/** Has a button do what cannot be undone only when it is clicked twice. */
+function askTwice(button, act) {
+  const words = button.textContent;
+  const reset = () => setText(button, words);
+  button.addEventListener("blur", reset);
+  button.addEventListener("click", () => {
+    if (button.textContent === words) {
+      setText(button, "Delete for good?");
+      return;
+    }
+    reset();
+    act();
+  });
+}

@@ -1,0 +1,69 @@
+/** The host's controls: what is legal now, and nothing else; and the way back to them from another device. */
+
+import { byId, setText } from "../dom.js";
+import { actionsFor } from "../lifecycle.js";
+import { faultWords } from "../words.js";
+
+/** `act` has `move(action)` and `takeOver()`. */
+export function controlsView(act) {
+  const group = byId("controls");
+  const elsewhere = byId("elsewhere");
+  const buttons = [...group.querySelectorAll("[data-action]")];
+  const takeOver = byId("take-over");
+  const dialog = byId("confirm-end");
+  const holds = (element) => group.contains(element) || elsewhere.contains(element);
+  let busy = false;
+
+  async function carryOut(what) {
+    if (busy) return;
+    busy = true;
+    setText(byId("controls-fault"), "");
+    try {
+      await what();
+    } catch (error) {
+      setText(byId("controls-fault"), faultWords(error));
+    } finally {
+      busy = false;
+    }
+  }
+
+  for (const button of buttons) {
+    const { action } = button.dataset;
+    button.addEventListener("click", () => (action === "end" ? dialog.showModal() : carryOut(() => act.move(action))));
+  }
+  takeOver.addEventListener("click", () => carryOut(act.takeOver));
+  byId("confirm-end-no").addEventListener("click", () => dialog.close());
+  byId("confirm-end-yes").addEventListener("click", () => {
+    dialog.close();
+    carryOut(() => act.move("end"));
+  });
+
+  return {
+    close() {
+      dialog.close();
+      setText(byId("controls-fault"), "");
+    },
+    render(session) {
+      const { view, role, joined, displaced } = session;
+      const away = session.elsewhere || displaced;
+      const legal = session.console && !away ? actionsFor(view.state, role) : [];
+      const focused = holds(document.activeElement);
+      group.hidden = legal.length === 0;
+      for (const button of buttons) {
+        button.hidden = !legal.includes(button.dataset.action);
+        button.disabled = !joined;
+      }
+      elsewhere.hidden = !session.elsewhere || displaced;
+      takeOver.disabled = !joined;
+      if (!legal.includes("end")) dialog.close();
+      // A button that goes away under one's fingers hands its focus on.
+      if (focused && !holds(visible(document.activeElement))) {
+        (buttons.find(visible) ?? byId("session-title")).focus();
+      }
+    },
+  };
+}
+
+function visible(element) {
+  return element?.checkVisibility() ? element : null;
+}

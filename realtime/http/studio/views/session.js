@@ -1,0 +1,151 @@
+/** One session on the page: follows it, and has each part show what has changed. */
+
+import { byId } from "../dom.js";
+import { totalsAfter } from "../reactions.js";
+import { sceneOf } from "../scene.js";
+import { faultWords } from "../words.js";
+import { audienceView } from "./audience.js";
+import { chatView } from "./chat.js";
+import { composerView } from "./composer.js";
+import { controlsView } from "./controls.js";
+import { curveView } from "./curve.js";
+import { knockingView } from "./knocking.js";
+import { personView } from "./person.js";
+import { pictureView } from "./picture.js";
+import { reactionsView } from "./reactions.js";
+import { settingsView } from "./settings.js";
+import { stageView } from "./stage.js";
+import { summaryView } from "./summary.js";
+import { toast } from "./toast.js";
+
+// Long enough to show a burst of events at once, short enough to feel like now.
+const FRAME_MS = 16;
+const TICK_MS = 250;
+
+/** `sdk` is the URL of Agora's SDK, or null. */
+export function sessionView(sdk) {
+  // What is open: `live`, `session`, `api`, `identity`, the `reactions` so far, and the `face`, "console" or "player".
+  let open = null;
+  let due = null;
+  let ticking;
+  let deaf = [];
+
+  const scene = () => sceneOf(open, open.identity.user);
+  const means = () => open;
+  const stage = stageView({ face: turn, ask });
+  const picture = pictureView(sdk, means);
+  const audience = audienceView();
+  const curve = curveView();
+  const knocking = knockingView(means);
+  const summary = summaryView(means);
+  const person = personView(scene, means);
+  const reactions = reactionsView((kind) => open.session.react(kind));
+  const controls = controlsView({
+    move: (action) => open.session[action](),
+    takeOver: () => open.session.takeOver(),
+  });
+  const settings = settingsView((changes) => open.session.update(changes));
+  const composer = composerView({
+    post,
+    edit: (seq, text) => open.session.edit(seq, text),
+    editLast: () => chat.editLast(),
+    typing: (on) => open?.session.typing(on),
+  });
+  const chat = chatView({
+    older: () => open.session.older().catch(() => {}),
+    edit: (seq, text) => composer.edit(seq, text),
+    remove: (seq) => open.session.remove(seq).done.catch((error) => composer.fail(error)),
+  });
+
+  /** Writes a message; false where too many wait already. */
+  function post(text) {
+    chat.follow();
+    try {
+      open.session.send(text);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  function turn() {
+    open.face = open.face === "console" ? "player" : "console";
+    render();
+  }
+
+  async function ask() {
+    try {
+      await open.session.ask();
+      toast("Asked. You are let in as soon as somebody says so.");
+    } catch (error) {
+      toast(faultWords(error));
+    }
+  }
+
+  function render() {
+    due = null;
+    const now = scene();
+    byId("session").dataset.face = now.console ? "console" : "player";
+    stage.render(now);
+    picture.render(now);
+    audience.render(now);
+    curve.render(now, now.console);
+    reactions.render(now);
+    settings.render(now);
+    controls.render(now);
+    composer.render(now);
+    chat.render(now, open.session);
+    summary.render(now);
+    tick();
+  }
+
+  function tick() {
+    const now = scene();
+    stage.tick(now, open.live.now);
+    picture.tick();
+    curve.tick(Date.now(), now.joined && now.view?.state !== "ended");
+  }
+
+  const changed = () => (due ??= setTimeout(render, FRAME_MS));
+
+  function listen({ live, session }) {
+    deaf = [
+      live.on("state", changed),
+      live.on("inbox", ({ kind, body }) => body.session === session.id && answered(kind, body)),
+      session.on("change", changed),
+      session.on("joined", () => knocking.refresh(scene())),
+      session.on("event", ({ kind }) => kind === "session.guests" && knocking.refresh(scene())),
+      session.on("reactions", (counts) => {
+        open.reactions = totalsAfter(open.reactions, counts);
+        reactions.burst(counts);
+        changed();
+      }),
+    ];
+  }
+
+  function answered(kind, { accepted }) {
+    if (kind === "request") knocking.refresh(scene());
+    if (kind === "answer" && accepted) open.session.retry();
+  }
+
+  return {
+    heading: byId("session-title"),
+    open({ live, api, identity, id }) {
+      open = { live, api, identity, session: live.session(id), reactions: {}, face: "console" };
+      listen(open);
+      for (const part of [stage, picture, audience, chat, knocking]) part.open();
+      curve.open(id);
+      render();
+      ticking = setInterval(tick, TICK_MS);
+    },
+    close() {
+      clearInterval(ticking);
+      clearTimeout(due);
+      for (const part of [composer, controls, settings, reactions, person, summary, picture]) part.close();
+      for (const end of deaf) end();
+      open.session.leave();
+      open = due = null;
+      document.title = "Stagewire";
+    },
+  };
+}

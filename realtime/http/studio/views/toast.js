@@ -1,0 +1,17 @@
+/** A piece of news that nobody has to answer. */
+
+import { byId, setText } from "../dom.js";
+
+const SHOWN_MS = 6000;
+let hiding;
+
+export function toast(words) {
+  const place = byId("toast");
+  place.hidden = false;
+  setText(place, words);
+  clearTimeout(hiding);
+  hiding = setTimeout(() => {
+    place.hidden = true;
+    setText(place, "");
+  }, SHOWN_MS);
+}

@@ -1,0 +1,287 @@
+"""The studio in a browser, by what people see and click."""
+
+import json
+from collections.abc import Mapping
+from uuid import uuid4
+
+import httpx
+import pytest
+from playwright.sync_api import expect
+from websockets.sync.client import connect
+from websockets.typing import Subprotocol
+
+from tests.e2e.windows import Windows
+from tests.support.servers import DevServer
+
+
+def dev_token(server: DevServer, user: str, role: str) -> str:
+    token: str = httpx.post(f"{server.url}/dev/token", json={"user": user, "role": role}).json()["token"]
+    return token
+
+
+def test_a_show_from_beginning_to_end(windows: Windows) -> None:
+    seller = windows.open()
+    seller.sign_in("alice", "Seller")
+    link = seller.create("Friday drop: autumn jackets")
+    assert seller.page.get_by_label("Link to this session").input_value() == link
+    seller.headline_is("Ready when you are")
+
+    viewer = windows.open(link, dark=True)
+    viewer.sign_in("bob", "Viewer")
+    viewer.headline_is("Not started yet")
+    expect(viewer.button("Start session")).to_be_hidden()
+    expect(seller.button("Pause")).to_be_hidden()
+    seller.click("Start session")
+    seller.headline_is("You are live")
+    viewer.headline_is("alice is live")
+    for window in (seller, viewer):
+        window.is_online()
+        window.audience_is("2 people")
+        window.audience_is("2 connections")
+
+    talk = [
+        "Welcome to the autumn drop!",
+        "Hello! Is the green one back?",
+        "It is, in M and L. Two of each left.",
+        "I take the M!",
+    ]
+    for turn, text in enumerate(talk):
+        writer, reader = (seller, viewer) if turn % 2 == 0 else (viewer, seller)
+        writer.say(text)
+        expect(reader.messages.last).to_have_text(text)
+    seller.sees(*talk)
+    viewer.sees(*talk)
+
+    viewer.page.get_by_label("Message").press_sequentially("Th")
+    expect(seller.page.get_by_text("bob is typing…")).to_be_visible()
+    viewer.page.get_by_label("Message").fill("")
+    expect(seller.page.get_by_text("bob is typing…")).to_be_hidden()
+    talk.append("<img src=x onerror=alert(1)>")
+    viewer.say(talk[-1])
+    seller.sees(*talk)
+
+    seller.click("Pause")
+    viewer.headline_is("Paused")
+    expect(seller.button("Pause")).to_be_hidden()
+    seller.click("Resume")
+    viewer.headline_is("alice is live")
+
+    seller.click("End session")
+    seller.click("End for everyone")
+    for window in (seller, viewer):
+        window.headline_is("The session has ended")
+        expect(window.page.get_by_text("The chat is closed.")).to_be_visible()
+        expect(window.page.get_by_label("Message")).to_be_hidden()
+        window.sees(*talk)
+    expect(seller.page.get_by_role("group", name="Host controls")).to_be_hidden()
+    viewer.page.get_by_role("link", name="Back to all sessions").click()
+    expect(viewer.page.get_by_role("heading", name="Sessions", exact=True)).to_be_visible()
+
+
+def test_a_second_window_is_a_second_user(windows: Windows) -> None:
+    seller = windows.open()
+    seller.sign_in("alice", "Seller")
+    seller.create("Two windows")
+    seller.click("Share")
+    seller.click("Copy link")
+    expect(seller.button("Copied")).to_be_visible()
+    with seller.page.expect_popup() as opened:
+        seller.page.get_by_role("link", name="Open in a new window").click()
+    viewer = windows.adopt(opened.value)
+    viewer.sign_in("bob", "Viewer")
+    viewer.audience_is("2 people")
+    viewer.page.reload()
+    viewer.headline_is("Not started yet")
+    viewer.say("Still bob")
+    seller.sees("Still bob")
+    viewer.click("Sign out")
+    expect(viewer.button("Sign in")).to_be_visible()
+    seller.audience_is("1 person")
+
+
+def test_without_dev_mode_an_access_token_signs_in(server: DevServer, windows: Windows) -> None:
+    window = windows.blank()
+    settings = {"websocket_port": server.port, "dev": False, "agora_sdk": None}
+    window.page.route("**/studio/settings.json", lambda route: route.fulfill(json=settings))
+    window.page.goto(server.url)
+    expect(window.page.get_by_label("Name")).to_be_hidden()
+    window.page.get_by_label("Access token").fill("not a token")
+    window.click("Sign in")
+    expect(window.page.get_by_text("This is not an access token.")).to_be_visible()
+    window.page.get_by_label("Access token").fill(dev_token(server, "alice", "seller"))
+    window.click("Sign in")
+    window.create("By token")
+    window.say("Hello")
+    window.sees("Hello")
+
+
+def test_viewers_find_what_is_live(windows: Windows) -> None:
+    viewer = windows.open()
+    viewer.sign_in("bob", "Viewer")
+    expect(viewer.page.get_by_label("Title of a new session")).to_be_hidden()
+    seller = windows.open()
+    seller.sign_in("alice", "Seller")
+    seller.create("To be found")
+    seller.page.get_by_role("link", name="Stagewire").click()
+    seller.page.get_by_role("region", name="Yours").get_by_role("link", name="To be found").click()
+    found = viewer.page.get_by_role("region", name="Live now").get_by_role("link", name="To be found")
+    expect(found).to_be_hidden()
+    seller.click("Start session")
+    found.click()
+    viewer.headline_is("alice is live")
+    assert viewer.page.url == seller.page.url
+
+
+def test_older_messages_come_when_asked_for(server: DevServer, windows: Windows) -> None:
+    viewer = windows.open(f"{server.url}/#session={a_long_talk(server, 120)}")
+    viewer.sign_in("bob", "Viewer")
+    everything = [f"Message {number}" for number in range(120)]
+    # The log holds the session's creation too, before all messages.
+    viewer.sees(*everything[-50:])
+    expect(viewer.messages.last).to_be_in_viewport()
+    viewer.click("Load older messages")
+    viewer.sees(*everything[-100:])
+    expect(viewer.messages.nth(50)).to_be_in_viewport()
+    viewer.click("Load older messages")
+    viewer.sees(*everything)
+    expect(viewer.page.get_by_text("alice created the session")).to_have_count(1)
+    expect(viewer.button("Load older messages")).to_be_hidden()
+
+
+def test_messages_change_for_those_who_are_there_and_for_those_who_come_later(
+    server: DevServer, windows: Windows
+) -> None:
+    session = a_long_talk(server, 3)
+    viewer = windows.open(f"{server.url}/#session={session}")
+    viewer.sign_in("bob", "Viewer")
+    viewer.sees("Message 0", "Message 1", "Message 2")
+    edit = {"type": "chat.edit", "seq": 2, "text": "Message 0, corrected"}
+    carry_out(server, dev_token(server, "alice", "seller"), session, edit, {"type": "chat.delete", "seq": 3})
+    changed = ["Message 0, corrected", "This message was deleted.", "Message 2"]
+    expect(viewer.messages).to_have_text(changed)
+    expect(viewer.pending).to_have_text(["Edited"])
+    viewer.page.reload()
+    expect(viewer.messages).to_have_text(changed)
+    expect(viewer.pending).to_have_text(["Edited"])
+
+
+def test_people_correct_what_they_have_written(windows: Windows) -> None:
+    host, viewer = windows.live_session()
+    viewer.say("I take the green noe")
+    host.sees("I take the green noe")
+    viewer.messages.first.hover()
+    viewer.click("Edit")
+    field = viewer.page.get_by_label("Message")
+    expect(field).to_have_value("I take the green noe")
+    viewer.say("I take the green one")
+    for window in (host, viewer):
+        expect(window.messages).to_have_text(["I take the green one"])
+    # By the keyboard alone: the newest message of one's own, and what the others have written.
+    field.press("ArrowUp")
+    expect(field).to_have_value("I take the green one")
+    field.press("Escape")
+    expect(field).to_have_value("")
+    host.page.get_by_role("log").focus()
+    for key in ("ArrowUp", "Tab", "Enter"):
+        host.page.keyboard.press(key)
+    expect(host.button("Delete for good?")).to_be_focused()
+    host.page.keyboard.press("Enter")
+    for window in (host, viewer):
+        expect(window.messages).to_have_text(["This message was deleted."])
+
+
+def a_long_talk(server: DevServer, length: int) -> str:
+    """Create a session with so many messages, and give its id."""
+    token = dev_token(server, "alice", "seller")
+    headers = {"Authorization": f"Bearer {token}"}
+    session: str = httpx.post(f"{server.url}/v1/sessions", json={"title": "Long"}, headers=headers).json()["id"]
+    messages = [{"type": "chat.send", "text": f"Message {number}"} for number in range(length)]
+    carry_out(server, token, session, *messages)
+    return session
+
+
+def carry_out(server: DevServer, token: str, session: str, *wanted: Mapping[str, object]) -> None:
+    """Have commands carried out that change a session's log, on a connection of their own."""
+    with connect(server.websocket, subprotocols=[Subprotocol("stagewire.v1.json")]) as socket:
+        socket.send(json.dumps({"id": 1, "type": "hello", "token": token}))
+        socket.send(json.dumps({"id": 2, "type": "join", "session": session}))
+        keys = [str(uuid4()) for _ in wanted]
+        for key, command in zip(keys, wanted, strict=True):
+            socket.send(json.dumps({"id": 3, "session": session, "key": key, **command}))
+        # Nothing may be left unread, which would hold up the close: the last event comes after all answers.
+        while not ((message := json.loads(socket.recv(10)))["type"] == "event" and message["key"] == keys[-1]):
+            pass
+
+
+def test_the_keyboard_is_enough(windows: Windows) -> None:
+    window = windows.open()
+    keys = window.page.keyboard
+    expect(window.page.get_by_label("Name")).to_be_focused()
+    keys.type("alice")
+    keys.press("Tab")
+    keys.press("ArrowUp")
+    expect(window.page.get_by_role("radio", name="Seller")).to_be_checked()
+    keys.press("Enter")
+    expect(window.page.get_by_role("heading", name="Sessions", exact=True)).to_be_focused()
+    keys.press("Tab")
+    keys.type("By keyboard")
+    keys.press("Enter")
+    expect(window.page.get_by_role("heading", name="By keyboard")).to_be_focused()
+    expect(window.button("Start session")).to_be_enabled()
+    for name in ("Watch as viewers do", "Share", "Start session"):
+        keys.press("Tab")
+        expect(window.button(name)).to_be_focused()
+    keys.press("Enter")
+    expect(window.button("Pause")).to_be_focused()
+    for name in ("Settings of the chat", "End session"):
+        keys.press("Tab")
+        expect(window.button(name)).to_be_focused()
+    keys.press("Enter")
+    expect(window.page.get_by_role("dialog", name="End the session?")).to_be_visible()
+    keys.press("Escape")
+    expect(window.button("End session")).to_be_focused()
+    keys.press("Enter")
+    keys.press("Tab")
+    keys.press("Enter")
+    window.headline_is("The session has ended")
+    expect(window.page.get_by_role("heading", name="By keyboard")).to_be_focused()
+
+
+@pytest.mark.parametrize(("width", "height"), [(320, 568), (390, 844), (844, 390)])
+def test_it_fits_a_phone(windows: Windows, width: int, height: int) -> None:
+    window = windows.open(width=width, height=height, dark=height > width)
+    expect(window.button("Sign in")).to_be_visible()
+    window.fits()
+    window.sign_in("alice", "Seller")
+    expect(window.button("Create session")).to_be_in_viewport()
+    window.fits()
+    window.create("A title that is longer than the screen of any phone is wide, by far")
+    window.click("Start session")
+    window.headline_is("You are live")
+    window.say("A-word-that-is-longer-than-the-screen-is-wide-" * 3)
+    window.fits()
+    for visible in (window.page.get_by_label("Message"), window.button("Send"), window.messages.last):
+        expect(visible).to_be_in_viewport(ratio=0.9)
+    window.click("End session")
+    expect(window.button("End for everyone")).to_be_in_viewport()
+    window.fits()
+
+
+def test_refusals_are_said_in_sentences(server: DevServer, windows: Windows) -> None:
+    window = windows.open()
+    window.sign_in("alice", "Seller")
+    invisible = "\N{ZERO WIDTH SPACE}"
+    window.page.get_by_label("Title of a new session").fill(invisible)
+    window.click("Create session")
+    expect(window.page.get_by_role("alert").filter(has_text="The text has nothing to see.")).to_be_visible()
+    window.create("Refusals")
+    window.say(invisible)
+    expect(window.page.get_by_text("Not sent. The text has nothing to see.")).to_be_visible()
+    window.click("Discard")
+    window.sees()
+    window.page.goto(f"{server.url}/#session={uuid4()}")
+    window.headline_is("This session cannot be joined")
+    window.headline_is("No such session.")
+    # A refusal over HTTP is an error to the browser as well.
+    assert [text for text in window.errors if "400 (Bad Request)" not in text] == []
+    window.errors.clear()
