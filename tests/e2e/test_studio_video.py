@@ -151,6 +151,19 @@ def test_a_camera_that_is_lost_is_used_again_when_it_is_back(windows: Windows) -
     host.window.click("Microphone")
     expect(host.window.button("Microphone")).to_have_attribute("aria-pressed", "false")
     assert host.calls("setMuted") == [[True]]
+    # Whatever happens now, nobody sees or hears the host before the host wants it.
+    host.window.click("Camera")
+    host.says("Your camera is off. Viewers are told so.")
+    host.window.click("Pause")
+    host.window.headline_is("Paused")
+    opened = len(host.calls("camera"))
+    host.window.click("Resume")
+    host.says("Your camera is off. Viewers are told so.")
+    assert len(host.calls("camera")) == opened
+    host.window.click("Turn it on")
+    host.shows()
+    expect(host.window.button("Microphone")).to_have_attribute("aria-pressed", "false")
+    assert host.calls("setMuted") == [[True], [True]]
 
 
 def test_the_picture_follows_the_network(windows: Windows) -> None:

@@ -43,7 +43,9 @@ export class Agora {
   #client = null;
   #camera = null;
   #microphone = null;
+  // The user whose picture is played, and that picture once it is there.
   #shown = null;
+  #track = null;
 
   constructor(say, url) {
     this.#say = say;
@@ -100,6 +102,8 @@ export class Agora {
 
   /** Looks for somebody whose picture is there. */
   look() {
+    if (this.#track) this.#tell({ type: "track", stream: streamOf(this.#track) }, this.#turn);
+    if (this.#shown !== null) return;
     const found = this.#client?.remoteUsers.find(({ hasVideo }) => hasVideo);
     if (found) this.#subscribe(found, "video", this.#turn);
   }
@@ -136,7 +140,7 @@ export class Agora {
 
   leave() {
     this.#turn = 0;
-    this.#shown = null;
+    this.#shown = this.#track = null;
     release(this.#camera, this.#microphone);
     this.#camera = this.#microphone = null;
     const client = this.#client;
@@ -174,13 +178,14 @@ export class Agora {
   }
 
   #lose(turn) {
-    this.#shown = null;
+    this.#shown = this.#track = null;
     this.#tell({ type: "untrack" }, turn);
     this.look();
   }
 
   #subscribe(user, kind, turn) {
-    if (kind === "video" && this.#shown !== null && this.#shown !== user.uid) return null;
+    // One picture at a time; sound of everyone.
+    if (kind === "video" && this.#shown !== null) return null;
     return this.#try("frames", async () => {
       const client = this.#client;
       if (kind === "video") this.#shown = user.uid;
@@ -192,6 +197,7 @@ export class Agora {
       }
       // First to the small stream, then to sound alone: without a stream of that size it changes nothing.
       client.setStreamFallbackOption(user.uid, 2).catch(() => {});
+      this.#track = track;
       track.on("track-updated", () => this.#tell({ type: "track", stream: streamOf(track) }, turn));
       this.#tell({ type: "track", stream: streamOf(track) }, turn);
     });

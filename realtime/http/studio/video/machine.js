@@ -8,6 +8,8 @@
  *     to play      idle ▶ loading ▶ asking ▶ joining ▶ waiting ⇄ starting ▶ shown ⇄ frozen, sound, blocked
  *     to publish   idle ▶ loading ▶ asking ▶ joining ▶ opening ▶ sending ▶ starting ▶ shown ⇄ frozen, dark
  *
+ * What a host has turned off stays off through faults, retries and pauses: a camera that is off is not even opened.
+ *
  * From everywhere: `lost`, while the engine looks for its server; `failed`, by a fault; `idle`, when nothing is wanted.
  * Inputs of an engine carry the `turn` in which they were asked for: what comes of an earlier one is ignored.
  */
@@ -48,6 +50,10 @@ export const INITIAL = {
   tries: 0,
   fault: null,
   retryIn: null,
+  // What the host wants, and whether there are devices to it.
+  camera: true,
+  microphone: true,
+  opened: false,
   layer: "high",
   readings: 0,
 };
@@ -73,8 +79,8 @@ const TRANSITIONS = {
   fault: (state, fault, random) => fail(state, fault, random),
   loaded: during(["loading"], (state) => enter(state, "asking", { do: "ask" })),
   granted: during(["asking"], (state, { grant }) => enter(state, "joining", { do: "join", grant, goal: state.goal })),
-  joined: during(["joining"], (state) => (publishes(state) ? enter(state, "opening", { do: "open" }) : enter(state, "waiting"))),
-  opened: during(["opening"], (state) => enter(state, "sending", { do: "publish" })),
+  joined: during(["joining"], (state) => (publishes(state) ? open(state) : enter(state, "waiting"))),
+  opened: during(["opening"], send),
   published: during(["sending"], (state) => enter(state, "starting")),
   track: during(["waiting", ...ON_AIR], (state) => !publishes(state) && enter(state, "starting")),
   untrack: during(ON_AIR, (state) => !publishes(state) && enter(state, "waiting")),
@@ -86,7 +92,7 @@ const TRANSITIONS = {
   lost: during(JOINED, (state) => state.phase !== "lost" && enter(state, "lost")),
   found: during(["lost"], (state) => (publishes(state) ? enter(state, "starting") : enter(state, "waiting", { do: "look" }))),
   camera: during(["starting", "shown", "frozen", "dark"], turnCamera),
-  microphone: during(JOINED, (state, { on }) => publishes(state) && [state, [{ do: "microphone", on }]]),
+  microphone: during(JOINED, (state, { on }) => publishes(state) && [{ ...state, microphone: on }, [{ do: "microphone", on }]]),
   renewed: during(JOINED, (state, { grant }) => [state, [{ do: "renew", grant }]]),
   rotated: during(JOINED, (state, { portrait }) => publishes(state) && [state, [{ do: "encode", portrait }]]),
   network: during(ON_AIR, (state, { poor }) => !publishes(state) && measured(state, poor)),
@@ -105,12 +111,12 @@ function enter(state, phase, ...effects) {
 }
 
 function begin(state) {
-  const next = { ...state, turn: state.turn + 1, layer: "high", readings: 0 };
+  const next = { ...state, turn: state.turn + 1, opened: false, layer: "high", readings: 0 };
   return enter(next, "loading", { do: "leave" }, { do: "load" });
 }
 
 function rest(state) {
-  return enter({ ...state, goal: "none", turn: state.turn + 1 }, "idle", { do: "leave" });
+  return enter({ ...state, goal: "none", turn: state.turn + 1, opened: false }, "idle", { do: "leave" });
 }
 
 function overdue(state, random) {
@@ -131,9 +137,20 @@ function delayOf(tries, random) {
   return most / 2 + (random * most) / 2;
 }
 
+function open(state) {
+  return state.camera ? enter(state, "opening", { do: "open" }) : enter(state, "dark");
+}
+
+function send(state) {
+  const quiet = state.microphone ? [] : [{ do: "microphone", on: false }];
+  return enter({ ...state, opened: true }, "sending", ...quiet, { do: "publish" });
+}
+
 function turnCamera(state, { on }) {
   if (!publishes(state) || on === (state.phase !== "dark")) return null;
-  return enter(state, on ? "starting" : "dark", { do: "camera", on });
+  const turned = { ...state, camera: on };
+  if (!state.opened) return open(turned);
+  return enter(turned, on ? "starting" : "dark", { do: "camera", on });
 }
 
 function measured(state, poor) {

@@ -18,7 +18,7 @@ export class Player {
   #frameAt = 0;
   #enteredAt = 0;
   #silent = false;
-  #microphone = true;
+  #hasMicrophone = true;
   #gone = new AbortController();
 
   /**
@@ -51,9 +51,9 @@ export class Player {
     return this.#silent && this.#state.phase === "shown";
   }
 
-  /** Whether one's own microphone is open. */
-  get microphone() {
-    return this.#microphone;
+  /** Whether there is a microphone to turn on and off. */
+  get hasMicrophone() {
+    return this.#state.opened && this.#hasMicrophone;
   }
 
   want(goal) {
@@ -77,9 +77,7 @@ export class Player {
   }
 
   turnMicrophone(on) {
-    this.#microphone = on;
     this.#put({ type: "microphone", on });
-    this.#changed();
   }
 
   /** Takes the grant that replaces the one that was asked for. */
@@ -116,7 +114,7 @@ export class Player {
 
   #hear(input) {
     if (input.turn !== this.#state.turn) return;
-    if (input.type === "opened") this.#microphone = !input.silent;
+    if (input.type === "opened") this.#hasMicrophone = !input.silent;
     if (input.type === "silent") this.#silent = input.on;
     else if (input.type === "expiring") this.#renewSoon(input.turn);
     else if (input.type !== "preview") this.#put(input);

@@ -26,7 +26,7 @@ export function pictureView(sdk, means) {
   };
   byId("picture-act").addEventListener("click", () => acts[act]?.());
   byId("camera").addEventListener("click", () => player.turnCamera(player.state.phase === "dark"));
-  byId("microphone").addEventListener("click", () => player.turnMicrophone(!player.microphone));
+  byId("microphone").addEventListener("click", () => player.turnMicrophone(!player.state.microphone));
   byId("sound").addEventListener("click", () => player.play());
   byId("fullscreen").addEventListener("click", () => (document.fullscreenElement ? document.exitFullscreen() : stage.requestFullscreen()));
   toggle.addEventListener("click", turn);
@@ -64,10 +64,10 @@ export function pictureView(sdk, means) {
     byId("fullscreen").hidden = !shown || !document.fullscreenEnabled;
   }
 
-  function renderButtons({ goal, phase }, offered) {
+  function renderButtons({ goal, phase, microphone }, offered) {
     const publishing = Boolean(sdk) && goal === "publish" && ["shown", "dark", "starting", "frozen"].includes(phase);
     press(byId("camera"), publishing, phase !== "dark");
-    press(byId("microphone"), publishing, player.microphone);
+    press(byId("microphone"), publishing && player.hasMicrophone, microphone);
     byId("sound").hidden = !player.silent;
     toggle.hidden = !offered || !watching;
     stage.classList.toggle("unwatched", offered && !watching);

@@ -39,7 +39,7 @@ export function sessionView(sdk) {
   const knocking = knockingView(means);
   const summary = summaryView(means);
   const person = personView(scene, means);
-  const reactions = reactionsView((kind) => open.session.react(kind));
+  const reactions = reactionsView((kind) => open.session.react(kind) || toast("Not sent: the connection is too poor for reactions."));
   const controls = controlsView({
     move: (action) => open.session[action](),
     takeOver: () => open.session.takeOver(),

@@ -127,6 +127,18 @@ test("a camera that is off is a reason, not a fault", () => {
   assert.equal(phase([...playing, { type: "camera", on: false }]), "shown");
 });
 
+test("what a host has turned off stays off, whatever happens", () => {
+  const dark = [...publishing, { type: "camera", on: false }, { type: "microphone", on: false }];
+  for (const upset of [{ type: "retry" }, { type: "fault", code: "network" }, want("none")]) {
+    const { state } = run([...dark, upset, want("publish"), { type: "retry" }, ...named("loaded"), granted]);
+    const joined = run(named("joined"), state);
+    assert.deepEqual([joined.state.phase, joined.effects], ["dark", []]);
+    // Nothing was opened before the host wants it, and the sound is still off then.
+    const lit = run([{ type: "camera", on: true }, ...named("opened")], joined.state);
+    assert.deepEqual(lit.effects, [{ do: "open" }, { do: "microphone", on: false }, { do: "publish" }]);
+  }
+});
+
 test("tokens, rotation and the microphone go to the engine that is in the channel", () => {
   const inputs = [
     { type: "renewed", grant: { token: "2" } },
