@@ -16,9 +16,9 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[DevServer]:
-    """Run a server whose heart beats fast, so that what depends on it can be seen."""
+    """Run a server whose heart beats fast enough to see what depends on it, and not too fast for a busy machine."""
     find_browser()
-    with dev_server(STAGEWIRE_HEARTBEAT="0.4") as running:
+    with dev_server(STAGEWIRE_HEARTBEAT="1") as running:
         yield running
 
 
