@@ -1,6 +1,7 @@
 """A client of a Stagewire server: `async with Stagewire(url, token=…) as live: show = await live.join(id)`."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, Final, Self, TypeVar
@@ -32,6 +33,7 @@ from stagewire_client.view import Since
 from stagewire_client.wire import Wire
 
 T = TypeVar("T")
+log: Final = logging.getLogger("stagewire_client")
 NAME: Final = "stagewire-python/0.1.0"
 
 
@@ -66,7 +68,7 @@ class Stagewire:
         )
         self._keeper = Keeper(storage or MemoryStorage())
         self._sessions: dict[str, Session] = {}
-        self._following: dict[str, asyncio.Task[None]] = {}
+        self._following: dict[Session, asyncio.Task[None]] = {}
         self._online: Latch[Wire] = Latch()
         self._group: asyncio.TaskGroup | None = None
         self._turns = asyncio.Semaphore(self._settings.requests)
@@ -75,6 +77,7 @@ class Stagewire:
         self._given: Position | None = None
         self._running: asyncio.Task[None] | None = None
         self._keeping: asyncio.Task[None] | None = None
+        self._closing: asyncio.Task[None] | None = None
         self.user = ""
 
     async def __aenter__(self) -> Self:
@@ -85,30 +88,48 @@ class Stagewire:
         await self.close()
 
     def open(self) -> None:
-        """Begin to connect; whoever wants something waits until that is done."""
+        """Begin to connect, unless that was done; whoever wants something waits until it is online.
+
+        Raises:
+            StagewireError: it was closed; make another one.
+        """
+        if self._closing is not None:
+            raise StagewireError("the client is closed")
+        if self._running is not None:
+            return
         loop = asyncio.get_running_loop()
         self._running = loop.create_task(self._run())
         self._keeping = loop.create_task(self._keeper.run())
 
     async def connect(self) -> None:
-        """Wait until it is online.
+        """Begin to connect, where that was not done, and wait until it is online.
 
         Raises:
             Failed: it has given up.
+            StagewireError: it was closed; make another one.
         """
+        self.open()
         await self._online.wait()
 
     async def close(self) -> None:
         """End the connection, and have what is pending kept. Everything that iterates comes to its end."""
         if self._running is None or self._keeping is None:
             return
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close(self._running, self._keeping))
+        # It goes on to its end, also where whoever has asked for it does not wait so long.
+        await asyncio.shield(self._closing)
+
+    async def _close(self, running: "asyncio.Task[None]", keeping: "asyncio.Task[None]") -> None:
         await self._connection.close()
-        await self._finish(self._running, self._running)
+        await self._finish(running, running, self._settings.closing)
         self._connection.end(State.OFFLINE, Reason.IDLE)
         self._end()
-        await self._finish(self._keeping, self._keeper.settled())
-        running, self._running = self._running, None
-        if not running.cancelled():
+        await self._finish(keeping, self._keeper.settled(), self._settings.storing)
+        if self._keeper.unwritten:
+            log.warning("%d changes of what is pending could not be kept in time", self._keeper.unwritten)
+        self._running = None
+        if running.done() and not running.cancelled():
             running.result()
 
     async def _run(self) -> None:
@@ -119,13 +140,14 @@ class Stagewire:
             self._connection.end(State.FAILED, Reason.DEFECT)
             raise
 
-    async def _finish(self, task: "asyncio.Task[None]", done: Awaitable[None]) -> None:
+    async def _finish(self, task: "asyncio.Task[None]", done: Awaitable[None], within: float) -> None:
         """Wait a moment for something, and end the task."""
         waiting = asyncio.ensure_future(done)
-        await asyncio.wait([waiting], timeout=self._settings.closing)
+        await asyncio.wait([waiting], timeout=within)
         waiting.cancel()
         task.cancel()
-        await asyncio.wait([waiting, task])
+        # What the application has given us to call may not let itself be ended.
+        await asyncio.wait([waiting, task], timeout=self._settings.closing)
 
     def _end(self) -> None:
         for session in self.sessions:
@@ -191,15 +213,17 @@ class Stagewire:
         try:
             await followed.joined.wait()
         except BaseException:
-            self._forget(followed)
+            wire = followed.joined.value
+            self._give_up_following(followed)
+            if wire is not None:
+                wire.say({"type": "leave", "session": session})
             raise
         return followed
 
     async def leave(self, session: Session) -> None:
         """Follow it no more. What is pending stays in the storage."""
-        self._forget(session)
-        session.fail(None)
-        wire = self._online.value
+        wire = session.joined.value
+        self._give_up_following(session)
         if wire is not None:
             # Whoever is lost now has left, too.
             with suppress(Lost):
@@ -266,13 +290,31 @@ class Stagewire:
     def _follow(self, session: Session) -> None:
         wire = self._online.value
         if wire is not None and self._group is not None:
-            self._following[session.id] = self._group.create_task(session.follow(wire))
+            self._following[session] = self._group.create_task(self._follow_on(session, wire))
 
-    def _forget(self, session: Session) -> None:
-        self._sessions.pop(session.id, None)
-        task = self._following.pop(session.id, None)
+    async def _follow_on(self, session: Session, wire: Wire) -> None:
+        try:
+            await session.follow(wire)
+        finally:
+            self._following.pop(session, None)
+        if session.over:
+            self._forget(session)
+            if session.id not in self._sessions:
+                # The server has let in whoever has given up to wait for that.
+                wire.say({"type": "leave", "session": session.id})
+
+    def _give_up_following(self, session: Session) -> None:
+        # Where it is still being joined, it is left when that is done.
+        task = self._following.get(session) if session.joined.value is not None else None
+        self._forget(session)
+        session.fail(None)
         if task is not None:
             task.cancel()
+
+    def _forget(self, session: Session) -> None:
+        # There may be another one by now.
+        if self._sessions.get(session.id) is session:
+            del self._sessions[session.id]
 
     def _on_status(self, status: Status) -> None:
         if status.state is State.FAILED:
@@ -296,7 +338,13 @@ class Stagewire:
             if isinstance(push, Ping) or session.id == about:
                 session.hear(push)
             if session.over:
-                self._forget(session)
+                self._drop(session)
+
+    def _drop(self, session: Session) -> None:
+        self._forget(session)
+        task = self._following.get(session)
+        if task is not None:
+            task.cancel()
 
     def _take_in(self, push: Inbox) -> None:
         given = inbox.news(self._given, push)

@@ -118,6 +118,16 @@ class Outbox:
         self._pending = {draft.key: Pending(draft=draft) for draft in kept} | self._pending
         return kept
 
+    def renumber(self) -> list[Draft]:
+        """Have the numbers ascend as the drafts do, and give those that have another one now."""
+        moved, number = [], 0
+        for pending in self.entries():
+            number = max(number + 1, pending.draft.number)
+            if number > pending.draft.number:
+                moved.append(structs.replace(pending.draft, number=number))
+                self._set(pending, draft=moved[-1])
+        return moved
+
     def next(self, now: float) -> Draft | None:
         """Give what is to be sent now, and note that it is on its way; nothing while another one is, or is held."""
         first = self._first()

@@ -151,7 +151,13 @@ class Session:
         return self._writing.pending
 
     async def settled(self) -> None:
-        """Wait until everything that was written is stored, refused or dropped."""
+        """Wait until everything that was written is stored, refused or dropped.
+
+        Raises:
+            Failed: the client has given up to connect.
+            Lost: the session was left, or the client closed.
+            Refused: the session is not the user's any more.
+        """
         await self._writing.settled()
 
     # What the user asks for
@@ -257,6 +263,9 @@ class Session:
 
     def hear(self, push: Push) -> None:
         """Take a push that is about this session, or a heartbeat."""
+        if self.position is None:
+            # What is still told of an earlier join, which somebody has given up.
+            return
         if isinstance(push, Event):
             self._merge([push])
         elif isinstance(push, Signal):
@@ -287,6 +296,7 @@ class Session:
         self.over = True
         self.joined.fail(error or Lost())
         self._writing.fail(error or Lost())
+        self._writing.leave()
         self._readers.end(error)
         self._signals.end(error)
 
@@ -301,7 +311,7 @@ class Session:
         self._writing.go_on()
 
     async def follow(self, wire: Wire) -> None:
-        """Join, keep the log whole, and send what is written, until the wire ends."""
+        """Join, keep the log whole, and send what is written, until the wire ends, or the session is over."""
         try:
             if await self._join(wire):
                 await self._writing.restore()
@@ -317,9 +327,9 @@ class Session:
             self._writing.lost()
 
     async def _join(self, wire: Wire) -> bool:
-        """Join; give whether the user may."""
+        """Join; give whether the user may, and still wants to."""
         tries = 0
-        while True:
+        while not self.over:
             since = self._view.since
             command = {"type": "join", "session": self.id} | ({} if since is None else {"since": since})
             try:
@@ -332,9 +342,12 @@ class Session:
                     return False
                 await self._wait_after(exc, tries)
             else:
-                return True
+                return not self.over
+        return False
 
     def _enter(self, wire: Wire, since: Since | None, joined: Joined) -> None:
+        if self.over:
+            return
         happened = self._view.enter(since, joined)
         self.joined.open(wire)
         self._tell(happened)
@@ -347,7 +360,9 @@ class Session:
             tries = 0 if not self._view.amiss or await self._heal(wire) else tries + 1
             if tries:
                 await asyncio.sleep(delay_of(tries - 1, self._home.edges.random(), self._home.settings))
-                await self._join(wire)
+                if not await self._join(wire):
+                    # Nothing more is to be sent, either.
+                    raise Lost
 
     async def _heal(self, wire: Wire) -> bool:
         """Fetch what is missing; give whether that was possible."""

@@ -26,6 +26,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     lost: float = 2.25
     # For how long an operation that was interrupted waits for the way back.
     patience: float = 30.0
+    # For how long the storage is waited for: before anything is sent, and when the client is closed.
+    storing: float = 5.0
     # Of a typing signal, which whoever goes on typing repeats within half of that.
     typing: float = 10.0
     # Commands that await their replies, and messages to be written.

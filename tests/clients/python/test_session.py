@@ -160,8 +160,9 @@ def test_signals_are_given_and_remembered() -> None:
 def test_who_is_removed_is_told_why_after_all_that_was_heard() -> None:
     async def act(server: Server, live: Stagewire, show: Session) -> None:
         server.append("eve", "the last word")
-        sent = show.send("too late")
         vars(server)["_on_chat_send"] = lambda _socket, _command: None
+        sent = show.send("too late")
+        await asyncio.sleep(0.1)
         for socket in server.sockets:
             socket.say(type="removed", session=SESSION, code="forbidden", message="the session is private")
         told: list[Event | Gap] = []
@@ -303,3 +304,94 @@ def test_a_long_outage_is_a_gap() -> None:
         assert [await anext(show.__aiter__()) for _ in range(2)][1] == Gap(2, REPLAY + 2)
 
     play(act)
+
+
+def test_whoever_gives_up_to_wait_for_a_join_leaves_all_the_same() -> None:
+    async def act() -> None:
+        server, held = Server(), list[tuple[Socket, Message]]()
+        vars(server)["_on_join"] = lambda socket, command: held.append((socket, command))
+        async with client(server, Random(1)) as live:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(1):
+                    await live.join(SESSION)
+            assert live.sessions == []
+            Server._on_join(server, *held[0])
+            await asyncio.sleep(1)
+            assert not any(socket.joined for socket in server.sockets)
+
+    virtual.run(act())
+
+
+def test_whoever_joins_again_meanwhile_stays() -> None:
+    async def act() -> None:
+        server, held = Server(), list[tuple[Socket, Message]]()
+        vars(server)["_on_join"] = lambda socket, command: held.append((socket, command))
+        async with client(server, Random(1)) as live:
+            hasty = asyncio.create_task(live.join(SESSION))
+            await asyncio.sleep(1)
+            hasty.cancel()
+            await asyncio.wait([hasty])
+            joining = asyncio.create_task(live.join(SESSION))
+            await asyncio.sleep(1)
+            Server._on_join(server, *held[0])
+            server.append("eve", "told of the first join")
+            Server._on_join(server, *held[1])
+            show = await joining
+            server.append("eve", "new")
+            assert seqs([await anext(show.__aiter__())]) == [2]
+            assert live.sessions == [show]
+
+    virtual.run(act())
+
+
+def test_a_session_that_was_left_says_nothing_about_the_one_that_came_after_it() -> None:
+    async def act(server: Server, live: Stagewire, show: Session) -> None:
+        for socket in server.sockets:
+            socket.say(type="removed", session=SESSION, code="forbidden", message="the session is private")
+        await asyncio.sleep(1)
+        again = await live.join(SESSION)
+        await live.leave(show)
+        assert live.sessions == [again]
+        assert (await again.send("still here")).seq == 1
+
+    play(act)
+
+
+def test_what_may_not_be_joined_again_is_let_go() -> None:
+    async def act(server: Server, live: Stagewire, show: Session) -> None:
+        vars(server)["_on_join"] = lambda socket, command: socket.say(
+            type="error", re=command["id"], code="forbidden", message="the session is private"
+        )
+        server.drop(1006)
+        with pytest.raises(Refused, match="private"):
+            await anext(show.__aiter__())
+        await asyncio.sleep(0)
+        assert (live._sessions, live._following) == ({}, {})
+
+    play(act)
+
+
+def test_a_session_that_cannot_be_healed_because_it_is_closed_to_the_user_sends_nothing_more() -> None:
+    async def act(server: Server, _live: Stagewire, show: Session) -> None:
+        vars(server)["_on_join"] = vars(server)["_on_history"] = lambda socket, command: socket.say(
+            type="error", re=command["id"], code="forbidden", message="the session is private"
+        )
+        server.skip(1)
+        with pytest.raises(Refused, match="private"):
+            await anext(show.__aiter__())
+        show.send("nowhere")
+        await asyncio.sleep(60)
+        assert "chat.send" not in [command["type"] for command in server.heard]
+
+    play(act)
+
+
+def test_a_page_is_not_held_where_it_finds_no_room() -> None:
+    async def act(server: Server, _live: Stagewire, show: Session) -> None:
+        for number in range(10):
+            server.append("eve", f"new {number}")
+            await asyncio.sleep(1)
+            await show.older(1)
+        assert len(show.timeline._events) <= 4
+
+    play(act, said=10, settings=Settings(window=4))
