@@ -2,13 +2,16 @@
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, Final, Self, TypeVar
 
 from stagewire_client import inbox
+from stagewire_client.asking import Asker
 from stagewire_client.connection import Connection, Edges, Introduction, TokenSource
 from stagewire_client.errors import Failed, Lost, StagewireError
+from stagewire_client.home import Home
 from stagewire_client.keeper import Keeper
 from stagewire_client.latch import Latch
 from stagewire_client.messages import (
@@ -25,7 +28,7 @@ from stagewire_client.messages import (
     Welcome,
 )
 from stagewire_client.policy import Reason, State, Status
-from stagewire_client.session import Home, Session
+from stagewire_client.session import Session
 from stagewire_client.settings import Settings
 from stagewire_client.storage import MemoryStorage, Storage
 from stagewire_client.stream import Stream, Streams
@@ -71,9 +74,11 @@ class Stagewire:
         self._following: dict[Session, asyncio.Task[None]] = {}
         self._online: Latch[Wire] = Latch()
         self._group: asyncio.TaskGroup | None = None
-        self._turns = asyncio.Semaphore(self._settings.requests)
+        self._asker = Asker(self._settings, self._edges, asyncio.Semaphore(self._settings.requests))
         self._pushes: Streams[Push] = Streams(self._settings.stream)
         self._entries: Streams[Entry] = Streams(self._settings.stream)
+        # What was given, and not acknowledged.
+        self._unread: deque[Entry] = deque(maxlen=self._settings.stream)
         self._given: Position | None = None
         self._running: asyncio.Task[None] | None = None
         self._keeping: asyncio.Task[None] | None = None
@@ -189,8 +194,11 @@ class Stagewire:
         return self._pushes.open()
 
     def inbox(self) -> Stream[Entry]:
-        """Give an iterator over the entries of the user's inbox, each once, from now on."""
-        return self._entries.open()
+        """Give an iterator over the entries of the user's inbox that were not acknowledged, and those that come."""
+        stream = self._entries.open()
+        for entry in self._unread:
+            stream.put(entry)
+        return stream
 
     # What the user asks for
 
@@ -198,8 +206,10 @@ class Stagewire:
         """Connect now, in place of waiting, or after a failure."""
         self._connection.retry()
 
-    async def join(self, session: str, *, since: Since | None = None) -> Session:
+    async def join(self, session: str, *, since: Since | None = None, secondary: bool = False) -> Session:
         """Follow a session, from now on, or from `since`: a position, or "last" for the one that the server has kept.
+
+        A `secondary` session is left while the connection is poor, and joined from its position afterwards.
 
         Raises:
             Refused: the user may not, or there is no such session.
@@ -208,7 +218,7 @@ class Stagewire:
         await self._online.wait()
         if session in self._sessions and not self._sessions[session].over:
             raise StagewireError(f"the session {session} is followed already")
-        followed = self._sessions[session] = Session(self._home(), session, since)
+        followed = self._sessions[session] = Session(self._home(), session, since, secondary=secondary)
         self._follow(followed)
         try:
             await followed.joined.wait()
@@ -234,39 +244,33 @@ class Stagewire:
         command = {"type": "session.create", "title": title, "key": self._edges.key(), **settings}
         return (await self.request(command, Created)).session
 
+    async def ask(self, session: str) -> Ack:
+        """Ask to be let into a private session."""
+        return await self.request({"type": "session.ask", "session": session}, Ack)
+
     async def direct(self, user: str, text: str) -> Ack:
         """Put a message into another user's inbox."""
         return await self.request({"type": "direct.send", "user": user, "key": self._edges.key(), "text": text}, Ack)
 
     async def acknowledge(self, entry: Entry) -> Ack:
         """Take an entry, and all before it, out of the user's inbox, for all devices."""
-        return await self.request({"type": "inbox.ack", "upto": entry.id}, Ack)
+        ack = await self.request({"type": "inbox.ack", "upto": entry.id}, Ack)
+        while self._unread and self._unread[0].id <= entry.id:
+            self._unread.popleft()
+        return ack
 
     async def request(self, command: dict[str, Any], wanted: type[T]) -> T:
         """Send any command, without an id, and give its reply, read as `wanted`. Where it is lost it is sent again.
 
         Raises:
-            Refused: the server says no.
+            Refused: the server says no, and not for now.
             Lost: there was no answer in time.
             Failed: the client has given up to connect.
         """
-        try:
-            async with asyncio.timeout(self._settings.patience), self._turns:
-                return await self._answer(command, wanted)
-        except TimeoutError:
-            raise Lost from None
-
-    async def _answer(self, command: dict[str, Any], wanted: type[T]) -> T:
-        while True:
-            wire = await self._online.wait()
-            try:
-                return await wire.request(command, wanted)
-            except Lost:
-                # The wire is over in a moment, for everyone.
-                await asyncio.sleep(0)
+        return await self._asker.ask(self._online, command, wanted)
 
     def _home(self) -> Home:
-        return Home(self.user, self._settings, self._edges, self._keeper, self._is_poor, self._turns)
+        return Home(self.user, self._settings, self._edges, self._keeper, self._is_poor, self._asker)
 
     def _is_poor(self) -> bool:
         return self.status.state is State.DEGRADED
@@ -296,7 +300,8 @@ class Stagewire:
         try:
             await session.follow(wire)
         finally:
-            self._following.pop(session, None)
+            if self._following.get(session) is asyncio.current_task():
+                del self._following[session]
         if session.over:
             self._forget(session)
             if session.id not in self._sessions:
@@ -323,6 +328,24 @@ class Stagewire:
             self._online.shut()
             for session in self.sessions:
                 session.go_on()
+        elif status.state is State.DEGRADED:
+            self._rest()
+        elif status.state is State.ONLINE:
+            self._make_up()
+
+    def _rest(self) -> None:
+        """Leave what can wait for a better connection."""
+        for session in self.sessions:
+            wire = session.joined.value
+            if session.secondary and wire is not None and session in self._following:
+                self._following.pop(session).cancel()
+                session.joined.shut()
+                wire.say({"type": "leave", "session": session.id})
+
+    def _make_up(self) -> None:
+        for session in self.sessions:
+            if session not in self._following:
+                self._follow(session)
 
     def _give_up(self, failed: Failed) -> None:
         self._online.fail(failed)
@@ -348,6 +371,9 @@ class Stagewire:
 
     def _take_in(self, push: Inbox) -> None:
         given = inbox.news(self._given, push)
+        if self._given is not None and self._given.epoch != push.epoch:
+            self._unread.clear()
         self._given = given.position
         for entry in given.entries:
+            self._unread.append(entry)
             self._entries.put(entry)

@@ -30,6 +30,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     storing: float = 5.0
     # Of a typing signal, which whoever goes on typing repeats within half of that.
     typing: float = 10.0
+    typing_again: float = 3.0
+    # How often it is said that the video plays, and half as often over a poor connection: it is believed for 30.
+    playback: float = 12.0
     # Commands that await their replies, and messages to be written.
     requests: int = 256
     # Messages of a session that are not in the log yet.
