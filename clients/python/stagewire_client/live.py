@@ -14,6 +14,7 @@ from stagewire_client.errors import Failed, Lost, StagewireError
 from stagewire_client.home import Home
 from stagewire_client.keeper import Keeper
 from stagewire_client.latch import Latch
+from stagewire_client.letters import Letters
 from stagewire_client.messages import (
     Ack,
     Created,
@@ -28,6 +29,7 @@ from stagewire_client.messages import (
     Welcome,
 )
 from stagewire_client.policy import Reason, State, Status
+from stagewire_client.sent import Sent
 from stagewire_client.session import Session
 from stagewire_client.settings import Settings
 from stagewire_client.storage import MemoryStorage, Storage
@@ -70,6 +72,7 @@ class Stagewire:
             self._on_status,
         )
         self._keeper = Keeper(storage or MemoryStorage())
+        self._letters = Letters(self._settings, self._edges, self._keeper)
         self._sessions: dict[str, Session] = {}
         self._following: dict[Session, asyncio.Task[None]] = {}
         self._online: Latch[Wire] = Latch()
@@ -158,6 +161,8 @@ class Stagewire:
         for session in self.sessions:
             session.fail(None)
         self._sessions.clear()
+        self._letters.writing.fail(Lost())
+        self._letters.writing.leave()
         self._online.fail(Lost())
         self._pushes.end()
         self._entries.end()
@@ -248,9 +253,14 @@ class Stagewire:
         """Ask to be let into a private session."""
         return await self.request({"type": "session.ask", "session": session}, Ack)
 
-    async def direct(self, user: str, text: str) -> Ack:
-        """Put a message into another user's inbox."""
-        return await self.request({"type": "direct.send", "user": user, "key": self._edges.key(), "text": text}, Ack)
+    def direct(self, user: str, text: str) -> Sent:
+        """Put a message into another user's inbox; it is sent when it can be. Raises Full where too many wait."""
+        return self._letters.write(user, text)
+
+    @property
+    def pending(self) -> list[Sent]:
+        """Give what is written, here and in the sessions, and not stored yet; what was refused is among it."""
+        return [*self._letters.writing.pending, *(sent for session in self.sessions for sent in session.pending)]
 
     async def acknowledge(self, entry: Entry) -> Ack:
         """Take an entry, and all before it, out of the user's inbox, for all devices."""
@@ -284,12 +294,22 @@ class Stagewire:
                 self._online.open(wire)
                 for session in self.sessions:
                     self._follow(session)
+                self._group.create_task(self._send_letters(wire))
                 # Until the connection ends, which cancels this.
                 await asyncio.get_running_loop().create_future()
         finally:
             self._group = None
             if self._online.value is wire:
                 self._online.shut()
+
+    async def _send_letters(self, wire: Wire) -> None:
+        # To the host of a session writes whoever has joined it.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.reply):
+                for session in self.sessions:
+                    with suppress(StagewireError):
+                        await session.joined.wait()
+        await self._letters.send_on(wire, self.user)
 
     def _follow(self, session: Session) -> None:
         wire = self._online.value
@@ -310,11 +330,9 @@ class Stagewire:
 
     def _give_up_following(self, session: Session) -> None:
         # Where it is still being joined, it is left when that is done.
-        task = self._following.get(session) if session.joined.value is not None else None
-        self._forget(session)
+        end = self._forget if session.joined.value is None else self._drop
         session.fail(None)
-        if task is not None:
-            task.cancel()
+        end(session)
 
     def _forget(self, session: Session) -> None:
         # There may be another one by now.
@@ -326,6 +344,7 @@ class Stagewire:
             self._give_up(Failed(status))
         elif status.state is State.CONNECTING:
             self._online.shut()
+            self._letters.writing.go_on()
             for session in self.sessions:
                 session.go_on()
         elif status.state is State.DEGRADED:
@@ -349,6 +368,7 @@ class Stagewire:
 
     def _give_up(self, failed: Failed) -> None:
         self._online.fail(failed)
+        self._letters.writing.fail(failed)
         for session in self.sessions:
             session.give_up(failed)
 

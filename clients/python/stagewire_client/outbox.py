@@ -26,7 +26,7 @@ class Stage(StrEnum):
 
 
 class Draft(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What is to be sent: a message, or an edit or a deletion of the message `seq`.
+    """What is to be sent: a message, an edit or a deletion of the message `seq`, or a message `to` a user's inbox.
 
     `written_at` is by the writer's clock; `number` ascends with each draft of a writer.
     """
@@ -38,6 +38,7 @@ class Draft(Struct, frozen=True, kw_only=True, omit_defaults=True):
     text: str = ""
     seq: int | None = None
     reply_to: int | None = None
+    to: str | None = None
 
 
 class Pending(Struct, frozen=True, kw_only=True):
@@ -57,6 +58,8 @@ class Pending(Struct, frozen=True, kw_only=True):
 
 def command(draft: Draft, session: str) -> dict[str, Any]:
     """Give the command that sends a draft."""
+    if draft.type == "direct.send":
+        return {"type": draft.type, "key": draft.key, "user": draft.to, "text": draft.text}
     about = {"type": draft.type, "session": session, "key": draft.key}
     if draft.type == "chat.delete":
         return {**about, "seq": draft.seq}

@@ -53,8 +53,19 @@ class Writing:
         self._number = max(self._number + 1, now)
         draft = Draft(key=self._edges.key(), type=kind, written_at=now, number=self._number, **fields)
         self._outbox.add(draft)
-        self._keeper.put(self._user, self._session, draft)
+        self._keep(draft)
         return self._begin(draft)
+
+    def belongs_to(self, user: str) -> None:
+        """Say whose it is. What was written before that is known is kept from now on."""
+        if not self._user:
+            self._user = user
+            for pending in self._outbox.entries():
+                self._keep(pending.draft)
+
+    def _keep(self, draft: Draft) -> None:
+        if self._user:
+            self._keeper.put(self._user, self._session, draft)
 
     async def settled(self) -> None:
         """Wait until nothing is to be sent any more; raise why nothing can be, where that is so."""
@@ -75,7 +86,7 @@ class Writing:
             self._begin(draft)
         # By the time of day what was written since may seem older: it can have been set back.
         for draft in self._outbox.renumber():
-            self._keeper.put(self._user, self._session, draft)
+            self._keep(draft)
         self._number = max([self._number, *(pending.draft.number for pending in self._outbox.entries())])
 
     async def send_on(self, wire: Wire) -> None:
@@ -171,7 +182,8 @@ class Writing:
         self._sent.pop(key, None)
         if self._loading is not None and not self._loading.done():
             self._gone.add(key)
-        self._keeper.remove(self._user, self._session, key)
+        if self._user:
+            self._keeper.remove(self._user, self._session, key)
 
     def _note(self) -> None:
         self._news.set()

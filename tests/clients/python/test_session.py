@@ -547,15 +547,14 @@ def joined(epoch: str, seq: int) -> Joined:
 def test_a_command_that_is_refused_for_now_is_asked_again() -> None:
     async def act(server: Server, live: Stagewire, _show: Session) -> None:
         def refuse(socket: Socket, command: Message) -> None:
-            if len(said(server, "direct.send")) == 1:
+            if len(said(server, "session.ask")) == 1:
                 socket.say(type="error", re=command["id"], code="unavailable", message="not now")
             else:
-                socket.say(type="ack", re=command["id"], key=command["key"])
+                socket.say(type="ack", re=command["id"])
 
-        vars(server)["_on_direct_send"] = refuse
-        await live.direct("bob", "hi")
-        keys = {command["key"] for command in said(server, "direct.send")}
-        assert len(keys) == 1
+        vars(server)["_on_session_ask"] = refuse
+        await live.ask("another")
+        assert len(said(server, "session.ask")) == 2
 
     play(act)
 
