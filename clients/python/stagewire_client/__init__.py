@@ -29,6 +29,7 @@ from stagewire_client.messages import (
     Signal,
     Snapshot,
 )
+from stagewire_client.notices import Notice
 from stagewire_client.outbox import Draft, Stage
 from stagewire_client.policy import Reason, State, Status
 from stagewire_client.sent import Sent
@@ -57,6 +58,7 @@ __all__ = [
     "MemoryStorage",
     "Message",
     "NotSignedIn",
+    "Notice",
     "Page",
     "Position",
     "Push",

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Final
 
 from stagewire_client.errors import StorageError
@@ -14,13 +15,16 @@ _Place = tuple[str, str, str]
 
 
 class Keeper:
-    """Writes one change after the other. Of several changes of one draft that wait, the last one counts.
+    """Writes one change after the other, and tells `told` whether that fails.
+
+    Of several changes of one draft that wait, the last one counts.
 
     A draft may be sent before it is kept, and acknowledged before it is removed: its key makes it the same message.
     """
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, told: Callable[[bool], None] = lambda _fails: None) -> None:
         self._storage = storage
+        self._tell = told
         self._changes: dict[_Place, Draft | None] = {}
         self._news = asyncio.Event()
         self._idle = asyncio.Event()
@@ -83,6 +87,9 @@ class Keeper:
                 await self._storage.put(user, session, draft)
         except Exception as exc:  # noqa: BLE001 - the application's own storage may fail in any way
             log.warning("a message is kept in memory alone: %s", _told(exc))
+            self._tell(True)
+        else:
+            self._tell(False)
 
 
 def _told(error: Exception) -> str:

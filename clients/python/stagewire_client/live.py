@@ -2,12 +2,10 @@
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, Final, Self, TypeVar
 
-from stagewire_client import inbox
 from stagewire_client.asking import Asker
 from stagewire_client.connection import Connection, Edges, Introduction, TokenSource
 from stagewire_client.errors import Failed, Lost, StagewireError
@@ -15,6 +13,7 @@ from stagewire_client.home import Home
 from stagewire_client.keeper import Keeper
 from stagewire_client.latch import Latch
 from stagewire_client.letters import Letters
+from stagewire_client.mailbox import Mailbox
 from stagewire_client.messages import (
     Ack,
     Created,
@@ -22,12 +21,12 @@ from stagewire_client.messages import (
     Inbox,
     Left,
     Ping,
-    Position,
     Push,
     Quality,
     Snapshot,
     Welcome,
 )
+from stagewire_client.notices import Notice, Notices
 from stagewire_client.policy import Reason, State, Status
 from stagewire_client.sent import Sent
 from stagewire_client.session import Session
@@ -71,7 +70,8 @@ class Stagewire:
             self._attend,
             self._on_status,
         )
-        self._keeper = Keeper(storage or MemoryStorage())
+        self._notices = Notices(self.retry, self._keep)
+        self._keeper = Keeper(storage or MemoryStorage(), lambda fails: self._notices.storage(fails=fails))
         self._letters = Letters(self._settings, self._edges, self._keeper)
         self._sessions: dict[str, Session] = {}
         self._following: dict[Session, asyncio.Task[None]] = {}
@@ -79,10 +79,7 @@ class Stagewire:
         self._group: asyncio.TaskGroup | None = None
         self._asker = Asker(self._settings, self._edges, asyncio.Semaphore(self._settings.requests))
         self._pushes: Streams[Push] = Streams(self._settings.stream)
-        self._entries: Streams[Entry] = Streams(self._settings.stream)
-        # What was given, and not acknowledged.
-        self._unread: deque[Entry] = deque(maxlen=self._settings.stream)
-        self._given: Position | None = None
+        self._mailbox = Mailbox(self._settings.stream)
         self._running: asyncio.Task[None] | None = None
         self._keeping: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
@@ -165,7 +162,8 @@ class Stagewire:
         self._letters.writing.leave()
         self._online.fail(Lost())
         self._pushes.end()
-        self._entries.end()
+        self._mailbox.streams.end()
+        self._notices.streams.end()
         self._connection.statuses.end()
 
     # What there is
@@ -200,10 +198,16 @@ class Stagewire:
 
     def inbox(self) -> Stream[Entry]:
         """Give an iterator over the entries of the user's inbox that were not acknowledged, and those that come."""
-        stream = self._entries.open()
-        for entry in self._unread:
-            stream.put(entry)
-        return stream
+        return self._mailbox.open()
+
+    def notices(self) -> Stream[Notice]:
+        """Give an iterator over the failures that users should be told of, and over their ends, from now on."""
+        return self._notices.streams.open()
+
+    @property
+    def lasting(self) -> list[Notice]:
+        """Give the failures that users should be told of now."""
+        return self._notices.lasting
 
     # What the user asks for
 
@@ -265,8 +269,7 @@ class Stagewire:
     async def acknowledge(self, entry: Entry) -> Ack:
         """Take an entry, and all before it, out of the user's inbox, for all devices."""
         ack = await self.request({"type": "inbox.ack", "upto": entry.id}, Ack)
-        while self._unread and self._unread[0].id <= entry.id:
-            self._unread.popleft()
+        self._mailbox.acknowledge(entry)
         return ack
 
     async def request(self, command: dict[str, Any], wanted: type[T]) -> T:
@@ -339,7 +342,13 @@ class Stagewire:
         if self._sessions.get(session.id) is session:
             del self._sessions[session.id]
 
+    def _keep(self) -> None:
+        self._letters.writing.keep()
+        for session in self.sessions:
+            session.keep()
+
     def _on_status(self, status: Status) -> None:
+        self._notices.connection(status)
         if status.state is State.FAILED:
             self._give_up(Failed(status))
         elif status.state is State.CONNECTING:
@@ -375,7 +384,7 @@ class Stagewire:
     def _hear(self, push: Push) -> None:
         self._pushes.put(push)
         if isinstance(push, Inbox):
-            self._take_in(push)
+            self._mailbox.take_in(push)
         about = getattr(push, "session", None)
         for session in self.sessions:
             if isinstance(push, Ping) or session.id == about:
@@ -388,12 +397,3 @@ class Stagewire:
         task = self._following.get(session)
         if task is not None:
             task.cancel()
-
-    def _take_in(self, push: Inbox) -> None:
-        given = inbox.news(self._given, push)
-        if self._given is not None and self._given.epoch != push.epoch:
-            self._unread.clear()
-        self._given = given.position
-        for entry in given.entries:
-            self._unread.append(entry)
-            self._entries.put(entry)

@@ -156,6 +156,10 @@ class Session:
         """
         await self._writing.settled()
 
+    def keep(self) -> None:
+        """Keep again what is pending, where that has failed."""
+        self._writing.keep()
+
     # What the user asks for
 
     async def start(self, reason: str | None = None) -> Ack:

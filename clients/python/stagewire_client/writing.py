@@ -60,8 +60,12 @@ class Writing:
         """Say whose it is. What was written before that is known is kept from now on."""
         if not self._user:
             self._user = user
-            for pending in self._outbox.entries():
-                self._keep(pending.draft)
+            self.keep()
+
+    def keep(self) -> None:
+        """Keep again what is pending, where that has failed."""
+        for pending in self._outbox.entries():
+            self._keep(pending.draft)
 
     def _keep(self, draft: Draft) -> None:
         if self._user:
