@@ -230,7 +230,7 @@ class Stagewire:
         followed = self._sessions[session] = Session(self._home(), session, since, secondary=secondary)
         self._follow(followed)
         try:
-            await followed.joined.wait()
+            await followed.ready()
         except BaseException:
             wire = followed.joined.value
             self._give_up_following(followed)

@@ -146,6 +146,11 @@ class Session:
         """Give what is written and not stored yet, in its order; what was refused is among it."""
         return self._writing.pending
 
+    async def ready(self) -> None:
+        """Wait until it is joined, and what an earlier client has left is pending; for the latter not for long."""
+        await self.joined.wait()
+        await self._writing.restore()
+
     async def settled(self) -> None:
         """Wait until everything that was written is stored, refused or dropped.
 

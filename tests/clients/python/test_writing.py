@@ -178,6 +178,7 @@ def test_what_is_left_is_sent_by_the_next_client_before_anything_new() -> None:
         server.reachable = True
         async with client(server, Random(2), storage) as live:
             show = await live.join(SESSION)
+            assert [sent.draft.text for sent in show.pending] == ["one", "two"]
             again = show.send("three")
             assert (await again).seq == 3
             assert texts(server) == ["one", "two", "three"]
@@ -305,7 +306,6 @@ def test_what_is_left_with_a_session_is_there_when_it_is_joined_again() -> None:
             show.send("one")
             await live.leave(show)
             show = await live.join(SESSION)
-            await asyncio.sleep(0)
             assert [sent.draft.text for sent in show.pending] == ["one"]
             await show.settled()
         assert texts(server) == ["one"]
