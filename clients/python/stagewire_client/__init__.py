@@ -15,17 +15,33 @@ from stagewire_client.errors import (
     Unreachable,
 )
 from stagewire_client.live import Stagewire
-from stagewire_client.messages import Ack, Entry, Event, Gap, Page, Position, Signal, Snapshot
+from stagewire_client.messages import (
+    Ack,
+    AgoraToken,
+    Entry,
+    Event,
+    Gap,
+    Inbox,
+    Page,
+    Position,
+    Push,
+    Quality,
+    Signal,
+    Snapshot,
+)
+from stagewire_client.notices import Notice
 from stagewire_client.outbox import Draft, Stage
 from stagewire_client.policy import Reason, State, Status
 from stagewire_client.sent import Sent
 from stagewire_client.session import Session
 from stagewire_client.settings import Settings
 from stagewire_client.storage import FileStorage, MemoryStorage, Storage
+from stagewire_client.stream import Stream
 from stagewire_client.timeline import Message
 
 __all__ = [
     "Ack",
+    "AgoraToken",
     "Audience",
     "Code",
     "Draft",
@@ -37,12 +53,16 @@ __all__ = [
     "FileStorage",
     "Full",
     "Gap",
+    "Inbox",
     "Lost",
     "MemoryStorage",
     "Message",
     "NotSignedIn",
+    "Notice",
     "Page",
     "Position",
+    "Push",
+    "Quality",
     "Reason",
     "Refused",
     "Sent",
@@ -57,6 +77,7 @@ __all__ = [
     "Status",
     "Storage",
     "StorageError",
+    "Stream",
     "TokenSource",
     "Unreachable",
 ]

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from msgspec import Struct
 
-from stagewire_client.errors import Lost, NotSignedIn, Refused, Unreachable
+from stagewire_client.errors import Lost, NoToken, NotSignedIn, Refused, Unreachable
 from stagewire_client.messages import Drain, Ping, Push, Quality, TokenExpiring, TokenTaken, Welcome
 from stagewire_client.policy import (
     ABNORMAL,
@@ -66,6 +66,25 @@ class Introduction(Struct, frozen=True, kw_only=True):
     device: str | None = None
 
 
+async def _in_its_own_task(source: TokenSource, stale: bool) -> str:
+    """Ask for a token. What the source awaits may be cancelled: that is a failure of its own, and none of our end."""
+    asking = asyncio.ensure_future(source(stale))
+    asking.add_done_callback(_notice)
+    try:
+        await asyncio.wait([asking])
+    finally:
+        asking.cancel()
+    if asking.cancelled():
+        raise NoToken("the source of tokens was cancelled")
+    return asking.result()
+
+
+def _notice(done: "asyncio.Future[str]") -> None:
+    """Have a failure count as seen, also where nobody waits for the answer any more."""
+    if not done.cancelled():
+        done.exception()
+
+
 class Connection:
     """`hear` is told every push; `attend` runs while it is online, over the wire that it is given."""
 
@@ -113,7 +132,6 @@ class Connection:
         """Connect, and again, until it is closed."""
         self._away_since = asyncio.get_running_loop().time()
         while not self._closing:
-            self._retry.clear()
             self._show(self._connecting())
             end = await self._attempt()
             step = after(end, self._attempts, self._edges.random(), self._settings)
@@ -141,6 +159,8 @@ class Connection:
             self._wire.end(NORMAL)
 
     async def _pause(self, step: Step, code: int) -> None:
+        # What was asked for before there was anything to wait for is done.
+        self._retry.clear()
         away = asyncio.get_running_loop().time() - self._away_since
         self._show(status_of(step, code, away, self._settings))
         with suppress(TimeoutError):
@@ -151,19 +171,24 @@ class Connection:
         self._online_since, self._refusal, self._drained = None, None, False
         self.quality = None
         try:
-            async with asyncio.timeout(self._settings.dialling):
-                token = await self._token(stale=self._stale)
-                socket = await self._edges.dial(self._url())
+            token = await self._token(stale=self._stale)
         except NotSignedIn:
             return End(reason=Reason.TOKEN, final=True)
+        except Exception:
+            # The application's own source of tokens may fail in any way. It is told, and asked again.
+            log.exception("there is no access token")
+            return End(reason=Reason.TOKEN)
+        try:
+            async with asyncio.timeout(self._settings.dialling):
+                socket = await self._edges.dial(self._url())
         except Unreachable as exc:
             return End(retry_after=exc.retry_after)
         except TimeoutError:
             return End()
         except Exception:
-            # The application's own source of tokens may fail in any way. It is told, and asked again.
-            log.exception("there is no access token")
-            return End(reason=Reason.TOKEN)
+            # Nor need the application's own way to give a URL be without fault.
+            log.exception("the server cannot be called")
+            return End()
         return await self._visit(Wire(socket, self._settings, self._edges.clock, self._hear), token)
 
     def _url(self) -> str:
@@ -172,7 +197,10 @@ class Connection:
 
     async def _token(self, *, stale: bool) -> str:
         source = self._introduction.token
-        return source if isinstance(source, str) else await source(stale)
+        if isinstance(source, str):
+            return source
+        async with asyncio.timeout(self._settings.dialling):
+            return await _in_its_own_task(source, stale)
 
     async def _visit(self, wire: Wire, token: str) -> End:
         self._wire = wire

@@ -65,6 +65,10 @@ class NotSignedIn(StagewireError):
     """Raised by an application's source of tokens: there is none, and asking again is of no use."""
 
 
+class NoToken(StagewireError):
+    """An application's source of tokens was cancelled: there is none, for now."""
+
+
 class StorageError(StagewireError):
     """Messages cannot be kept, or read, where they should be."""
 

@@ -1,15 +1,19 @@
 """A client of a Stagewire server: `async with Stagewire(url, token=…) as live: show = await live.join(id)`."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, Final, Self, TypeVar
 
-from stagewire_client import inbox
+from stagewire_client.asking import Asker
 from stagewire_client.connection import Connection, Edges, Introduction, TokenSource
 from stagewire_client.errors import Failed, Lost, StagewireError
+from stagewire_client.home import Home
 from stagewire_client.keeper import Keeper
 from stagewire_client.latch import Latch
+from stagewire_client.letters import Letters
+from stagewire_client.mailbox import Mailbox
 from stagewire_client.messages import (
     Ack,
     Created,
@@ -17,14 +21,15 @@ from stagewire_client.messages import (
     Inbox,
     Left,
     Ping,
-    Position,
     Push,
     Quality,
     Snapshot,
     Welcome,
 )
+from stagewire_client.notices import Notice, Notices
 from stagewire_client.policy import Reason, State, Status
-from stagewire_client.session import Home, Session
+from stagewire_client.sent import Sent
+from stagewire_client.session import Session
 from stagewire_client.settings import Settings
 from stagewire_client.storage import MemoryStorage, Storage
 from stagewire_client.stream import Stream, Streams
@@ -32,6 +37,7 @@ from stagewire_client.view import Since
 from stagewire_client.wire import Wire
 
 T = TypeVar("T")
+log: Final = logging.getLogger("stagewire_client")
 NAME: Final = "stagewire-python/0.1.0"
 
 
@@ -64,17 +70,19 @@ class Stagewire:
             self._attend,
             self._on_status,
         )
-        self._keeper = Keeper(storage or MemoryStorage())
+        self._notices = Notices(self.retry, self._keep)
+        self._keeper = Keeper(storage or MemoryStorage(), lambda fails: self._notices.storage(fails=fails))
+        self._letters = Letters(self._settings, self._edges, self._keeper)
         self._sessions: dict[str, Session] = {}
-        self._following: dict[str, asyncio.Task[None]] = {}
+        self._following: dict[Session, asyncio.Task[None]] = {}
         self._online: Latch[Wire] = Latch()
         self._group: asyncio.TaskGroup | None = None
-        self._turns = asyncio.Semaphore(self._settings.requests)
+        self._asker = Asker(self._settings, self._edges, asyncio.Semaphore(self._settings.requests))
         self._pushes: Streams[Push] = Streams(self._settings.stream)
-        self._entries: Streams[Entry] = Streams(self._settings.stream)
-        self._given: Position | None = None
+        self._mailbox = Mailbox(self._settings.stream)
         self._running: asyncio.Task[None] | None = None
         self._keeping: asyncio.Task[None] | None = None
+        self._closing: asyncio.Task[None] | None = None
         self.user = ""
 
     async def __aenter__(self) -> Self:
@@ -85,30 +93,48 @@ class Stagewire:
         await self.close()
 
     def open(self) -> None:
-        """Begin to connect; whoever wants something waits until that is done."""
+        """Begin to connect, unless that was done; whoever wants something waits until it is online.
+
+        Raises:
+            StagewireError: it was closed; make another one.
+        """
+        if self._closing is not None:
+            raise StagewireError("the client is closed")
+        if self._running is not None:
+            return
         loop = asyncio.get_running_loop()
         self._running = loop.create_task(self._run())
         self._keeping = loop.create_task(self._keeper.run())
 
     async def connect(self) -> None:
-        """Wait until it is online.
+        """Begin to connect, where that was not done, and wait until it is online.
 
         Raises:
             Failed: it has given up.
+            StagewireError: it was closed; make another one.
         """
+        self.open()
         await self._online.wait()
 
     async def close(self) -> None:
         """End the connection, and have what is pending kept. Everything that iterates comes to its end."""
         if self._running is None or self._keeping is None:
             return
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close(self._running, self._keeping))
+        # It goes on to its end, also where whoever has asked for it does not wait so long.
+        await asyncio.shield(self._closing)
+
+    async def _close(self, running: "asyncio.Task[None]", keeping: "asyncio.Task[None]") -> None:
         await self._connection.close()
-        await self._finish(self._running, self._running)
+        await self._finish(running, running, self._settings.closing)
         self._connection.end(State.OFFLINE, Reason.IDLE)
         self._end()
-        await self._finish(self._keeping, self._keeper.settled())
-        running, self._running = self._running, None
-        if not running.cancelled():
+        await self._finish(keeping, self._keeper.settled(), self._settings.storing)
+        if self._keeper.unwritten:
+            log.warning("%d changes of what is pending could not be kept in time", self._keeper.unwritten)
+        self._running = None
+        if running.done() and not running.cancelled():
             running.result()
 
     async def _run(self) -> None:
@@ -119,21 +145,25 @@ class Stagewire:
             self._connection.end(State.FAILED, Reason.DEFECT)
             raise
 
-    async def _finish(self, task: "asyncio.Task[None]", done: Awaitable[None]) -> None:
+    async def _finish(self, task: "asyncio.Task[None]", done: Awaitable[None], within: float) -> None:
         """Wait a moment for something, and end the task."""
         waiting = asyncio.ensure_future(done)
-        await asyncio.wait([waiting], timeout=self._settings.closing)
+        await asyncio.wait([waiting], timeout=within)
         waiting.cancel()
         task.cancel()
-        await asyncio.wait([waiting, task])
+        # What the application has given us to call may not let itself be ended.
+        await asyncio.wait([waiting, task], timeout=self._settings.closing)
 
     def _end(self) -> None:
         for session in self.sessions:
             session.fail(None)
         self._sessions.clear()
+        self._letters.writing.fail(Lost())
+        self._letters.writing.leave()
         self._online.fail(Lost())
         self._pushes.end()
-        self._entries.end()
+        self._mailbox.streams.end()
+        self._notices.streams.end()
         self._connection.statuses.end()
 
     # What there is
@@ -167,8 +197,17 @@ class Stagewire:
         return self._pushes.open()
 
     def inbox(self) -> Stream[Entry]:
-        """Give an iterator over the entries of the user's inbox, each once, from now on."""
-        return self._entries.open()
+        """Give an iterator over the entries of the user's inbox that were not acknowledged, and those that come."""
+        return self._mailbox.open()
+
+    def notices(self) -> Stream[Notice]:
+        """Give an iterator over the failures that users should be told of, and over their ends, from now on."""
+        return self._notices.streams.open()
+
+    @property
+    def lasting(self) -> list[Notice]:
+        """Give the failures that users should be told of now."""
+        return self._notices.lasting
 
     # What the user asks for
 
@@ -176,8 +215,10 @@ class Stagewire:
         """Connect now, in place of waiting, or after a failure."""
         self._connection.retry()
 
-    async def join(self, session: str, *, since: Since | None = None) -> Session:
+    async def join(self, session: str, *, since: Since | None = None, secondary: bool = False) -> Session:
         """Follow a session, from now on, or from `since`: a position, or "last" for the one that the server has kept.
+
+        A `secondary` session is left while the connection is poor, and joined from its position afterwards.
 
         Raises:
             Refused: the user may not, or there is no such session.
@@ -186,20 +227,22 @@ class Stagewire:
         await self._online.wait()
         if session in self._sessions and not self._sessions[session].over:
             raise StagewireError(f"the session {session} is followed already")
-        followed = self._sessions[session] = Session(self._home(), session, since)
+        followed = self._sessions[session] = Session(self._home(), session, since, secondary=secondary)
         self._follow(followed)
         try:
-            await followed.joined.wait()
+            await followed.ready()
         except BaseException:
-            self._forget(followed)
+            wire = followed.joined.value
+            self._give_up_following(followed)
+            if wire is not None:
+                wire.say({"type": "leave", "session": session})
             raise
         return followed
 
     async def leave(self, session: Session) -> None:
         """Follow it no more. What is pending stays in the storage."""
-        self._forget(session)
-        session.fail(None)
-        wire = self._online.value
+        wire = session.joined.value
+        self._give_up_following(session)
         if wire is not None:
             # Whoever is lost now has left, too.
             with suppress(Lost):
@@ -210,39 +253,37 @@ class Stagewire:
         command = {"type": "session.create", "title": title, "key": self._edges.key(), **settings}
         return (await self.request(command, Created)).session
 
-    async def direct(self, user: str, text: str) -> Ack:
-        """Put a message into another user's inbox."""
-        return await self.request({"type": "direct.send", "user": user, "key": self._edges.key(), "text": text}, Ack)
+    async def ask(self, session: str) -> Ack:
+        """Ask to be let into a private session."""
+        return await self.request({"type": "session.ask", "session": session}, Ack)
+
+    def direct(self, user: str, text: str) -> Sent:
+        """Put a message into another user's inbox; it is sent when it can be. Raises Full where too many wait."""
+        return self._letters.write(user, text)
+
+    @property
+    def pending(self) -> list[Sent]:
+        """Give what is written, here and in the sessions, and not stored yet; what was refused is among it."""
+        return [*self._letters.writing.pending, *(sent for session in self.sessions for sent in session.pending)]
 
     async def acknowledge(self, entry: Entry) -> Ack:
         """Take an entry, and all before it, out of the user's inbox, for all devices."""
-        return await self.request({"type": "inbox.ack", "upto": entry.id}, Ack)
+        ack = await self.request({"type": "inbox.ack", "upto": entry.id}, Ack)
+        self._mailbox.acknowledge(entry)
+        return ack
 
     async def request(self, command: dict[str, Any], wanted: type[T]) -> T:
         """Send any command, without an id, and give its reply, read as `wanted`. Where it is lost it is sent again.
 
         Raises:
-            Refused: the server says no.
+            Refused: the server says no, and not for now.
             Lost: there was no answer in time.
             Failed: the client has given up to connect.
         """
-        try:
-            async with asyncio.timeout(self._settings.patience), self._turns:
-                return await self._answer(command, wanted)
-        except TimeoutError:
-            raise Lost from None
-
-    async def _answer(self, command: dict[str, Any], wanted: type[T]) -> T:
-        while True:
-            wire = await self._online.wait()
-            try:
-                return await wire.request(command, wanted)
-            except Lost:
-                # The wire is over in a moment, for everyone.
-                await asyncio.sleep(0)
+        return await self._asker.ask(self._online, command, wanted)
 
     def _home(self) -> Home:
-        return Home(self.user, self._settings, self._edges, self._keeper, self._is_poor, self._turns)
+        return Home(self.user, self._settings, self._edges, self._keeper, self._is_poor, self._asker)
 
     def _is_poor(self) -> bool:
         return self.status.state is State.DEGRADED
@@ -256,6 +297,7 @@ class Stagewire:
                 self._online.open(wire)
                 for session in self.sessions:
                     self._follow(session)
+                self._group.create_task(self._send_letters(wire))
                 # Until the connection ends, which cancels this.
                 await asyncio.get_running_loop().create_future()
         finally:
@@ -263,43 +305,95 @@ class Stagewire:
             if self._online.value is wire:
                 self._online.shut()
 
+    async def _send_letters(self, wire: Wire) -> None:
+        # To the host of a session writes whoever has joined it.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.reply):
+                for session in self.sessions:
+                    with suppress(StagewireError):
+                        await session.joined.wait()
+        await self._letters.send_on(wire, self.user)
+
     def _follow(self, session: Session) -> None:
         wire = self._online.value
         if wire is not None and self._group is not None:
-            self._following[session.id] = self._group.create_task(session.follow(wire))
+            self._following[session] = self._group.create_task(self._follow_on(session, wire))
+
+    async def _follow_on(self, session: Session, wire: Wire) -> None:
+        try:
+            await session.follow(wire)
+        finally:
+            if self._following.get(session) is asyncio.current_task():
+                del self._following[session]
+        if session.over:
+            self._forget(session)
+            if session.id not in self._sessions:
+                # The server has let in whoever has given up to wait for that.
+                wire.say({"type": "leave", "session": session.id})
+
+    def _give_up_following(self, session: Session) -> None:
+        # Where it is still being joined, it is left when that is done.
+        end = self._forget if session.joined.value is None else self._drop
+        session.fail(None)
+        end(session)
 
     def _forget(self, session: Session) -> None:
-        self._sessions.pop(session.id, None)
-        task = self._following.pop(session.id, None)
-        if task is not None:
-            task.cancel()
+        # There may be another one by now.
+        if self._sessions.get(session.id) is session:
+            del self._sessions[session.id]
+
+    def _keep(self) -> None:
+        self._letters.writing.keep()
+        for session in self.sessions:
+            session.keep()
 
     def _on_status(self, status: Status) -> None:
+        self._notices.connection(status)
         if status.state is State.FAILED:
             self._give_up(Failed(status))
         elif status.state is State.CONNECTING:
             self._online.shut()
+            self._letters.writing.go_on()
             for session in self.sessions:
                 session.go_on()
+        elif status.state is State.DEGRADED:
+            self._rest()
+        elif status.state is State.ONLINE:
+            self._make_up()
+
+    def _rest(self) -> None:
+        """Leave what can wait for a better connection."""
+        for session in self.sessions:
+            wire = session.joined.value
+            if session.secondary and wire is not None and session in self._following:
+                self._following.pop(session).cancel()
+                session.joined.shut()
+                wire.say({"type": "leave", "session": session.id})
+
+    def _make_up(self) -> None:
+        for session in self.sessions:
+            if session not in self._following:
+                self._follow(session)
 
     def _give_up(self, failed: Failed) -> None:
         self._online.fail(failed)
+        self._letters.writing.fail(failed)
         for session in self.sessions:
             session.give_up(failed)
 
     def _hear(self, push: Push) -> None:
         self._pushes.put(push)
         if isinstance(push, Inbox):
-            self._take_in(push)
+            self._mailbox.take_in(push)
         about = getattr(push, "session", None)
         for session in self.sessions:
             if isinstance(push, Ping) or session.id == about:
                 session.hear(push)
             if session.over:
-                self._forget(session)
+                self._drop(session)
 
-    def _take_in(self, push: Inbox) -> None:
-        given = inbox.news(self._given, push)
-        self._given = given.position
-        for entry in given.entries:
-            self._entries.put(entry)
+    def _drop(self, session: Session) -> None:
+        self._forget(session)
+        task = self._following.get(session)
+        if task is not None:
+            task.cancel()

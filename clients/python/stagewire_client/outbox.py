@@ -26,7 +26,7 @@ class Stage(StrEnum):
 
 
 class Draft(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What is to be sent: a message, or an edit or a deletion of the message `seq`.
+    """What is to be sent: a message, an edit or a deletion of the message `seq`, or a message `to` a user's inbox.
 
     `written_at` is by the writer's clock; `number` ascends with each draft of a writer.
     """
@@ -38,6 +38,7 @@ class Draft(Struct, frozen=True, kw_only=True, omit_defaults=True):
     text: str = ""
     seq: int | None = None
     reply_to: int | None = None
+    to: str | None = None
 
 
 class Pending(Struct, frozen=True, kw_only=True):
@@ -57,6 +58,8 @@ class Pending(Struct, frozen=True, kw_only=True):
 
 def command(draft: Draft, session: str) -> dict[str, Any]:
     """Give the command that sends a draft."""
+    if draft.type == "direct.send":
+        return {"type": draft.type, "key": draft.key, "user": draft.to, "text": draft.text}
     about = {"type": draft.type, "session": session, "key": draft.key}
     if draft.type == "chat.delete":
         return {**about, "seq": draft.seq}
@@ -117,6 +120,16 @@ class Outbox:
         kept = old[: max(0, room)]
         self._pending = {draft.key: Pending(draft=draft) for draft in kept} | self._pending
         return kept
+
+    def renumber(self) -> list[Draft]:
+        """Have the numbers ascend as the drafts do, and give those that have another one now."""
+        moved, number = [], 0
+        for pending in self.entries():
+            number = max(number + 1, pending.draft.number)
+            if number > pending.draft.number:
+                moved.append(structs.replace(pending.draft, number=number))
+                self._set(pending, draft=moved[-1])
+        return moved
 
     def next(self, now: float) -> Draft | None:
         """Give what is to be sent now, and note that it is on its way; nothing while another one is, or is held."""

@@ -15,6 +15,7 @@ ABNORMAL: Final = 1006
 DRAIN: Final = 4000
 SILENT: Final = 4002
 TOKEN_EXPIRED: Final = 4300
+_FLOOD: Final = 4429
 _REFRESH: Final = 4300
 _FINAL: Final = 4400
 # Worth another try, with the same key; of an `internal`, one. Any other refusal is an answer.
@@ -83,7 +84,7 @@ _REASONS: Final[Mapping[int, Reason]] = {
     4401: Reason.REJECTED,
     4403: Reason.FROZEN,
     4409: Reason.TAKEN_OVER,
-    4429: Reason.FLOOD,
+    _FLOOD: Reason.FLOOD,
 }
 
 
@@ -168,7 +169,7 @@ def reason_of(code: int, *, was_online: bool) -> Reason:
 
 def after(end: End, attempts: int, random: float, settings: Settings) -> Step:
     """Decide what follows an end, which `attempts` failed ones came before."""
-    verdict = Verdict.FINAL if end.final else verdict_of(end.code)
+    verdict = _verdict(end)
     reason = end.reason or reason_of(end.code, was_online=end.online is not None)
     if end.online is not None and end.online >= settings.stable:
         attempts = 0
@@ -179,6 +180,13 @@ def after(end: End, attempts: int, random: float, settings: Settings) -> Step:
     if end.drained and end.code == DRAIN:
         delay = 0.0
     return Step(reason=reason, attempts=attempts + 1, delay=delay, stale=verdict is Verdict.REFRESH)
+
+
+def _verdict(end: End) -> Verdict:
+    if end.code == _FLOOD and end.retry_after:
+        # Whoever was told when to come back has not been sent away for good.
+        return Verdict.RESUME
+    return Verdict.FINAL if end.final else verdict_of(end.code)
 
 
 def status_of(step: Step, code: int | None, away: float, settings: Settings) -> Status:

@@ -12,8 +12,9 @@ from stagewire_client.outbox import Draft, Outbox, Stage
 class Sent:
     """A message on its way. Await it for its place in the log.
 
-    Awaiting raises Refused where the server does not take it, Dropped where it was taken back, and Failed while the
-    client has given up to connect. It is still pending in the last case, and after `retry` in the first.
+    Awaiting raises Refused where the server does not take it, Dropped where it was taken back, Failed while the
+    client has given up to connect, and Lost where the session was left, or the client closed, before the answer came.
+    It is still pending in the last two cases, and after `retry` in the first.
     """
 
     def __init__(self, draft: Draft, outbox: Outbox, changed: Callable[[str], None]) -> None:
@@ -71,5 +72,6 @@ class Sent:
         # Others may await it, too.
         outcome = await asyncio.shield(self._outcome)
         if isinstance(outcome, Exception):
-            raise outcome
+            # As new: it may be raised as often as somebody awaits it.
+            raise outcome.with_traceback(None)
         return outcome

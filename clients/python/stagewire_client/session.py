@@ -1,16 +1,14 @@
 """One session as a client follows it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any, Literal, TypeVar
 
-from msgspec import Struct
-
 from stagewire_client.audience import Audience
-from stagewire_client.connection import Edges
-from stagewire_client.errors import Failed, Lost, Refused
-from stagewire_client.keeper import Keeper
+from stagewire_client.errors import Code, Failed, Lost, Refused
+from stagewire_client.home import Home
+from stagewire_client.keyboard import Keyboard
 from stagewire_client.latch import Latch
 from stagewire_client.messages import (
     Ack,
@@ -27,12 +25,12 @@ from stagewire_client.messages import (
     Skipped,
     Snapshot,
 )
-from stagewire_client.policy import delay_of, passes, wait_of
+from stagewire_client.policy import delay_of, passes
 from stagewire_client.quality import page_size
 from stagewire_client.sent import Sent
-from stagewire_client.settings import Settings
 from stagewire_client.stream import Stream, Streams, folded
 from stagewire_client.timeline import Message, Timeline
+from stagewire_client.video import Playback, Player, Tokens
 from stagewire_client.view import Since, Typists, View
 from stagewire_client.wire import Wire
 from stagewire_client.writing import Writing
@@ -40,18 +38,7 @@ from stagewire_client.writing import Writing
 T = TypeVar("T")
 _PAGE = 50
 _LARGEST_PAGE = 200
-
-
-class Home(Struct, frozen=True):
-    """What a session needs of the client that it belongs to. `poor` tells whether less is to be asked for."""
-
-    user: str
-    settings: Settings
-    edges: Edges
-    keeper: Keeper
-    poor: Callable[[], bool]
-    # How many may wait for replies at a time.
-    turns: asyncio.Semaphore
+_HOST = "host"
 
 
 class Session:
@@ -61,8 +48,9 @@ class Session:
     Refused where the server says no, Lost where that takes too long, and Failed where the client has given up.
     """
 
-    def __init__(self, home: Home, session: str, since: Since | None) -> None:
+    def __init__(self, home: Home, session: str, since: Since | None, *, secondary: bool = False) -> None:
         self.id = session
+        self.secondary = secondary
         # The wire over which it is joined now.
         self.joined: Latch[Wire] = Latch()
         self._home = home
@@ -72,6 +60,9 @@ class Session:
         self._signals: Streams[Signal] = Streams(home.settings.stream)
         self._stream = self._readers.open()
         self._to_heal = asyncio.Event()
+        self._player = Player(home.settings, self._say, home.poor)
+        self._tokens = Tokens(session, home.settings)
+        self._keyboard = Keyboard(home.settings)
         self.over = False
 
     # What there is
@@ -86,6 +77,10 @@ class Session:
     def signals(self) -> Stream[Signal]:
         """Give an iterator over the signals, from now on: the audience, who types, reactions."""
         return self._signals.open()
+
+    def agora_tokens(self) -> Stream[AgoraToken]:
+        """Give an iterator over the tokens that take the place of the one that `agora_token` has given."""
+        return self._tokens.streams.open()
 
     @property
     def snapshot(self) -> Snapshot:
@@ -135,6 +130,7 @@ class Session:
 
     def send(self, text: str, *, reply_to: int | None = None) -> Sent:
         """Write a message; it is sent when it can be. Raises Full where too many wait."""
+        self._keyboard.rest()
         return self._writing.write("chat.send", text=text, reply_to=reply_to)
 
     def edit(self, seq: int, text: str) -> Sent:
@@ -150,9 +146,24 @@ class Session:
         """Give what is written and not stored yet, in its order; what was refused is among it."""
         return self._writing.pending
 
+    async def ready(self) -> None:
+        """Wait until it is joined, and what an earlier client has left is pending; for the latter not for long."""
+        await self.joined.wait()
+        await self._writing.restore()
+
     async def settled(self) -> None:
-        """Wait until everything that was written is stored, refused or dropped."""
+        """Wait until everything that was written is stored, refused or dropped.
+
+        Raises:
+            Failed: the client has given up to connect.
+            Lost: the session was left, or the client closed.
+            Refused: the session is not the user's any more.
+        """
         await self._writing.settled()
+
+    def keep(self) -> None:
+        """Keep again what is pending, where that has failed."""
+        self._writing.keep()
 
     # What the user asks for
 
@@ -174,7 +185,7 @@ class Session:
 
     async def take_over(self) -> Ack:
         """Run the session from this connection."""
-        return await self._act("session.takeover")
+        return await self._run("session.takeover")
 
     async def update(self, **changes: Any) -> Ack:
         """Change the session's title or settings."""
@@ -183,6 +194,10 @@ class Session:
     async def appoint(self, user: str, role: Literal["cohost", "moderator", "viewer"]) -> Ack:
         """Name a co-host or a moderator, or take that back."""
         return await self._act("session.role", user=user, role=role)
+
+    async def answer(self, user: str, *, accept: bool) -> Ack:
+        """Let one who has asked into a private session, or don't."""
+        return await self._ask("session.answer", Ack, user=user, accept=accept)
 
     async def history(self, *, before: int | None = None, after: int | None = None, limit: int = _PAGE) -> Page:
         """Give a page of the log, as it is told now; a smaller one over a poor connection."""
@@ -193,25 +208,37 @@ class Session:
         """Give the events before the oldest that is held, and hold them, too, while there is room."""
         if not self.timeline.more:
             return []
+        epoch = self.timeline.epoch
         page = await self.history(before=self.timeline.oldest, limit=limit)
-        self._merge(page.events)
+        # What was asked of one life of the log is not of the next one.
+        if epoch == self.timeline.epoch:
+            self._merge(page.events)
         return page.events
 
     async def agora_token(self) -> AgoraToken:
-        """Give a token for the session's video channel. The next ones come as pushes."""
-        return await self._ask("agora.token", AgoraToken)
+        """Give a token for the session's video channel. `agora_tokens` gives those that follow."""
+        token = await self._ask("agora.token", AgoraToken)
+        self._tokens.wanted = True
+        return token
 
     def typing(self, *, on: bool) -> bool:
-        """Tell the others that the user types, or not; nothing over a poor connection. Gives whether it was said."""
-        return not self._home.poor() and self._say({"type": "typing", "on": on})
+        """Tell the others that the user types, or not; nothing over a poor connection. Gives whether it was said.
+
+        It may be called with every key: what they know already is not said again.
+        """
+        now = asyncio.get_running_loop().time()
+        if self._home.poor() or not self._keyboard.is_news(now, on=on) or not self._say({"type": "typing", "on": on}):
+            return False
+        self._keyboard.note(now, on=on)
+        return True
 
     def react(self, kind: str) -> bool:
         """Say how one likes it; nothing over a poor connection. Gives whether it was said."""
         return not self._home.poor() and self._say({"type": "react", "kind": kind})
 
-    def playback(self, state: Literal["playing", "buffering", "paused"]) -> bool:
-        """Tell whether the video plays; to be repeated every 10 to 15 seconds. Gives whether it was said."""
-        return self._say({"type": "playback", "state": state})
+    def playback(self, state: Playback) -> None:
+        """Say what the player does. It is said again for as long as it plays, and after a reconnect."""
+        self._player.become(state)
 
     def _say(self, command: dict[str, Any]) -> bool:
         wire = self.joined.value
@@ -221,47 +248,44 @@ class Session:
         return True
 
     async def _move(self, kind: str, reason: str | None) -> Ack:
-        return await self._act(kind, **({} if reason is None else {"reason": reason}))
+        return await self._run(kind, **({} if reason is None else {"reason": reason}))
+
+    async def _run(self, kind: str, **fields: Any) -> Ack:
+        """Do what only the device may do from which a host runs the session."""
+        try:
+            ack = await self._act(kind, **fields)
+        except Refused as exc:
+            # Of a conflict that no state makes, another device is the reason.
+            if exc.code == Code.CONFLICT and exc.state is None:
+                self._host_from_here(here=False)
+            raise
+        self._host_from_here(here=True)
+        return ack
+
+    def _host_from_here(self, *, here: bool) -> None:
+        if self.role == _HOST:
+            self._view.hosting = here
 
     async def _act(self, kind: str, **fields: Any) -> Ack:
         return await self._ask(kind, Ack, key=self._home.edges.key(), **fields)
 
     async def _ask(self, kind: str, wanted: type[T], **fields: Any) -> T:
-        command = {"type": kind, "session": self.id, **fields}
-        try:
-            async with asyncio.timeout(self._home.settings.patience), self._home.turns:
-                return await self._answer(command, wanted)
-        except TimeoutError:
-            raise Lost from None
-
-    async def _answer(self, command: dict[str, Any], wanted: type[T]) -> T:
-        tries = 0
-        while True:
-            wire = await self.joined.wait()
-            try:
-                return await wire.request(command, wanted)
-            except Lost:
-                # The wire is over in a moment, for the session as well.
-                await asyncio.sleep(0)
-            except Refused as exc:
-                tries += 1
-                await self._wait_after(exc, tries)
-
-    async def _wait_after(self, error: Refused, tries: int) -> None:
-        """Wait before another try; raise the refusal, where that makes no sense."""
-        if not passes(error, tries):
-            raise error
-        await asyncio.sleep(wait_of(error, tries, self._home.edges.random(), self._home.settings))
+        return await self._home.asker.ask(self.joined, {"type": kind, "session": self.id, **fields}, wanted)
 
     # What the server says
 
     def hear(self, push: Push) -> None:
         """Take a push that is about this session, or a heartbeat."""
+        if self.position is None:
+            # What is still told of an earlier join, which somebody has given up.
+            return
         if isinstance(push, Event):
             self._merge([push])
         elif isinstance(push, Signal):
             self._view.signal(push, asyncio.get_running_loop().time())
             self._signals.put(push)
+        elif isinstance(push, AgoraToken):
+            self._tokens.streams.put(push)
         elif isinstance(push, Ping) and self.joined.value is not None and self.id in push.heads:
             self._view.compare(push.heads[self.id])
         elif isinstance(push, Skipped):
@@ -287,8 +311,10 @@ class Session:
         self.over = True
         self.joined.fail(error or Lost())
         self._writing.fail(error or Lost())
+        self._writing.leave()
         self._readers.end(error)
         self._signals.end(error)
+        self._tokens.streams.end(error)
 
     def give_up(self, failed: Failed) -> None:
         """Tell those who wait that the client has given up, until somebody asks it to go on."""
@@ -301,13 +327,15 @@ class Session:
         self._writing.go_on()
 
     async def follow(self, wire: Wire) -> None:
-        """Join, keep the log whole, and send what is written, until the wire ends."""
+        """Join, keep the log whole, and send what is written, until the wire ends, or the session is over."""
         try:
             if await self._join(wire):
                 await self._writing.restore()
                 async with asyncio.TaskGroup() as group:
                     group.create_task(self._writing.send_on(wire))
                     group.create_task(self._heal_on(wire))
+                    group.create_task(self._player.report_on())
+                    group.create_task(self._tokens.renew_on(wire))
         except* Lost:
             # The connection says so, and comes back.
             pass
@@ -315,11 +343,12 @@ class Session:
             if self.joined.value is wire:
                 self.joined.shut()
             self._writing.lost()
+            self._keyboard.rest()
 
     async def _join(self, wire: Wire) -> bool:
-        """Join; give whether the user may."""
+        """Join; give whether the user may, and still wants to."""
         tries = 0
-        while True:
+        while not self.over:
             since = self._view.since
             command = {"type": "join", "session": self.id} | ({} if since is None else {"since": since})
             try:
@@ -330,11 +359,14 @@ class Session:
                 if not passes(exc, tries):
                     self.fail(exc)
                     return False
-                await self._wait_after(exc, tries)
+                await self._home.asker.wait_after(exc, tries)
             else:
-                return True
+                return not self.over
+        return False
 
     def _enter(self, wire: Wire, since: Since | None, joined: Joined) -> None:
+        if self.over:
+            return
         happened = self._view.enter(since, joined)
         self.joined.open(wire)
         self._tell(happened)
@@ -347,7 +379,9 @@ class Session:
             tries = 0 if not self._view.amiss or await self._heal(wire) else tries + 1
             if tries:
                 await asyncio.sleep(delay_of(tries - 1, self._home.edges.random(), self._home.settings))
-                await self._join(wire)
+                if not await self._join(wire):
+                    # Nothing more is to be sent, either.
+                    raise Lost
 
     async def _heal(self, wire: Wire) -> bool:
         """Fetch what is missing; give whether that was possible."""

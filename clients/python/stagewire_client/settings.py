@@ -26,8 +26,13 @@ class Settings(Struct, frozen=True, kw_only=True):
     lost: float = 2.25
     # For how long an operation that was interrupted waits for the way back.
     patience: float = 30.0
+    # For how long the storage is waited for: before anything is sent, and when the client is closed.
+    storing: float = 5.0
     # Of a typing signal, which whoever goes on typing repeats within half of that.
     typing: float = 10.0
+    typing_again: float = 3.0
+    # How often it is said that the video plays, and half as often over a poor connection: it is believed for 30.
+    playback: float = 12.0
     # Commands that await their replies, and messages to be written.
     requests: int = 256
     # Messages of a session that are not in the log yet.

@@ -5,12 +5,15 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
 from stagewire_client.errors import StorageError
 from stagewire_client.outbox import Draft
+
+# How often a folder is made again that another process has removed in between.
+_FOLDERS: Final = 100
 
 
 class Storage(Protocol):
@@ -86,9 +89,7 @@ class FileStorage:
         file = shelf / f"{draft.key}.json"
         half = file.with_suffix(f".{os.getpid()}")
         try:
-            # Nobody else's to read.
-            shelf.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as opened:
+            with os.fdopen(_opened(half), "wb") as opened:
                 opened.write(msgspec.json.encode(draft))
                 opened.flush()
                 os.fsync(opened.fileno())
@@ -105,3 +106,17 @@ class FileStorage:
         # Another draft may be there, or another process at work.
         with suppress(OSError):
             shelf.rmdir()
+
+
+def _opened(file: Path) -> int:
+    """Open a file that nobody else may read, in a folder of that kind."""
+    for _ in range(_FOLDERS):
+        # Whoever has sent the last that was in there removes the folder, between any two of these steps.
+        with suppress(FileNotFoundError, FileExistsError):
+            return _open(file)
+    return _open(file)
+
+
+def _open(file: Path) -> int:
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

@@ -53,7 +53,7 @@ class Stream(Generic[T]):
             if self._items:
                 return self._items.popleft()
             if self._over:
-                raise self._error or StopAsyncIteration
+                raise StopAsyncIteration if self._error is None else self._error.with_traceback(None)
             self._news.clear()
             await self._news.wait()
 

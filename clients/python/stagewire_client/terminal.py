@@ -2,9 +2,10 @@
 
 import asyncio
 import os
+import select
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import suppress
 from datetime import tzinfo
 from pathlib import Path
@@ -202,10 +203,30 @@ def _read(descriptor: int, put: Callable[[str | None], None]) -> None:
     unread = b""
     # Whoever ends meanwhile closes the loop, and with it the queue.
     with suppress(RuntimeError, asyncio.CancelledError):
-        while block := os.read(descriptor, _BLOCK):
+        for block in _blocks(descriptor):
             *whole, unread = (unread + block).split(b"\n")
+            if len(unread) > _BLOCK:
+                # No message is that long; what never ends is not collected.
+                whole, unread = [*whole, unread], b""
             for line in whole:
                 put(line.decode("utf-8", "replace").rstrip("\r"))
         if unread:
             put(unread.decode("utf-8", "replace"))
         put(None)
+
+
+def _blocks(descriptor: int) -> Iterator[bytes]:
+    """Give what can be read, until there is no more, or nobody any more to read from."""
+    while True:
+        try:
+            block = os.read(descriptor, _BLOCK)
+        except BlockingIOError:
+            # Whoever has started this may have wanted it so.
+            select.select([descriptor], [], [])
+            continue
+        except OSError:
+            # The terminal is gone.
+            return
+        if not block:
+            return
+        yield block

@@ -172,8 +172,8 @@ class Timeline:
 
     def _take(self, event: Event) -> None:
         self.expect(event.seq)
-        # What is further ahead is fetched again rather than kept.
-        if abs(event.seq - self.head) <= self._capacity:
+        # What is further ahead is fetched again rather than kept, and what is further behind finds no room.
+        if self.head - self._capacity < event.seq <= self.head + self._capacity:
             known = self._events.get(event.seq)
             self._events[event.seq] = event if known is None else fuller(known, event)
 

@@ -46,6 +46,14 @@ _PUSHES: Final[Mapping[str, "msgspec.json.Decoder[Push]"]] = {
 }
 
 
+# A server reads nothing of those who are behind, so answers may be late while much else comes.
+_REPLY_TRIES: Final = 4
+
+
+def _nothing() -> None:
+    return
+
+
 class _Envelope(Struct):
     type: str
     re: int | None = None
@@ -55,6 +63,7 @@ class _Request(Struct):
     wanted: Any
     answer: "asyncio.Future[Any]"
     then: Callable[[Any], None] | None
+    call_off: Callable[[], None] = _nothing
 
 
 _ENVELOPE: Final = msgspec.json.Decoder(_Envelope)
@@ -136,16 +145,24 @@ class Wire:
             raise Lost
         number, request = next(self._ids), _Request(wanted, self._loop.create_future(), then)
         self._requests[number] = request
+        self._owe(request, within or self._settings.reply, _REPLY_TRIES)
         self.say({**command, "id": number})
         try:
-            async with asyncio.timeout(within or self._settings.reply):
-                return await request.answer  # type: ignore[no-any-return] # it was read as `wanted`
-        except TimeoutError:
-            # A server that stays silent where it owes an answer is as good as gone.
-            self.end(SILENT)
-            raise Lost from None
+            return await request.answer  # type: ignore[no-any-return] # it was read as `wanted`
         finally:
             self._requests.pop(number, None)
+            request.call_off()
+
+    def _owe(self, request: _Request, within: float, tries: int) -> None:
+        request.call_off = self._loop.call_later(within, self._overdue, request, within, tries).cancel
+
+    def _overdue(self, request: _Request, within: float, tries: int) -> None:
+        if tries > 1 and self._loop.time() - self.heard < within:
+            self._owe(request, within, tries - 1)
+        elif not request.answer.done():
+            # A server that stays silent where it owes an answer is as good as gone.
+            self.end(SILENT)
+            _fail(request, Lost())
 
     async def _read(self) -> int:
         try:

@@ -25,7 +25,9 @@ class Writing:
         self._outbox = Outbox(settings.pending)
         self._sent: dict[str, Sent] = {}
         self._number = 0
-        self._restored = False
+        self._loading: asyncio.Task[None] | None = None
+        # What was forgotten while the storage was read, which may still tell of it.
+        self._gone: set[str] = set()
         # Why nothing can be sent, while that is so.
         self._failure: Exception | None = None
         self._news = asyncio.Event()
@@ -51,22 +53,45 @@ class Writing:
         self._number = max(self._number + 1, now)
         draft = Draft(key=self._edges.key(), type=kind, written_at=now, number=self._number, **fields)
         self._outbox.add(draft)
-        self._keeper.put(self._user, self._session, draft)
+        self._keep(draft)
         return self._begin(draft)
 
+    def belongs_to(self, user: str) -> None:
+        """Say whose it is. What was written before that is known is kept from now on."""
+        if not self._user:
+            self._user = user
+            self.keep()
+
+    def keep(self) -> None:
+        """Keep again what is pending, where that has failed."""
+        for pending in self._outbox.entries():
+            self._keep(pending.draft)
+
+    def _keep(self, draft: Draft) -> None:
+        if self._user:
+            self._keeper.put(self._user, self._session, draft)
+
     async def settled(self) -> None:
-        """Wait until nothing is to be sent any more."""
-        await self._idle.wait()
+        """Wait until nothing is to be sent any more; raise why nothing can be, where that is so."""
+        while self._outbox.open:
+            if self._failure is not None:
+                raise self._failure.with_traceback(None)
+            await self._idle.wait()
 
     async def restore(self) -> None:
-        """Take in what an earlier client has left."""
-        if self._restored:
-            return
+        """Take in what an earlier client has left. Where the storage takes too long, that is done later."""
+        if self._loading is None:
+            self._loading = asyncio.create_task(self._load())
+        await asyncio.wait([self._loading], timeout=self._settings.storing)
+
+    async def _load(self) -> None:
         drafts = await self._keeper.load(self._user, self._session)
-        self._restored = True
-        for draft in self._outbox.restore(drafts):
-            self._number = max(self._number, draft.number)
+        for draft in self._outbox.restore(draft for draft in drafts if draft.key not in self._gone):
             self._begin(draft)
+        # By the time of day what was written since may seem older: it can have been set back.
+        for draft in self._outbox.renumber():
+            self._keep(draft)
+        self._number = max([self._number, *(pending.draft.number for pending in self._outbox.entries())])
 
     async def send_on(self, wire: Wire) -> None:
         """Send what there is, and what comes, until the wire ends.
@@ -98,6 +123,12 @@ class Writing:
         self._failure = error
         for sent in self.pending:
             sent.settle(error)
+        self._note()
+
+    def leave(self) -> None:
+        """Leave what is kept where it is."""
+        if self._loading is not None:
+            self._loading.cancel()
 
     def go_on(self) -> None:
         """Have those wait again whose messages may be sent after all."""
@@ -105,6 +136,7 @@ class Writing:
         for sent in self.pending:
             if sent.error is None:
                 sent.reopen()
+        self._note()
 
     async def _more(self, within: float | None) -> None:
         try:
@@ -152,11 +184,14 @@ class Writing:
 
     def _forget(self, key: str) -> None:
         self._sent.pop(key, None)
-        self._keeper.remove(self._user, self._session, key)
+        if self._loading is not None and not self._loading.done():
+            self._gone.add(key)
+        if self._user:
+            self._keeper.remove(self._user, self._session, key)
 
     def _note(self) -> None:
         self._news.set()
-        if self._outbox.open:
+        if self._outbox.open and self._failure is None:
             self._idle.clear()
         else:
             self._idle.set()

@@ -170,7 +170,8 @@ class Server:
 
     def _on_leave(self, socket: Socket, command: Message) -> None:
         socket.joined = False
-        socket.say(type="left", re=command["id"], session=SESSION)
+        if "id" in command:
+            socket.say(type="left", re=command["id"], session=SESSION)
 
     def _on_join(self, socket: Socket, command: Message) -> None:
         socket.joined = True

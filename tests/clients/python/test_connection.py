@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from stagewire_client import Failed, NotSignedIn, Reason, Stagewire, State, Status
+from stagewire_client import Failed, NotSignedIn, Reason, Stagewire, StagewireError, State, Status
 from stagewire_client.stream import Stream
 from tests.clients.python import virtual
 from tests.clients.python.scripted import SESSION, Message, Server, Socket, client
@@ -187,7 +187,7 @@ class Tokens:
 
     def __init__(self) -> None:
         self.asked: list[bool] = []
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
 
     async def __call__(self, stale: bool) -> str:
         self.asked.append(stale)
@@ -376,3 +376,109 @@ def test_whoever_closes_while_it_connects_need_not_wait() -> None:
         assert now() < 3
 
     play(act)
+
+
+def test_asking_for_a_retry_while_it_is_online_changes_nothing() -> None:
+    async def act(server: Server, live: Stagewire) -> None:
+        await live.connect()
+        live.retry()
+        await asyncio.sleep(1)
+        server.reachable = False
+        statuses = live.statuses()
+        server.drop(1006)
+        lost = now()
+        waits = (await until(statuses, State.OFFLINE)).retry_in
+        await until(statuses, State.CONNECTING)
+        assert now() - lost == pytest.approx(waits)
+        assert waits > 0
+
+    play(act)
+
+
+def test_who_came_too_often_comes_back() -> None:
+    async def act(server: Server, live: Stagewire) -> None:
+        def refuse(socket: Socket, command: Message) -> bool:
+            error = {"code": "rate_limited", "message": "too many connections", "retry_after_ms": 3000}
+            socket.say(type="error", re=command["id"], **error)
+            socket.cut(4429)
+            return False
+
+        server.answers_hello = refuse
+        status = await until(live.statuses(), State.OFFLINE)
+        assert (status.reason, status.retry_in) == (Reason.FLOOD, 3)
+        server.answers_hello = lambda _socket, _command: True
+        await live.connect()
+
+    play(act)
+
+
+def test_a_source_of_tokens_that_is_cancelled_is_asked_again() -> None:
+    tokens = Tokens()
+    tokens.error = asyncio.CancelledError()
+
+    async def act(_server: Server, live: Stagewire) -> None:
+        statuses = live.statuses()
+        assert (await until(statuses, State.OFFLINE)).reason is Reason.TOKEN
+        tokens.error = None
+        await until(statuses, State.ONLINE)
+
+    play(act, token=tokens)
+
+
+def test_a_source_of_tokens_that_hangs_is_told_as_such() -> None:
+    async def hang(_stale: bool) -> str:
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            raise KeyError("and breaks in the end")
+
+    async def act(_server: Server, live: Stagewire) -> None:
+        assert (await until(live.statuses(), State.OFFLINE)).reason is Reason.TOKEN
+        assert now() == 10
+
+    play(act, token=hang)
+
+
+def test_a_url_that_cannot_be_had_is_asked_for_again(caplog: pytest.LogCaptureFixture) -> None:
+    urls = iter(["a", "b"])
+
+    def url() -> str:
+        if not caplog.records:
+            raise KeyError("out of order")
+        return next(urls)
+
+    async def act(_server: Server, live: Stagewire) -> None:
+        assert (await until(live.statuses(), State.OFFLINE)).reason is Reason.UNREACHABLE
+        await live.connect()
+
+    with caplog.at_level(logging.ERROR, "stagewire_client"):
+        assert play(act, url=url).dialled == ["a"]
+
+
+def test_it_may_be_closed_by_several_and_by_those_who_do_not_wait_for_it() -> None:
+    async def act(server: Server, live: Stagewire) -> None:
+        server.flows = False
+        await asyncio.sleep(0.1)
+        hasty = asyncio.create_task(live.close())
+        await asyncio.sleep(0.1)
+        hasty.cancel()
+        await asyncio.gather(live.close(), live.close())
+        assert live.status.reason is Reason.IDLE
+        # Nothing is left but the heart of the server, and this.
+        assert len(asyncio.all_tasks()) == 2
+
+    play(act)
+
+
+def test_asking_to_connect_begins_it_and_only_once() -> None:
+    async def act() -> None:
+        server = Server()
+        live = client(server, Random(1))
+        await asyncio.gather(live.connect(), live.connect())
+        live.open()
+        await live.close()
+        assert len(server.dialled) == 1
+        with pytest.raises(StagewireError, match="closed"):
+            await live.connect()
+
+    virtual.run(act())

@@ -93,3 +93,49 @@ async def test_a_broken_storage_is_told_and_stops_nothing(
     keeper.put("alice", "s", DRAFTS[1])
     await keeper.settled()
     assert await keeper.load("alice", "s") == [DRAFTS[1]]
+
+
+async def test_a_storage_may_fail_in_its_own_way(
+    keeper: Keeper, storage: Slow, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    for name in ("put", "load"):
+        monkeypatch.setattr(storage, name, fail)
+    with caplog.at_level(logging.WARNING, "stagewire_client"):
+        keeper.put("alice", "s", DRAFTS[0])
+        await keeper.settled()
+        assert await keeper.load("alice", "s") == []
+    assert [record.message.split(": ")[1] for record in caplog.records] == ["ZeroDivisionError()"] * 2
+    monkeypatch.undo()
+    keeper.put("alice", "s", DRAFTS[1])
+    await keeper.settled()
+    assert await keeper.load("alice", "s") == [DRAFTS[1]]
+
+
+async def test_what_is_not_written_yet_is_known_all_the_same(keeper: Keeper, storage: Slow) -> None:
+    for draft in DRAFTS[:2]:
+        keeper.put("alice", "s", draft)
+    await keeper.settled()
+    storage.begins.clear()
+    keeper.remove("alice", "s", "k0")
+    await asyncio.sleep(0.01)
+    keeper.put("alice", "s", DRAFTS[2])
+    keeper.put("alice", "other", DRAFTS[0])
+    assert keeper.unwritten == 3
+    loading = asyncio.create_task(keeper.load("alice", "s"))
+    await asyncio.sleep(0.01)
+    storage.begins.set()
+    assert await loading == DRAFTS[1:]
+
+
+async def test_what_changes_while_it_is_written_is_written_again(keeper: Keeper, storage: Slow) -> None:
+    storage.begins.clear()
+    keeper.put("alice", "s", DRAFTS[0])
+    await asyncio.sleep(0.01)
+    keeper.remove("alice", "s", "k0")
+    storage.begins.set()
+    await keeper.settled()
+    assert storage.done == ["put k0", "remove k0"]
+    assert await keeper.load("alice", "s") == []

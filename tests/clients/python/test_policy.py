@@ -77,8 +77,9 @@ def test_whatever_ends_not_for_good_is_tried_again_within_bounds(
     code: int, attempts: int, random: float, asked: float
 ) -> None:
     step = after(End(code=code, retry_after=asked), attempts, random, SETTINGS)
-    assert (step.delay is None) == (code >= 4400)
-    assert step.stale == (code >= 4300)
+    resumes = code == 4429 and asked > 0
+    assert (step.delay is None) == (code >= 4400 and not resumes)
+    assert step.stale == (code >= 4300 and not resumes)
     assert step.attempts == attempts + 1
     if step.delay is not None:
         assert asked <= step.delay <= max(asked, 20.0)
@@ -94,6 +95,12 @@ def test_who_was_told_when_to_come_back_does_so_at_once() -> None:
     assert after(End(code=4000, online=1.0), 3, 1.0, SETTINGS).delay == 4.0
     # A server that has died instead has shed all of its clients at once.
     assert after(End(code=1006, drained=True, online=1.0), 3, 1.0, SETTINGS).delay == 4.0
+
+
+def test_who_came_too_often_comes_back_when_it_was_told_to() -> None:
+    step = after(End(code=4429, retry_after=2.5), 0, 1.0, SETTINGS)
+    assert (step.reason, step.delay, step.stale) == (Reason.FLOOD, 2.5, False)
+    assert after(End(code=4429, online=5.0), 0, 1.0, SETTINGS).delay is None
 
 
 def test_a_reason_that_is_known_better_is_told() -> None:

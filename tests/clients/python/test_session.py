@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from stagewire_client import Ack, Event, Full, Gap, Lost, Position, Refused, Session, Settings, Stagewire
-from stagewire_client.view import Typists
+from stagewire_client.messages import Joined
+from stagewire_client.view import Typists, View
 from tests.clients.python import virtual
 from tests.clients.python.scripted import REPLAY, SESSION, Message, Server, Socket, client
 
@@ -160,8 +161,9 @@ def test_signals_are_given_and_remembered() -> None:
 def test_who_is_removed_is_told_why_after_all_that_was_heard() -> None:
     async def act(server: Server, live: Stagewire, show: Session) -> None:
         server.append("eve", "the last word")
-        sent = show.send("too late")
         vars(server)["_on_chat_send"] = lambda _socket, _command: None
+        sent = show.send("too late")
+        await asyncio.sleep(0.1)
         for socket in server.sockets:
             socket.say(type="removed", session=SESSION, code="forbidden", message="the session is private")
         told: list[Event | Gap] = []
@@ -248,12 +250,14 @@ def test_what_is_asked_is_not_waited_for_for_ever() -> None:
 
 
 def test_what_can_be_asked_is_what_the_protocol_has() -> None:
-    async def act(_server: Server, _live: Stagewire, show: Session) -> None:
+    async def act(_server: Server, live: Stagewire, show: Session) -> None:
         await show.start()
         await show.resume("back")
         await show.take_over()
         await show.update(slow_mode=5)
         await show.appoint("bob", "cohost")
+        await show.answer("eve", accept=True)
+        await live.ask("another")
         assert show.typing(on=True)
         await asyncio.sleep(0.1)
 
@@ -265,6 +269,8 @@ def test_what_can_be_asked_is_what_the_protocol_has() -> None:
         {"type": "session.takeover"},
         {"type": "session.update", "slow_mode": 5},
         {"type": "session.role", "user": "bob", "role": "cohost"},
+        {"type": "session.answer", "user": "eve", "accept": True},
+        {"type": "session.ask"},
         {"type": "typing", "on": True},
     ]
 
@@ -275,7 +281,7 @@ def test_signals_are_not_said_while_it_is_away() -> None:
         server.drop(1006)
         await asyncio.sleep(0.01)
         assert not show.typing(on=True)
-        assert not show.playback("playing")
+        assert not show.react("heart")
 
     play(act)
 
@@ -301,5 +307,280 @@ def test_a_long_outage_is_a_gap() -> None:
             server.append("eve", "meanwhile")
         await asyncio.sleep(5)
         assert [await anext(show.__aiter__()) for _ in range(2)][1] == Gap(2, REPLAY + 2)
+
+    play(act)
+
+
+def test_whoever_gives_up_to_wait_for_a_join_leaves_all_the_same() -> None:
+    async def act() -> None:
+        server, held = Server(), list[tuple[Socket, Message]]()
+        vars(server)["_on_join"] = lambda socket, command: held.append((socket, command))
+        async with client(server, Random(1)) as live:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(1):
+                    await live.join(SESSION)
+            assert live.sessions == []
+            Server._on_join(server, *held[0])
+            await asyncio.sleep(1)
+            assert not any(socket.joined for socket in server.sockets)
+
+    virtual.run(act())
+
+
+def test_whoever_joins_again_meanwhile_stays() -> None:
+    async def act() -> None:
+        server, held = Server(), list[tuple[Socket, Message]]()
+        vars(server)["_on_join"] = lambda socket, command: held.append((socket, command))
+        async with client(server, Random(1)) as live:
+            hasty = asyncio.create_task(live.join(SESSION))
+            await asyncio.sleep(1)
+            hasty.cancel()
+            await asyncio.wait([hasty])
+            joining = asyncio.create_task(live.join(SESSION))
+            await asyncio.sleep(1)
+            Server._on_join(server, *held[0])
+            server.append("eve", "told of the first join")
+            Server._on_join(server, *held[1])
+            show = await joining
+            server.append("eve", "new")
+            assert seqs([await anext(show.__aiter__())]) == [2]
+            assert live.sessions == [show]
+
+    virtual.run(act())
+
+
+def test_a_session_that_was_left_says_nothing_about_the_one_that_came_after_it() -> None:
+    async def act(server: Server, live: Stagewire, show: Session) -> None:
+        for socket in server.sockets:
+            socket.say(type="removed", session=SESSION, code="forbidden", message="the session is private")
+        await asyncio.sleep(1)
+        again = await live.join(SESSION)
+        await live.leave(show)
+        assert live.sessions == [again]
+        assert (await again.send("still here")).seq == 1
+
+    play(act)
+
+
+def test_what_may_not_be_joined_again_is_let_go() -> None:
+    async def act(server: Server, live: Stagewire, show: Session) -> None:
+        vars(server)["_on_join"] = lambda socket, command: socket.say(
+            type="error", re=command["id"], code="forbidden", message="the session is private"
+        )
+        server.drop(1006)
+        with pytest.raises(Refused, match="private"):
+            await anext(show.__aiter__())
+        await asyncio.sleep(0)
+        assert (live._sessions, live._following) == ({}, {})
+
+    play(act)
+
+
+def test_a_session_that_cannot_be_healed_because_it_is_closed_to_the_user_sends_nothing_more() -> None:
+    async def act(server: Server, _live: Stagewire, show: Session) -> None:
+        vars(server)["_on_join"] = vars(server)["_on_history"] = lambda socket, command: socket.say(
+            type="error", re=command["id"], code="forbidden", message="the session is private"
+        )
+        server.skip(1)
+        with pytest.raises(Refused, match="private"):
+            await anext(show.__aiter__())
+        show.send("nowhere")
+        await asyncio.sleep(60)
+        assert "chat.send" not in [command["type"] for command in server.heard]
+
+    play(act)
+
+
+def test_a_page_is_not_held_where_it_finds_no_room() -> None:
+    async def act(server: Server, _live: Stagewire, show: Session) -> None:
+        for number in range(10):
+            server.append("eve", f"new {number}")
+            await asyncio.sleep(1)
+            await show.older(1)
+        assert len(show.timeline._events) <= 4
+
+    play(act, said=10, settings=Settings(window=4))
+
+
+def said(server: Server, kind: str) -> list[Message]:
+    return [command for command in server.heard if command["type"] == kind]
+
+
+def test_what_the_others_know_of_typing_is_not_said_again() -> None:
+    async def act(server: Server, _live: Stagewire, show: Session) -> None:
+        assert not show.typing(on=False)
+        for _ in range(40):
+            show.typing(on=True)
+            await asyncio.sleep(0.1)
+        assert [command["on"] for command in said(server, "typing")] == [True, True]
+        assert show.typing(on=False)
+        assert show.typing(on=True)
+        await show.send("said")
+        assert not show.typing(on=False)
+        assert show.typing(on=True)
+        server.drop(1006)
+        await asyncio.sleep(5)
+        assert show.typing(on=True)
+
+    play(act)
+
+
+def test_what_the_player_does_is_said_for_as_long_as_it_plays_and_after_a_reconnect() -> None:
+    async def act(server: Server, _live: Stagewire, show: Session) -> None:
+        def told() -> list[str]:
+            return [command["state"] for command in said(server, "playback")]
+
+        show.playback("playing")
+        show.playback("playing")
+        await asyncio.sleep(25)
+        assert told() == ["playing"] * 3
+        for socket in server.sockets:
+            socket.say(type="quality", quality="poor")
+        await asyncio.sleep(60)
+        assert 5 <= len(told()) <= 6
+        show.playback("paused")
+        await asyncio.sleep(60)
+        assert told()[-2:] == ["playing", "paused"]
+        before = len(told())
+        server.drop(1006)
+        await asyncio.sleep(60)
+        assert told()[before:] == ["paused"]
+
+    play(act)
+
+
+def test_the_device_that_runs_a_session_knows_it() -> None:
+    async def act(server: Server, _live: Stagewire, show: Session) -> None:
+        show._view.role = "host"
+        await show.start()
+        assert [show.hosting] == [True]
+        vars(server)["_on_session_pause"] = lambda socket, command: socket.say(
+            type="error", re=command["id"], code="conflict", message="another device runs the session"
+        )
+        with pytest.raises(Refused, match="another device"):
+            await show.pause()
+        assert [show.hosting] == [False]
+        await show.take_over()
+        assert [show.hosting] == [True]
+
+    play(act)
+
+
+def test_a_moderator_who_moves_a_session_does_not_run_it() -> None:
+    async def act(_server: Server, _live: Stagewire, show: Session) -> None:
+        await show.pause()
+        assert show.hosting is None
+
+    play(act)
+
+
+def test_tokens_for_the_video_go_on_after_a_reconnect() -> None:
+    async def act(server: Server, _live: Stagewire, show: Session) -> None:
+        def token(number: int) -> Message:
+            times = {"expires_at": 10**12, "renew_at": 10**12}
+            return {"session": SESSION, "token": f"t{number}", "app_id": "a", "channel": "c", "uid": 1, **times}
+
+        def give(socket: Socket, command: Message) -> None:
+            asked.append(command)
+            if len(asked) > 2:
+                socket.say(type="error", re=command["id"], code="conflict", message="it has ended")
+            else:
+                socket.say(type="agora.token", re=command["id"], role="viewer", **token(len(asked)))
+
+        asked: list[Message] = []
+        vars(server)["_on_agora_token"] = give
+        tokens = show.agora_tokens()
+        assert (await show.agora_token()).token == "t1"
+        for socket in server.sockets:
+            socket.say(type="agora.token", role="viewer", **token(7))
+        assert (await anext(tokens)).token == "t7"
+        server.drop(1006)
+        assert (await anext(tokens)).token == "t2"
+        server.drop(1006)
+        await asyncio.sleep(5)
+        assert len(asked) == 3
+        assert (await show.send("hi")).seq == 1
+
+    play(act)
+
+
+def test_a_secondary_session_is_left_while_the_connection_is_poor() -> None:
+    async def act() -> None:
+        server = Server()
+        async with client(server, Random(1)) as live:
+            show = await live.join(SESSION, secondary=True)
+            for quality, joined in (("poor", False), ("good", True)):
+                for socket in list(server.sockets):
+                    socket.say(type="quality", quality=quality)
+                await asyncio.sleep(1)
+                assert [socket.joined for socket in server.sockets] == [joined]
+                server.append("eve", quality)
+            told = [await anext(show.__aiter__()) for _ in range(2)]
+            assert seqs(told) == [1, 2]
+
+    virtual.run(act())
+
+
+def test_a_page_of_a_log_that_has_begun_anew_meanwhile_is_not_held() -> None:
+    async def act(server: Server, _live: Stagewire, show: Session) -> None:
+        def begin_anew(socket: Socket, command: Message) -> None:
+            server.epoch = "b"
+            events, server.log = server.log[-1:], [*server.log]
+            Server._on_join(server, socket, {"id": 0})
+            show._view.enter(show.position, joined("b", len(server.log)))
+            socket.say(type="history", re=command["id"], session=SESSION, events=events, more=True)
+
+        vars(server)["_on_history"] = begin_anew
+        assert [event.seq for event in await show.older(1)] == [10]
+        assert show.messages() == []
+
+    play(act, said=10)
+
+
+def joined(epoch: str, seq: int) -> Joined:
+    snapshot = View(SESSION, "alice", None, 10).snapshot
+    return Joined(
+        session=snapshot, role="viewer", position=Position(epoch, seq), events=[], complete=False, audience={}
+    )
+
+
+def test_a_command_that_is_refused_for_now_is_asked_again() -> None:
+    async def act(server: Server, live: Stagewire, _show: Session) -> None:
+        def refuse(socket: Socket, command: Message) -> None:
+            if len(said(server, "session.ask")) == 1:
+                socket.say(type="error", re=command["id"], code="unavailable", message="not now")
+            else:
+                socket.say(type="ack", re=command["id"])
+
+        vars(server)["_on_session_ask"] = refuse
+        await live.ask("another")
+        assert len(said(server, "session.ask")) == 2
+
+    play(act)
+
+
+def test_the_inbox_has_what_was_not_acknowledged_whoever_looks_and_when() -> None:
+    async def act(server: Server, live: Stagewire, _show: Session) -> None:
+        def entries(*numbers: int, epoch: str = "i") -> Message:
+            told = [{"id": n, "at": 0, "kind": "direct", "by": "bob", "key": f"k{n}"} for n in numbers]
+            return {"type": "inbox", "epoch": epoch, "upto": numbers[-1], "entries": told}
+
+        async def ids(count: int) -> list[int]:
+            stream = live.inbox()
+            return [(await anext(stream)).id for _ in range(count)]
+
+        [socket] = server.sockets
+        socket.say(**entries(1, 2))
+        await asyncio.sleep(1)
+        stream = live.inbox()
+        first = await anext(stream)
+        assert await ids(2) == [1, 2]
+        await live.acknowledge(first)
+        socket.say(**entries(2, 3))
+        assert await ids(2) == [2, 3]
+        assert [(await anext(stream)).id for _ in range(2)] == [2, 3]
+        socket.say(**entries(1, epoch="j"))
+        await asyncio.sleep(1)
+        assert await ids(1) == [1]
 
     play(act)

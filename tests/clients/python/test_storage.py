@@ -1,3 +1,4 @@
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -76,3 +77,21 @@ async def test_what_another_process_has_sent_meanwhile_is_not_there(
     shelf = tmp_path / "alice" / SESSION
     (shelf / "gone.json").symlink_to(shelf / "nowhere")
     assert await storage.load("alice", SESSION) == [ONE]
+
+
+async def test_a_folder_that_another_process_removes_at_that_moment_is_made_again(tmp_path: Path) -> None:
+    one, other = FileStorage(tmp_path), FileStorage(tmp_path)
+
+    async def fill(storage: FileStorage, draft: Draft) -> None:
+        for _ in range(300):
+            await storage.put("alice", SESSION, draft)
+            assert draft in await storage.load("alice", SESSION)
+            await storage.remove("alice", SESSION, draft.key)
+
+    await asyncio.gather(fill(one, ONE), fill(other, TWO))
+
+
+async def test_a_folder_that_never_stays_is_an_error_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "mkdir", lambda *_, **__: None)
+    with pytest.raises(StorageError, match="No such file"):
+        await FileStorage(tmp_path / "gone").put("alice", SESSION, ONE)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from stagewire_client.terminal import default_folder
+from stagewire_client.terminal import default_folder, typed
 from tests.support.nodes import SECRET, RunningNode, serving
 from tests.support.processes import bare_environment, free_port
 
@@ -201,3 +201,36 @@ def test_what_is_kept_lies_where_programs_keep_their_state(monkeypatch: pytest.M
     monkeypatch.setenv("XDG_STATE_HOME", "")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert default_folder() == tmp_path / ".local/state/stagewire"
+
+
+async def lines_of(descriptor: int) -> list[str]:
+    async with asyncio.timeout(5):
+        return [line async for line in typed(descriptor)]
+
+
+async def test_a_descriptor_that_does_not_block_is_waited_for() -> None:
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    lines = asyncio.create_task(lines_of(reading))
+    await asyncio.sleep(0.05)
+    os.write(writing, b"one\r\ntw")
+    await asyncio.sleep(0.05)
+    os.write(writing, b"o\nthree")
+    os.close(writing)
+    assert await lines == ["one", "two", "three"]
+    os.close(reading)
+
+
+async def test_a_terminal_that_is_gone_is_the_end(tmp_path: Path) -> None:
+    folder = os.open(tmp_path, os.O_RDONLY)
+    assert await lines_of(folder) == []
+    os.close(folder)
+
+
+async def test_a_line_without_an_end_is_cut(tmp_path: Path) -> None:
+    (tmp_path / "long").write_bytes(b"x" * 200_000)
+    file = os.open(tmp_path / "long", os.O_RDONLY)
+    lines = await lines_of(file)
+    assert max(map(len, lines)) <= 2 * 65_536
+    assert sum(map(len, lines)) == 200_000
+    os.close(file)

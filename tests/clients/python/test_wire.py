@@ -202,3 +202,21 @@ async def test_a_defect_of_who_hears_is_no_lost_connection() -> None:
     served.socket.tell(EVENT)
     with pytest.raises(ZeroDivisionError):
         await served.running
+
+
+async def test_a_reply_may_be_late_while_much_else_comes_but_not_for_ever(served: Served) -> None:
+    asked = asyncio.create_task(served.wire.request({"type": "late"}, Ack, within=0.2))
+
+    async def chatter() -> None:
+        while True:
+            served.socket.tell(EVENT)
+            await asyncio.sleep(0.02)
+
+    talking = asyncio.create_task(chatter())
+    await asyncio.sleep(0.5)
+    served.socket.tell({"type": "ack", "re": 1, "seq": 7})
+    assert (await asked).seq == 7
+    with pytest.raises(Lost):
+        await served.wire.request({"type": "never"}, Ack, within=0.1)
+    assert await served.running == 4002
+    talking.cancel()

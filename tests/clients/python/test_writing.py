@@ -1,13 +1,14 @@
 """What a user writes, in virtual time."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from random import Random
 from typing import Any
 
 import pytest
 
-from stagewire_client import Dropped, Failed, Lost, MemoryStorage, Refused, Session, Settings, Stage, Stagewire
+from stagewire_client import Draft, Dropped, Failed, Lost, MemoryStorage, Refused, Session, Settings, Stage, Stagewire
 from tests.clients.python import virtual
 from tests.clients.python.scripted import SESSION, Server, client
 
@@ -177,9 +178,163 @@ def test_what_is_left_is_sent_by_the_next_client_before_anything_new() -> None:
         server.reachable = True
         async with client(server, Random(2), storage) as live:
             show = await live.join(SESSION)
+            assert [sent.draft.text for sent in show.pending] == ["one", "two"]
             again = show.send("three")
             assert (await again).seq == 3
             assert texts(server) == ["one", "two", "three"]
         assert await storage.load("alice", SESSION) == []
 
     virtual.run(act())
+
+
+def test_nobody_waits_for_what_will_not_be_sent_any_more() -> None:
+    async def act(server: Server, live: Stagewire, show: Session) -> None:
+        server.stall()
+        show.send("one")
+        waiting = asyncio.create_task(show.settled())
+        await asyncio.sleep(1)
+        server.drop(4403)
+        with pytest.raises(Failed, match="kept out"):
+            await waiting
+        with pytest.raises(Failed, match="kept out"):
+            await show.settled()
+        live.retry()
+        await asyncio.sleep(0)
+        await show.settled()
+        server.stall()
+        show.send("two")
+        waiting = asyncio.create_task(show.settled())
+        await asyncio.sleep(0)
+        await live.close()
+        with pytest.raises(Lost):
+            await waiting
+
+    assert texts(play(act)) == ["one"]
+
+
+class Hanging(MemoryStorage):
+    """Gives nothing before it is let."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gives = asyncio.Event()
+
+    async def load(self, user: str, session: str) -> list[Draft]:
+        """Give what is kept now, later."""
+        kept = await super().load(user, session)
+        await self.gives.wait()
+        return kept
+
+
+def left(number: int) -> Draft:
+    return Draft(key=f"00000000-0000-4000-8000-00000000000{number}", written_at=0, number=number, text=f"left {number}")
+
+
+def test_a_storage_that_hangs_holds_nothing_up_and_what_it_gives_later_is_sent() -> None:
+    async def act() -> None:
+        server, storage = Server(), Hanging()
+        await storage.put("alice", SESSION, left(1))
+        async with client(server, Random(1), storage) as live:
+            show = await live.join(SESSION)
+            await show.send("one")
+            assert texts(server) == ["one"]
+            storage.gives.set()
+            await asyncio.sleep(1)
+            await show.settled()
+            assert texts(server) == ["one", "left 1"]
+        assert await storage.load("alice", SESSION) == []
+
+    virtual.run(act())
+
+
+def test_whoever_leaves_does_not_wait_for_a_storage_that_hangs() -> None:
+    async def act() -> None:
+        server, storage = Server(), Hanging()
+        async with client(server, Random(1), storage) as live:
+            await live.leave(await live.join(SESSION))
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    virtual.run(act())
+
+
+def test_what_is_dropped_while_the_storage_is_read_stays_so() -> None:
+    async def act() -> None:
+        server, storage = Server(), Hanging()
+        async with client(server, Random(1), storage) as live:
+            show = await live.join(SESSION)
+            await storage.put("alice", SESSION, left(1))
+            sent = show.send("never mind")
+            await storage.put("alice", SESSION, sent.draft)
+            await asyncio.sleep(0)
+            assert sent.drop()
+            await asyncio.sleep(1)
+            storage.gives.set()
+            await show.send("one")
+            await show.settled()
+        assert "never mind" not in texts(server)
+
+    virtual.run(act())
+
+
+def test_what_is_written_after_the_clock_was_set_back_stays_behind_what_was_left() -> None:
+    async def act() -> None:
+        server, storage = Server(), MemoryStorage()
+        draft = Draft(key="00000000-0000-4000-8000-000000000001", written_at=10**9, number=10**9, text="left")
+        await storage.put("alice", SESSION, draft)
+        async with client(server, Random(1), storage) as live:
+            show = await live.join(SESSION)
+            show.send("one")
+            server.flows = server.reachable = False
+            server.drop(1006)
+            await asyncio.sleep(1)
+            show.send("two")
+        server.flows = server.reachable = True
+        async with client(server, Random(2), storage) as live:
+            show = await live.join(SESSION)
+            await asyncio.sleep(1)
+            await show.settled()
+        assert texts(server) == ["left", "one", "two"]
+
+    virtual.run(act())
+
+
+def test_what_is_left_with_a_session_is_there_when_it_is_joined_again() -> None:
+    async def act() -> None:
+        server, storage = Server(), Slow()
+        async with client(server, Random(1), storage) as live:
+            show = await live.join(SESSION)
+            show.send("one")
+            await live.leave(show)
+            show = await live.join(SESSION)
+            assert [sent.draft.text for sent in show.pending] == ["one"]
+            await show.settled()
+        assert texts(server) == ["one"]
+
+    virtual.run(act())
+
+
+class Slow(MemoryStorage):
+    """Takes three seconds for each draft."""
+
+    async def put(self, user: str, session: str, draft: Draft) -> None:
+        """Keep a draft, later."""
+        await asyncio.sleep(3)
+        await super().put(user, session, draft)
+
+
+def test_closing_waits_for_a_slow_storage_and_says_so_where_that_takes_too_long(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def act() -> None:
+        server, storage = Server(), Slow()
+        async with client(server, Random(1), storage) as live:
+            show = await live.join(SESSION)
+            server.reachable = False
+            server.drop(1006)
+            show.send("one")
+            show.send("two")
+        assert [draft.text for draft in await storage.load("alice", SESSION)] == ["one"]
+
+    with caplog.at_level(logging.WARNING, "stagewire_client"):
+        virtual.run(act())
+    assert caplog.messages == ["1 changes of what is pending could not be kept in time"]
