@@ -4,6 +4,7 @@ Here for the client in Python, in virtual time.
 """
 
 import asyncio
+from itertools import cycle
 from random import Random
 
 from hypothesis import given
@@ -11,12 +12,14 @@ from hypothesis import strategies as st
 
 from stagewire_client import Reason, Stagewire, State, Status
 from stagewire_client.stream import Stream
+from stagewire_client.video import Playback
 from tests.clients.python import virtual
 from tests.clients.python.scripted import SESSION, Server, Socket, client
 from tests.properties.effort import tried
 
 # Longer than four attempts that hang take, with the longest delays before them.
 TOLD_WITHIN = 60.0
+PLAYBACK: list[Playback] = ["playing", "paused"]
 OUTAGES = st.sampled_from(["unreachable", "frozen", "no hello", "closes at once", "final"])
 
 
@@ -91,18 +94,20 @@ def test_over_a_poor_connection_state_and_chat_go_on_and_signals_wait(qualities:
         server = Server()
         async with client(server, Random(0)) as live:
             show = await live.join(SESSION)
-            for quality in qualities:
+            for quality, playing in zip(qualities, cycle(PLAYBACK)):
                 for socket in server.sockets:
                     socket.say(type="quality", quality=quality)
                 await asyncio.sleep(0.1)
                 poor = quality == "poor"
                 assert live.status.state is (State.DEGRADED if poor else State.ONLINE)
-                assert (show.typing(on=True), show.react("heart")) == (not poor, not poor)
-                assert show.playback("playing")
+                assert show.react("heart") is not poor
+                assert not (poor and show.typing(on=True))
+                show.playback(playing)
                 await show.send("still here")
                 page = await show.history(limit=200)
                 assert server.heard[-1]["limit"] == (25 if poor else 200)
                 assert page.events[-1].body == {"text": "still here"}
+                assert [heard["state"] for heard in server.heard if heard["type"] == "playback"][-1] == playing
         assert [event["kind"] for event in server.log] == ["chat.posted"] * len(qualities)
 
     virtual.run(act())
