@@ -190,7 +190,7 @@ export class Courier extends Emitter {
   /** Sends whatever can be sent. */
   pump() {
     const { clock } = this.#means;
-    if (this.#loading) return;
+    if (this.#loading || !this.#adopted) return;
     for (const entry of this.#outbox.ready(clock.wall(), this.#open)) void this.#send(entry);
     this.#wake();
     const nextAt = this.#outbox.nextAt();

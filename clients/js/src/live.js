@@ -27,6 +27,7 @@ import { browser, systemClock } from "./surroundings.js";
  * @property {(command: Message) => Promise<Message>} insist
  * @property {(command: Message) => boolean} say
  * @property {(command: Message) => boolean} tell
+ * @property {(session: Session) => void} part
  * @property {(session: Session) => void} forget
  */
 
@@ -202,7 +203,8 @@ export class Stagewire extends Emitter {
       insist: (/** @type {Message} */ command) => this.#insist(command),
       say: (/** @type {Message} */ command) => connection.say(command),
       tell: (/** @type {Message} */ command) => connection.tell(command),
-      forget: (/** @type {Session} */ session) => void this.#sessions.delete(session.id),
+      part: (/** @type {Session} */ session) => this.#part(session),
+      forget: (/** @type {Session} */ session) => void (this.#holds(session) && this.#sessions.delete(session.id)),
     };
   }
 
@@ -273,6 +275,21 @@ export class Stagewire extends Emitter {
     }
   }
 
+  /** @param {Session} session */
+  #holds(session) {
+    return this.#sessions.get(session.id) === session;
+  }
+
+  /**
+   * Tells the server that nobody is there any more, unless the same session was asked for again meanwhile.
+   * @param {Session} session
+   */
+  #part(session) {
+    if (this.#sessions.has(session.id) && !this.#holds(session)) return;
+    // What is lost with the connection is left all the same.
+    this.#connection.request({ type: "leave", session: session.id }).catch(() => {});
+  }
+
   /** @param {string} lane */
   #open(lane) {
     const [type, id] = lane.split(" ");
@@ -294,7 +311,7 @@ export class Stagewire extends Emitter {
         const again = passes(error) || codeOf(error) === "lost";
         const delay = passes(error) ? Math.max(error.retryAfterMs ?? 0, delayOf(tries, this.#random())) : 0;
         if (!again || this.#clock.now() + delay >= until) throw error;
-        await new Promise((resolve) => this.#clock.after(delay, () => resolve(undefined)));
+        await this.#connection.wait(delay);
       }
     }
   }
