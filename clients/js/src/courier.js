@@ -176,7 +176,7 @@ export class Courier extends Emitter {
     };
     const callOff = this.#means.clock.after(LOADED_MS, loaded);
     this.#callOffLoading = callOff;
-    const entries = (await this.#forgiven(this.#means.storage.load(owner))) ?? [];
+    const entries = (await this.#forgiven(() => this.#means.storage.load(owner))) ?? [];
     callOff();
     if (turn !== this.#adoption) return;
     const own = this.#outbox.list();
@@ -332,7 +332,8 @@ export class Courier extends Emitter {
 
   /** @param {Entry} entry */
   #keep(entry) {
-    this.#store((storage, owner) => storage.put(owner, entry));
+    // What is done waits for its event alone.
+    if (entry.status !== "acked") this.#store((storage, owner) => storage.put(owner, entry));
   }
 
   /** @param {string} key */
@@ -353,18 +354,18 @@ export class Courier extends Emitter {
    */
   #store(act) {
     const owner = this.#owner;
-    if (owner) this.#stored = this.#stored.then(() => this.#forgiven(act(this.#means.storage, owner)));
+    if (owner) this.#stored = this.#stored.then(() => this.#forgiven(() => act(this.#means.storage, owner)));
   }
 
   /**
    * A storage that fails is done without.
    * @template T
-   * @param {Promise<T>} done
+   * @param {() => Promise<T>} act
    * @returns {Promise<T | null>}
    */
-  async #forgiven(done) {
+  async #forgiven(act) {
     try {
-      return await done;
+      return await act();
     } catch (error) {
       this.emit("forgetful", error);
       return null;

@@ -1,3 +1,6 @@
+/** What a listener is taken to give that has thrown. */
+export const FAILED = Symbol("failed");
+
 /** Whoever has something to tell. */
 export class Emitter {
   /** @type {Map<string, Set<(...details: any[]) => unknown>>} */
@@ -16,7 +19,7 @@ export class Emitter {
   }
 
   /**
-   * Tells the listeners, and gives what they return. One that fails keeps nothing from the others.
+   * Tells the listeners, and gives what they return, FAILED of one that throws. It keeps nothing from the others.
    * @param {string} type
    * @param {...any} details
    * @returns {unknown[]}
@@ -29,7 +32,7 @@ export class Emitter {
         queueMicrotask(() => {
           throw error;
         });
-        return undefined;
+        return FAILED;
       }
     });
   }

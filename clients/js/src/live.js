@@ -3,6 +3,7 @@
 import { Connection } from "./connection.js";
 import { Courier } from "./courier.js";
 import { Emitter } from "./emitter.js";
+import { Inbox } from "./inbox.js";
 import { codeOf, passes } from "./errors.js";
 import { newKey as randomKey } from "./keys.js";
 import { delayOf } from "./policy.js";
@@ -51,7 +52,7 @@ export class Stagewire extends Emitter {
   #sessions = new Map();
   /** @type {Ties} */
   #ties;
-  #inbox = { epoch: "", id: 0 };
+  #inbox = new Inbox((entry) => this.emit("inbox", entry));
   /** @type {string | null} */
   user = null;
 
@@ -237,6 +238,7 @@ export class Stagewire extends Emitter {
   #arrive(welcome) {
     this.user = welcome.user;
     void this.#courier.adopt(this.#owner(welcome.user));
+    this.#inbox.begin();
     this.emit("welcome", welcome);
     this.#courier.pump();
   }
@@ -256,20 +258,13 @@ export class Stagewire extends Emitter {
     if (type === "agora.token") this.emit(type, message);
   }
 
-  /**
-   * Gives entries of the inbox to whoever listens, and acknowledges them when that has gone well.
-   * @param {Message} push
-   */
-  async #take({ epoch, upto, entries, lost }) {
-    if (epoch !== this.#inbox.epoch) this.#inbox = { epoch, id: 0 };
-    const fresh = entries.filter((/** @type {{id: number}} */ { id }) => id > this.#inbox.id);
-    this.#inbox.id = Math.max(this.#inbox.id, upto);
-    if (lost) this.emit("inbox.lost", lost);
-    const taken = fresh.map((/** @type {any} */ entry) => this.emit("inbox", entry));
-    if (taken.some((/** @type {unknown[]} */ results) => !results.length)) return;
+  /** @param {Message} push */
+  async #take(push) {
+    if (push.lost) this.emit("inbox.lost", push.lost);
     try {
-      await Promise.all(taken.flat());
-      await this.#connection.request({ type: "inbox.ack", upto });
+      await this.#inbox.take(/** @type {any} */ (push));
+      await this.#connection.request({ type: "inbox.ack", upto: push.upto });
+      this.#inbox.acknowledged(push.upto);
     } catch {
       // It comes again with the next connection.
     }

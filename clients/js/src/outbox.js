@@ -47,7 +47,8 @@ export class Outbox {
     const fresh = entries.filter(({ key }) => !this.#entries.has(key)).sort(inOrder);
     const taken = fresh.slice(0, Math.max(0, this.#capacity - held.length));
     this.#order = Math.max(0, ...taken.map(({ order }) => order));
-    for (const entry of taken) this.#put(entry.status === "sending" ? { ...entry, status: "waiting" } : entry);
+    // How long one is held back was said by a clock that may have been set since: the server says it again.
+    for (const entry of taken) this.#put(entry.status === "failed" ? entry : { ...entry, status: "waiting", error: null });
     // By the time of day they may seem older: it can have been set back.
     for (const entry of held) {
       this.#order = Math.max(entry.order, this.#order + 1);
