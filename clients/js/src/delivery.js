@@ -9,6 +9,7 @@ import { Emitter } from "./emitter.js";
  *
  * `state` is "waiting" for a connection, "sending", "held" back by the server until `retryAt`, "acked" when it is
  * durable, "failed" with an `error`, or "dropped". `done` gives `{seq, at}`, or throws when it first fails.
+ * @extends {Emitter<{state: [Delivery]}>}
  */
 export class Delivery extends Emitter {
   #courier;

@@ -40,6 +40,7 @@ const INSIST_MS = 30_000;
  * of a storage that fails; "welcome" and "drain" with the server's own messages; "inbox" with each entry of the user's
  * inbox, "inbox.lost" with how many were lost; "agora.token" with each such push; "pending" with a delivery whose
  * state has changed.
+ * @extends {Emitter<import("./types.js").StagewireEvents>}
  */
 export class Stagewire extends Emitter {
   #connection;

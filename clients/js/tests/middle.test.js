@@ -84,7 +84,7 @@ test("no timer is left of what is tried again", async () => {
   expect(stage.clock.pending).toBe(0);
 });
 
-test.each(["pending", "change"])("what is closed when a session is told of as lost stays closed: %s", async (type) => {
+test.each(/** @type {const} */ (["pending", "change"]))("what is closed when a session is told of as lost stays closed: %s", async (type) => {
   const stage = new Stage();
   const { live, show } = await stage.joined();
   show.send("on its way");
