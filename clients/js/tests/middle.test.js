@@ -84,7 +84,8 @@ test("no timer is left of what is tried again", async () => {
   expect(stage.clock.pending).toBe(0);
 });
 
-test.each(/** @type {const} */ (["pending", "change"]))("what is closed when a session is told of as lost stays closed: %s", async (type) => {
+const TYPES = /** @type {const} */ (["pending", "change"]);
+test.each(TYPES)("what is closed when a session is told of as lost stays closed: %s", async (type) => {
   const stage = new Stage();
   const { live, show } = await stage.joined();
   show.send("on its way");

@@ -29,7 +29,9 @@ export function outcome(promise) {
 export function told(show, ...types) {
   /** @type {any[]} */
   const seen = [];
-  for (const type of types) show.on(type, (/** @type {any[]} */ ...[detail]) => seen.push([type, detail?.text ?? detail?.state ?? detail]));
+  for (const type of types) {
+    show.on(type, (/** @type {any[]} */ ...[detail]) => seen.push([type, detail?.text ?? detail?.state ?? detail]));
+  }
   return seen;
 }
 
