@@ -104,7 +104,7 @@ export class Courier extends Emitter {
     if (turn !== this.#adoption) return;
     const own = this.#outbox.list();
     const earlier = entries.filter(({ key }) => !this.#made.has(key));
-    for (const entry of this.#outbox.restore(earlier)) {
+    for (const entry of this.#outbox.restore(earlier, (key) => this.#inherited.has(key))) {
       this.#inherited.add(entry.key);
       this.emit("change", this.#follow(entry));
     }
