@@ -12,6 +12,7 @@ import { codeOf } from "./errors.js";
 /**
  * `send`, `edit` and `remove` wait for a connection as long as it takes, and give a Delivery. All others wait for
  * 30 seconds at most, and throw a StagewireError where that was of no use.
+ * @extends {Emitter<import("./types.js").SessionEvents>}
  */
 export class Commands extends Emitter {
   /** Whether the session is run from here; undefined where that is not known. @type {boolean | undefined} */

@@ -4,7 +4,8 @@ import { Emitter } from "./emitter.js";
 import { StagewireError, closed, lost } from "./errors.js";
 import { reasonOf, verdictOf, waitOf } from "./policy.js";
 import { qualityOf, sampled } from "./quality.js";
-import { within } from "./surroundings.js";
+import { Timers } from "./timers.js";
+import { NO_TOKEN, tokenFrom } from "./token.js";
 import { Wire } from "./wire.js";
 
 /**
@@ -32,12 +33,11 @@ const DRAIN = 4000;
 const FLOOD = 4429;
 const IDLE = { reason: "idle", message: "Not connected." };
 const UNANSWERED = reasonOf(1006, false);
-const NO_TOKEN = "There was no access token in time.";
 const NO_NETWORK = { reason: "no_network", message: "This device has no network." };
 
 /**
  * Emits "state" and "quality" when these have changed, "notice" with a failure that lasts, or null when it is over,
- * "welcome" with each welcome, "lost" when a connection has ended, and "push" with every push.
+ * "welcome" with each welcome, "lost" when a connection has ended, "closed" by `close`, and "push" with every push.
  */
 export class Connection extends Emitter {
   /** @type {State} */
@@ -64,8 +64,7 @@ export class Connection extends Emitter {
   #samples = [];
   /** @type {import("./types.js").Grade} */
   #told = "good";
-  /** @type {Map<string, () => void>} */
-  #timers = new Map();
+  #timers;
   /** @type {(() => void)[]} */
   #deaf = [];
 
@@ -77,6 +76,7 @@ export class Connection extends Emitter {
     super();
     this.#url = url;
     this.#means = means;
+    this.#timers = new Timers(means.clock);
   }
 
   get online() {
@@ -113,37 +113,53 @@ export class Connection extends Emitter {
    * @param {number} [ms]
    * @returns {Promise<void>}
    */
-  whenOnline(ms = Infinity) {
-    return new Promise((resolve, reject) => {
-      if (this.#welcomed) return resolve();
-      const deaf = this.on("state", ({ name, reason, message }) => {
-        if (name === "online") settle();
-        else if (name === "failed") settle(new StagewireError("failed", message));
-        else if (reason === IDLE.reason) settle(closed("connection"));
-      });
-      const callOff = ms < Infinity ? this.#means.clock.after(ms, () => settle(lost())) : deaf;
-      /** @param {Error} [error] */
-      const settle = (error) => {
-        deaf();
-        callOff();
-        if (error) reject(error);
-        else resolve();
-      };
-    });
+  async whenOnline(ms = Infinity) {
+    if (!this.#welcomed) await this.#until(ms, "online", lost());
+  }
+
+  /** Waits. Throws a StagewireError "failed" or "closed" when that happens meanwhile. @param {number} ms */
+  wait(ms) {
+    return this.#until(ms);
   }
 
   /** Ends the connection for good; `connect` begins another one. */
   close() {
     for (const deaf of this.#deaf.splice(0)) deaf();
-    this.#end();
+    if (!this.#end()) return;
     this.#attempt = 0;
     this.#calm();
-    this.#show("offline", IDLE);
+    this.emit("closed");
+    if (this.state.reason !== IDLE.reason) this.#show("offline", IDLE);
   }
 
   /** Loses the connection on purpose; it comes back by itself. */
   drop() {
     this.#wire?.drop(1006);
+  }
+
+  /**
+   * @param {number} ms
+   * @param {string} [awaited]  The state that is waited for.
+   * @param {Error} [late]  What is thrown when the time is up.
+   * @returns {Promise<void>}
+   */
+  #until(ms, awaited, late) {
+    return new Promise((resolve, reject) => {
+      const deaf = this.on("state", ({ name, message }) => {
+        if (name === awaited) settle();
+        else if (name === "failed") settle(new StagewireError("failed", message));
+      });
+      const open = this.on("closed", () => settle(closed("connection")));
+      const callOff = ms < Infinity ? this.#means.clock.after(ms, () => settle(late)) : deaf;
+      /** @param {Error} [error] */
+      const settle = (error) => {
+        deaf();
+        open();
+        callOff();
+        if (error) reject(error);
+        else resolve();
+      };
+    });
   }
 
   /**
@@ -175,19 +191,25 @@ export class Connection extends Emitter {
 
   /** @returns {Promise<void>} */
   async #dial() {
-    const { token, clock } = this.#means;
-    this.#end();
+    if (!this.#end()) return;
     const turn = this.#turn;
     this.#slotAt = null;
+    this.#timers.later("lasting", LASTING_MS, () => this.#raise(), true);
     this.#show("connecting", this.state.reason === IDLE.reason ? { reason: "", message: "" } : this.state);
-    this.#later("lasting", LASTING_MS, () => this.#raise(), true);
+    if (turn !== this.#turn) return;
     try {
-      const given = await within(TOKEN_MS, clock, token({ stale: this.#stale }), NO_TOKEN);
+      const given = await this.#ask(TOKEN_MS, this.#stale);
       if (turn === this.#turn) this.#open(given, turn);
     } catch (error) {
-      const { message, final } = /** @type {Error & {final?: boolean}} */ (error);
+      // Anything may be thrown at us.
+      const { message = String(error ?? NO_TOKEN), final } = Object(error);
       if (turn === this.#turn) this.#pause({ reason: "token", message }, { final: final === true });
     }
+  }
+
+  /** @param {number} ms @param {boolean} stale */
+  #ask(ms, stale) {
+    return tokenFrom(this.#means.token, stale, (act) => this.#timers.later("asking", ms, act));
   }
 
   /**
@@ -202,12 +224,17 @@ export class Connection extends Emitter {
       (...args) =>
         void (turn === this.#turn && act(...args));
     this.#stale = false;
-    this.#wire = new Wire(this.#url, { token, device, client }, this.#means, {
-      welcomed: current((welcome) => this.#arrive(welcome)),
-      pushed: current((message) => this.#hear(message)),
-      measured: current((sample) => this.#welcomed && this.#judge(sampled(this.#samples, sample))),
-      closed: current((code, retryAfterMs) => this.#lose(code, retryAfterMs)),
-    });
+    try {
+      this.#wire = new Wire(this.#url, { token, device, client }, this.#means, {
+        welcomed: current((welcome) => this.#arrive(welcome)),
+        pushed: current((message) => this.#hear(message)),
+        measured: current((sample) => this.#welcomed && this.#judge(sampled(this.#samples, sample))),
+        closed: current((code, retryAfterMs) => this.#lose(code, retryAfterMs)),
+      });
+    } catch (error) {
+      // Such as a browser's, that lets no page with encryption open a connection without.
+      this.#pause({ ...UNANSWERED, message: /** @type {Error} */ (error).message }, { final: false });
+    }
   }
 
   /** @param {Message} welcome */
@@ -217,7 +244,7 @@ export class Connection extends Emitter {
     this.#onlineSince = this.#means.clock.now();
     this.#calm();
     this.#show("online", { reason: "", message: "" });
-    this.emit("welcome", welcome);
+    if (this.#welcomed) this.emit("welcome", welcome);
   }
 
   /** @param {Message} message */
@@ -237,7 +264,7 @@ export class Connection extends Emitter {
   /** @param {number} ms */
   #drain(ms) {
     this.#slotAt = this.#means.clock.now() + ms;
-    this.#later("drain", ms + DRAIN_MS, () => this.#wire?.drop(DRAIN));
+    this.#timers.later("drain", ms + DRAIN_MS, () => this.#wire?.drop(DRAIN));
   }
 
   /**
@@ -245,10 +272,10 @@ export class Connection extends Emitter {
    * @param {number} left
    */
   #refreshSoon(left) {
-    this.#later("token", this.#means.random() * (left / 2), async () => {
+    this.#timers.later("token", this.#means.random() * (left / 2), async () => {
       const turn = this.#turn;
       try {
-        const token = await within(left / 2, this.#means.clock, this.#means.token({ stale: true }), NO_TOKEN);
+        const token = await this.#ask(left / 2, true);
         if (turn === this.#turn) await this.request({ type: "token.refresh", token });
       } catch {
         // The server will close the connection, and its code says what to do.
@@ -262,7 +289,7 @@ export class Connection extends Emitter {
     this.quality = qualityOf(samples, this.#told);
     this.emit("quality", this.quality);
     const poor = this.quality.quality === "poor";
-    if (poor) this.#later("measure", MEASURE_MS, () => void this.#wire?.measure());
+    if (poor) this.#timers.later("measure", MEASURE_MS, () => void this.#wire?.measure());
     if (poor === this.degraded) return;
     if (poor) this.#show("degraded", { reason: "poor_quality", message: "The connection is poor." });
     else this.#show("online", { reason: "", message: "" });
@@ -289,32 +316,34 @@ export class Connection extends Emitter {
   #pause(why, { final, code, retryAfterMs }) {
     const { clock, random, surroundings } = this.#means;
     const slotMs = this.#slotAt === null ? null : this.#slotAt - clock.now();
-    this.#end();
+    if (!this.#end()) return;
+    const turn = this.#turn;
     if (final) {
       this.#show("failed", why, { code });
-      return this.#raise();
+      return turn === this.#turn && this.#raise();
     }
     const delay = waitOf({ attempt: this.#attempt, random: random(), retryAfterMs, slotMs });
     if (slotMs === null) this.#attempt += 1;
     this.#notBefore = clock.now() + Math.max(slotMs ?? 0, retryAfterMs ?? 0);
-    this.#later("dial", delay, () => void this.#dial());
+    this.#timers.later("dial", delay, () => void this.#dial());
+    this.#timers.later("lasting", LASTING_MS, () => this.#raise(), true);
     this.#show("offline", surroundings.online() ? why : NO_NETWORK, { code, retryAt: clock.wall() + delay });
-    this.#later("lasting", LASTING_MS, () => this.#raise(), true);
-    if (this.#attempt >= LASTING_ATTEMPTS) this.#raise();
+    if (turn === this.#turn && this.#attempt >= LASTING_ATTEMPTS) this.#raise();
   }
 
-  /** Lets go of the wire, and of whatever was to be done with it. */
+  /** Lets go of the wire, and of whatever was to be done with it. Tells whether no listener has gone on otherwise. */
   #end() {
     const wasOnline = this.#welcomed;
-    this.#turn += 1;
+    const turn = ++this.#turn;
     this.#welcomed = false;
-    for (const name of ["dial", "drain", "token", "measure"]) this.#callOff(name);
+    this.#timers.callOff("dial", "drain", "token", "asking", "measure");
     this.#wire?.drop();
     this.#wire = null;
     this.#samples = [];
     this.#told = "good";
     this.quality = null;
     if (wasOnline) this.emit("lost");
+    return turn === this.#turn;
   }
 
   #listen() {
@@ -341,7 +370,7 @@ export class Connection extends Emitter {
   }
 
   #raise() {
-    this.#callOff("lasting");
+    this.#timers.callOff("lasting");
     const { reason, message } = this.state.reason ? this.state : UNANSWERED;
     const final = this.state.name === "failed";
     if (this.notice?.reason === reason && this.notice.final === final) return;
@@ -350,7 +379,7 @@ export class Connection extends Emitter {
   }
 
   #calm() {
-    this.#callOff("lasting");
+    this.#timers.callOff("lasting");
     if (!this.notice) return;
     this.notice = null;
     this.emit("notice", null);
@@ -364,27 +393,5 @@ export class Connection extends Emitter {
   #show(name, { reason, message }, { code = null, retryAt = null } = {}) {
     this.state = { name, reason, message, code, retryAt };
     this.emit("state", this.state);
-  }
-
-  /**
-   * @param {string} name  Of several timers of a name the last one counts, or the first, if `first`.
-   * @param {number} ms
-   * @param {() => void} act
-   * @param {boolean} [first]
-   */
-  #later(name, ms, act, first = false) {
-    if (first && this.#timers.has(name)) return;
-    this.#callOff(name);
-    const callOff = this.#means.clock.after(ms, () => {
-      this.#timers.delete(name);
-      act();
-    });
-    this.#timers.set(name, callOff);
-  }
-
-  /** @param {string} name */
-  #callOff(name) {
-    this.#timers.get(name)?.();
-    this.#timers.delete(name);
   }
 }

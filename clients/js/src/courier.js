@@ -1,5 +1,6 @@
 /** Sends what is in the outbox, each entry until it is answered, and keeps it in the storage until then. */
 
+import { Delivery } from "./delivery.js";
 import { Emitter } from "./emitter.js";
 import { StagewireError, codeOf, passes } from "./errors.js";
 import { Outbox } from "./outbox.js";
@@ -14,87 +15,6 @@ import { delayOf } from "./policy.js";
 const CHANGES = ["chat.edit", "chat.delete"];
 // A storage that does not answer must not keep anything from being sent.
 const LOADED_MS = 3_000;
-
-/**
- * What was sent, and what became of it. Emits "state" with itself.
- *
- * `state` is "waiting" for a connection, "sending", "held" back by the server until `retryAt`, "acked" when it is
- * durable, "failed" with an `error`, or "dropped". `done` gives `{seq, at}`, or throws when it first fails.
- */
-export class Delivery extends Emitter {
-  #courier;
-  /** @type {(answer: {seq?: number, at?: number}) => void} */
-  #resolve = () => {};
-  /** @type {(error: Error) => void} */
-  #reject = () => {};
-
-  /**
-   * @param {Courier} courier
-   * @param {Entry} entry
-   */
-  constructor(courier, entry) {
-    super();
-    this.#courier = courier;
-    this.entry = entry;
-    /** @type {Promise<{seq?: number, at?: number}>} */
-    this.done = new Promise((resolve, reject) => {
-      this.#resolve = resolve;
-      this.#reject = reject;
-    });
-    // Whoever looks at `state` alone must not be told of it as of a mistake.
-    this.done.catch(() => {});
-  }
-
-  get key() {
-    return this.entry.key;
-  }
-
-  get state() {
-    return this.entry.status;
-  }
-
-  get error() {
-    return this.entry.error;
-  }
-
-  get text() {
-    return this.entry.command.text;
-  }
-
-  get sentAt() {
-    return this.entry.command.sent_at ?? this.entry.order;
-  }
-
-  /** When it is sent again, by `Date.now()`, while it is held back. */
-  get retryAt() {
-    return this.state === "held" ? this.entry.until : null;
-  }
-
-  get seq() {
-    return this.entry.seq;
-  }
-
-  /** Sends it now, or again, under its own key. */
-  retry() {
-    this.#courier.retry(this.key);
-  }
-
-  /** Takes it back. What is on its way already may arrive all the same. */
-  drop() {
-    this.#courier.drop(this.key);
-  }
-
-  /**
-   * @param {Entry} entry
-   * @param {Error} [error]
-   */
-  become(entry, error) {
-    this.entry = entry;
-    if (entry.status === "acked") this.#resolve({ seq: entry.seq, at: entry.at });
-    if (error) this.#reject(error);
-    this.emit("state", this);
-  }
-}
 
 /** Emits "change" with a Delivery, and "forgetful" with the error when the storage fails. */
 export class Courier extends Emitter {
@@ -115,6 +35,9 @@ export class Courier extends Emitter {
   // What this page has written meanwhile, of which the storage may tell as well, even after it was taken back.
   /** @type {Set<string>} */
   #made = new Set();
+  // What another page has written. It may be open still, and send it or take it back.
+  /** @type {Set<string>} */
+  #inherited = new Set();
   #wake = () => {};
   /** @type {Promise<unknown>} */
   #stored = Promise.resolve();
@@ -176,21 +99,24 @@ export class Courier extends Emitter {
     };
     const callOff = this.#means.clock.after(LOADED_MS, loaded);
     this.#callOffLoading = callOff;
-    const entries = (await this.#forgiven(this.#means.storage.load(owner))) ?? [];
+    const entries = (await this.#forgiven(() => this.#means.storage.load(owner))) ?? [];
     callOff();
     if (turn !== this.#adoption) return;
     const own = this.#outbox.list();
     const earlier = entries.filter(({ key }) => !this.#made.has(key));
-    for (const entry of this.#outbox.restore(earlier)) this.emit("change", this.#follow(entry));
+    for (const entry of this.#outbox.restore(earlier, (key) => this.#inherited.has(key))) {
+      this.#inherited.add(entry.key);
+      this.emit("change", this.#follow(entry));
+    }
     // They may have another place now.
-    for (const { key } of own) this.#keep(/** @type {Entry} */ (this.#outbox.get(key)));
+    for (const { key } of own) if (!this.#inherited.has(key)) this.#keep(/** @type {Entry} */ (this.#outbox.get(key)));
     loaded();
   }
 
   /** Sends whatever can be sent. */
   pump() {
     const { clock } = this.#means;
-    if (this.#loading) return;
+    if (this.#loading || !this.#adopted) return;
     for (const entry of this.#outbox.ready(clock.wall(), this.#open)) void this.#send(entry);
     this.#wake();
     const nextAt = this.#outbox.nextAt();
@@ -215,8 +141,7 @@ export class Courier extends Emitter {
   drop(key) {
     const entry = this.#outbox.get(key);
     if (!entry || entry.status === "acked") return;
-    this.#tell({ ...entry, status: "dropped" }, new StagewireError("dropped", "It was taken back."));
-    this.#discard(key);
+    this.#drop(entry);
     this.pump();
   }
 
@@ -260,6 +185,13 @@ export class Courier extends Emitter {
   async #send({ key, command }) {
     const turn = this.#turn;
     this.#note(key, { status: "sending" });
+    if (this.#inherited.has(key) && (await this.#gone(key))) {
+      const entry = this.#outbox.get(key);
+      if (entry && entry.status !== "acked") this.#drop(entry);
+      return this.pump();
+    }
+    // It was taken back meanwhile, or the connection is another one.
+    if (turn !== this.#turn || !this.#outbox.get(key)) return;
     try {
       const { seq, at } = await this.#request(command);
       this.#refusals = 0;
@@ -269,6 +201,26 @@ export class Courier extends Emitter {
       if (turn === this.#turn && codeOf(error) !== "lost") this.#refused(key, /** @type {StagewireError} */ (error));
     }
     this.pump();
+  }
+
+  /**
+   * Tells whether the storage does not have it any more.
+   * @param {string} key
+   */
+  async #gone(key) {
+    const { clock, storage } = this.#means;
+    /** @type {Entry[] | null} */
+    const entries = await new Promise((resolve) => {
+      const callOff = clock.after(LOADED_MS, () => resolve(null));
+      this.#forgiven(() => storage.load(this.#owner)).then(resolve).finally(callOff);
+    });
+    return entries !== null && !entries.some((entry) => entry.key === key);
+  }
+
+  /** @param {Entry} entry */
+  #drop(entry) {
+    this.#tell({ ...entry, status: "dropped" }, new StagewireError("dropped", "It was taken back."));
+    this.#discard(entry.key);
   }
 
   /**
@@ -332,7 +284,8 @@ export class Courier extends Emitter {
 
   /** @param {Entry} entry */
   #keep(entry) {
-    this.#store((storage, owner) => storage.put(owner, entry));
+    // What is done waits for its event alone.
+    if (entry.status !== "acked") this.#store((storage, owner) => storage.put(owner, entry));
   }
 
   /** @param {string} key */
@@ -345,6 +298,7 @@ export class Courier extends Emitter {
   #forget(key) {
     this.#outbox.remove(key);
     this.#deliveries.delete(key);
+    this.#inherited.delete(key);
   }
 
   /**
@@ -353,18 +307,18 @@ export class Courier extends Emitter {
    */
   #store(act) {
     const owner = this.#owner;
-    if (owner) this.#stored = this.#stored.then(() => this.#forgiven(act(this.#means.storage, owner)));
+    if (owner) this.#stored = this.#stored.then(() => this.#forgiven(() => act(this.#means.storage, owner)));
   }
 
   /**
    * A storage that fails is done without.
    * @template T
-   * @param {Promise<T>} done
+   * @param {() => Promise<T>} act
    * @returns {Promise<T | null>}
    */
-  async #forgiven(done) {
+  async #forgiven(act) {
     try {
-      return await done;
+      return await act();
     } catch (error) {
       this.emit("forgetful", error);
       return null;

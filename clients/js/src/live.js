@@ -3,6 +3,7 @@
 import { Connection } from "./connection.js";
 import { Courier } from "./courier.js";
 import { Emitter } from "./emitter.js";
+import { Inbox } from "./inbox.js";
 import { codeOf, passes } from "./errors.js";
 import { newKey as randomKey } from "./keys.js";
 import { delayOf } from "./policy.js";
@@ -27,6 +28,7 @@ import { browser, systemClock } from "./surroundings.js";
  * @property {(command: Message) => Promise<Message>} insist
  * @property {(command: Message) => boolean} say
  * @property {(command: Message) => boolean} tell
+ * @property {(session: Session) => void} part
  * @property {(session: Session) => void} forget
  */
 
@@ -38,6 +40,7 @@ const INSIST_MS = 30_000;
  * of a storage that fails; "welcome" and "drain" with the server's own messages; "inbox" with each entry of the user's
  * inbox, "inbox.lost" with how many were lost; "agora.token" with each such push; "pending" with a delivery whose
  * state has changed.
+ * @extends {Emitter<import("./types.js").StagewireEvents>}
  */
 export class Stagewire extends Emitter {
   #connection;
@@ -50,7 +53,7 @@ export class Stagewire extends Emitter {
   #sessions = new Map();
   /** @type {Ties} */
   #ties;
-  #inbox = { epoch: "", id: 0 };
+  #inbox = new Inbox((entry) => this.emit("inbox", entry));
   /** @type {string | null} */
   user = null;
 
@@ -202,7 +205,8 @@ export class Stagewire extends Emitter {
       insist: (/** @type {Message} */ command) => this.#insist(command),
       say: (/** @type {Message} */ command) => connection.say(command),
       tell: (/** @type {Message} */ command) => connection.tell(command),
-      forget: (/** @type {Session} */ session) => void this.#sessions.delete(session.id),
+      part: (/** @type {Session} */ session) => this.#part(session),
+      forget: (/** @type {Session} */ session) => void (this.#holds(session) && this.#sessions.delete(session.id)),
     };
   }
 
@@ -235,6 +239,7 @@ export class Stagewire extends Emitter {
   #arrive(welcome) {
     this.user = welcome.user;
     void this.#courier.adopt(this.#owner(welcome.user));
+    this.#inbox.begin();
     this.emit("welcome", welcome);
     this.#courier.pump();
   }
@@ -254,23 +259,31 @@ export class Stagewire extends Emitter {
     if (type === "agora.token") this.emit(type, message);
   }
 
-  /**
-   * Gives entries of the inbox to whoever listens, and acknowledges them when that has gone well.
-   * @param {Message} push
-   */
-  async #take({ epoch, upto, entries, lost }) {
-    if (epoch !== this.#inbox.epoch) this.#inbox = { epoch, id: 0 };
-    const fresh = entries.filter((/** @type {{id: number}} */ { id }) => id > this.#inbox.id);
-    this.#inbox.id = Math.max(this.#inbox.id, upto);
-    if (lost) this.emit("inbox.lost", lost);
-    const taken = fresh.map((/** @type {any} */ entry) => this.emit("inbox", entry));
-    if (taken.some((/** @type {unknown[]} */ results) => !results.length)) return;
+  /** @param {Message} push */
+  async #take(push) {
+    if (push.lost) this.emit("inbox.lost", push.lost);
     try {
-      await Promise.all(taken.flat());
-      await this.#connection.request({ type: "inbox.ack", upto });
+      await this.#inbox.take(/** @type {any} */ (push));
+      await this.#connection.request({ type: "inbox.ack", upto: push.upto });
+      this.#inbox.acknowledged(push.upto);
     } catch {
       // It comes again with the next connection.
     }
+  }
+
+  /** @param {Session} session */
+  #holds(session) {
+    return this.#sessions.get(session.id) === session;
+  }
+
+  /**
+   * Tells the server that nobody is there any more, unless the same session was asked for again meanwhile.
+   * @param {Session} session
+   */
+  #part(session) {
+    if (this.#sessions.has(session.id) && !this.#holds(session)) return;
+    // What is lost with the connection is left all the same.
+    this.#connection.request({ type: "leave", session: session.id }).catch(() => {});
   }
 
   /** @param {string} lane */
@@ -294,7 +307,7 @@ export class Stagewire extends Emitter {
         const again = passes(error) || codeOf(error) === "lost";
         const delay = passes(error) ? Math.max(error.retryAfterMs ?? 0, delayOf(tries, this.#random())) : 0;
         if (!again || this.#clock.now() + delay >= until) throw error;
-        await new Promise((resolve) => this.#clock.after(delay, () => resolve(undefined)));
+        await this.#connection.wait(delay);
       }
     }
   }

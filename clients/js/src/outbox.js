@@ -41,15 +41,20 @@ export class Outbox {
   /**
    * Takes in what an earlier page has left, as far as there is room, before all that is held; gives what is new.
    * @param {readonly Entry[]} entries
+   * @param {(key: string) => boolean} [known]  Whether what is held was taken in before, and keeps its place.
    */
-  restore(entries) {
+  restore(entries, known = () => false) {
     const held = this.list();
     const fresh = entries.filter(({ key }) => !this.#entries.has(key)).sort(inOrder);
     const taken = fresh.slice(0, Math.max(0, this.#capacity - held.length));
-    this.#order = Math.max(0, ...taken.map(({ order }) => order));
-    for (const entry of taken) this.#put(entry.status === "sending" ? { ...entry, status: "waiting" } : entry);
+    const [others, own] = [held.filter(({ key }) => known(key)), held.filter(({ key }) => !known(key))];
+    this.#order = Math.max(0, ...[...taken, ...others].map(({ order }) => order));
+    // How long one is held back was said by a clock that may have been set since: the server says it again.
+    for (const entry of taken) {
+      this.#put(entry.status === "failed" ? entry : { ...entry, status: "waiting", error: null });
+    }
     // By the time of day they may seem older: it can have been set back.
-    for (const entry of held) {
+    for (const entry of own) {
       this.#order = Math.max(entry.order, this.#order + 1);
       this.#put({ ...entry, order: this.#order });
     }

@@ -196,7 +196,7 @@ export class Session extends Commands {
       const since = this.timeline.position ?? undefined;
       const reply = await this.#ties.request({ type: "join", session: this.id, since });
       // Nobody wants to be there any more.
-      if (this.#closed || this.#rests) this.#ties.tell({ type: "leave", session: this.id });
+      if (this.#closed || this.#rests) this.#ties.part(this);
       else if (turn === this.#turn) this.#enter(reply);
     } catch (error) {
       if (turn === this.#turn) this.#refused(/** @type {StagewireError} */ (error));
@@ -260,7 +260,7 @@ export class Session extends Commands {
 
   #part() {
     if (!this.joined) return;
-    this.#ties.tell({ type: "leave", session: this.id });
+    this.#ties.part(this);
     this.exit();
   }
 

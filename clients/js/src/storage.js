@@ -85,8 +85,7 @@ export class IndexedDbStorage {
    * @returns {Promise<T>}
    */
   async #run(mode, act) {
-    this.#database ??= this.#open();
-    const transaction = (await this.#database).transaction(STORE, mode);
+    const transaction = await this.#begin(mode);
     const request = act(transaction.objectStore(STORE));
     return new Promise((resolve, reject) => {
       transaction.oncomplete = () => resolve(request.result);
@@ -94,12 +93,32 @@ export class IndexedDbStorage {
     });
   }
 
+  /**
+   * @param {IDBTransactionMode} mode
+   * @returns {Promise<IDBTransaction>}
+   */
+  async #begin(mode) {
+    this.#database ??= this.#open();
+    try {
+      return (await this.#database).transaction(STORE, mode);
+    } catch {
+      // Browsers close a database behind one's back, and what could not be opened may be there by now.
+      this.#database = this.#open();
+      return (await this.#database).transaction(STORE, mode);
+    }
+  }
+
   /** @returns {Promise<IDBDatabase>} */
   #open() {
     const request = indexedDB.open(this.#name, 1);
     request.onupgradeneeded = () => request.result.createObjectStore(STORE, { keyPath: ["owner", "key"] });
     return new Promise((resolve, reject) => {
-      request.onsuccess = () => resolve(request.result);
+      request.onsuccess = () => {
+        const { result } = request;
+        // Another page wants to delete the database, or to change it.
+        result.onversionchange = () => result.close();
+        resolve(result);
+      };
       request.onerror = () => reject(request.error);
     });
   }

@@ -34,20 +34,3 @@ function listen(target, type, listener) {
   target.addEventListener(type, listener);
   return () => target.removeEventListener(type, listener);
 }
-
-/**
- * Gives an answer, or throws where it has not come within so many milliseconds.
- *
- * @template T
- * @param {number} ms
- * @param {import("./types.js").Clock} clock
- * @param {T | Promise<T>} answer
- * @param {string} otherwise  The sentence to throw.
- * @returns {Promise<T>}
- */
-export function within(ms, clock, answer, otherwise) {
-  return new Promise((resolve, reject) => {
-    const callOff = clock.after(ms, () => reject(new Error(otherwise)));
-    Promise.resolve(answer).then(resolve, reject).finally(callOff);
-  });
-}

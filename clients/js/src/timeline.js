@@ -79,9 +79,9 @@ export class Timeline {
     return this.oldest > this.head;
   }
 
-  /** Whether the log goes on below what is held. */
+  /** Whether the log goes on below what is held, and there is room for it. */
   get more() {
-    return this.oldest > 1;
+    return this.oldest > 1 && this.head - this.oldest < this.#capacity - 1;
   }
 
   /**

@@ -80,6 +80,26 @@
  * @property {() => boolean} online
  * @property {(type: "online" | "offline" | "visible", listener: () => void) => () => void} on
  *
+ * @typedef {object} InboxEntry  Something that is meant for this user alone.
+ * @property {number} id
+ * @property {number} at
+ * @property {string} kind
+ * @property {string} by
+ * @property {string} key
+ * @property {any} body
+ *
+ * @typedef {import("./delivery.js").Delivery} Delivery
+ * @typedef {{
+ *   state: [State], quality: [Quality], notice: [Notice | null], welcome: [Message], drain: [Message],
+ *   inbox: [InboxEntry], "inbox.lost": [number], "agora.token": [Message], pending: [Delivery],
+ * }} StagewireEvents  What listeners are given, by type; see `Stagewire`.
+ * @typedef {{
+ *   change: [], joined: [{complete: boolean}], reset: [], fault: [import("./errors.js").StagewireError],
+ *   event: [LogEvent], chat: [ChatMessage], edited: [ChatMessage], deleted: [ChatMessage], state: [Snapshot],
+ *   audience: [import("./audience.js").Audience], typing: [{users: string[], count: number}],
+ *   reactions: [Record<string, number>], pending: [Delivery], "agora.token": [Message],
+ * }} SessionEvents  What listeners are given, by type; see `Session`.
+ *
  * @typedef {{url: string, protocol: string}} Dialled
  * @typedef {{readyState: number, bufferedAmount?: number, send(data: string): void, close(code?: number): void,
  *   onopen: any, onmessage: any, onclose: any, onerror: any}} Socket

@@ -76,10 +76,11 @@ export class Wire {
     return new Promise((resolve, reject) => {
       if (this.#over) return reject(lost());
       const id = ++this.#lastId;
+      // First, as what cannot be written throws, and is owed no answer.
+      this.#send({ ...command, id });
       const request = { resolve, reject, callOff: () => {} };
       this.#requests.set(id, request);
       this.#owe(request, WAITS);
-      this.#send({ ...command, id });
     });
   }
 

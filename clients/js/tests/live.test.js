@@ -30,13 +30,17 @@ test("the inbox is given once, and acknowledged when its listeners have ended we
   const lost = vi.fn();
   live.on("inbox.lost", lost);
   await push({ upto: 2, entries: [{ id: 1 }, { id: 2 }], lost: 4 });
-  expect([given, acks(), lost.mock.calls]).toEqual([[2], [], [[4]]]);
+  expect([given, acks(), lost.mock.calls]).toEqual([[1, 2], [], [[4]]]);
   fails = false;
   await push({ upto: 3, entries: [{ id: 3 }] });
-  expect([given, acks()]).toEqual([[2, 3], [3]]);
+  expect([given, acks()]).toEqual([[1, 2, 3], []]);
+  live.drop();
+  await stage.clock.advance(2000);
+  await push({ upto: 3, entries: [{ id: 1 }, { id: 2 }, { id: 3 }] });
+  expect([given, acks()]).toEqual([[1, 2, 3, 1, 2], [3]]);
   await push({ epoch: "b", upto: 1, entries: [{ id: 1 }] });
   expect([given, acks()]).toEqual([
-    [2, 3, 1],
+    [1, 2, 3, 1, 2, 1],
     [3, 1],
   ]);
 });
@@ -136,6 +140,47 @@ test("a storage that fails is told, and keeps nothing from being sent", async ()
     "the disk is full",
   ]);
   notice.mock.calls[0][0].retry();
+});
+
+test("a storage that throws at once is told as well", async () => {
+  const stage = new Stage();
+  const storage = new MemoryStorage();
+  const full = () => {
+    throw new Error("the disk is full");
+  };
+  Object.assign(storage, { load: full, put: full, remove: full });
+  const live = stage.open({ storage });
+  const notice = vi.fn();
+  live.on("notice", notice);
+  live.connect().catch(() => {});
+  const delivery = live.session(SHOW).send("hi");
+  await stage.clock.advance(50);
+  expect([delivery.state, notice.mock.calls[0][0].message]).toEqual(["acked", "the disk is full"]);
+  await live.flushed();
+});
+
+test("what waits for its event alone is not stored again", async () => {
+  const stage = new Stage();
+  const { live, show } = await stage.joined();
+  stage.server.swallow = ({ type }) => type === "event";
+  show.send("hi");
+  await stage.clock.advance(5);
+  live.close();
+  live.connect().catch(() => {});
+  stage.server.restore(SHOW);
+  await stage.clock.advance(50);
+  expect([live.pending, await stage.storage.load(OWNER)]).toEqual([[], []]);
+});
+
+test("what was held back by a clock that was wrong is sent by the next page", async () => {
+  const stage = new Stage();
+  const first = stage.open({ user: "bob" });
+  first.session(SHOW).send("left");
+  await first.flushed();
+  const [left] = await stage.storage.load(OWNER);
+  await stage.storage.put(OWNER, { ...left, status: "held", until: stage.clock.wall() + 1e11 });
+  const { live, show } = await stage.joined({ user: "bob" });
+  expect([show.messages.map(({ text }) => text), live.pending]).toEqual([["left"], []]);
 });
 
 test("a storage that does not answer keeps nothing from being sent", async () => {

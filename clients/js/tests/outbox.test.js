@@ -100,3 +100,11 @@ test("whatever happens, a lane is sent in the order of writing, one at a time", 
     }),
   );
 });
+
+test("what is taken in later goes before what was written here, and keeps its place among what was before", () => {
+  const outbox = filled(100, "own");
+  const left = (/** @type {string} */ key, /** @type {number} */ order) => ({ ...filled(1, key).list()[0], order });
+  outbox.restore([left("first", 10)]);
+  outbox.restore([left("second", 20)], (key) => key === "first");
+  expect(keysOf(outbox.list())).toEqual(["first", "second", "own"]);
+});

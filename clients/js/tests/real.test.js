@@ -72,7 +72,8 @@ describe.skipIf(!SERVER_URL)("against a server", () => {
     expect([stage.role, stage.hosting, seen.role, seen.snapshot?.state]).toEqual(["host", true, "viewer", "live"]);
     /** @type {string[]} */
     const told = [];
-    for (const kind of ["chat", "edited", "deleted"]) seen.on(kind, ({ text }) => told.push(`${kind} ${text}`));
+    for (const kind of /** @type {const} */ (["chat", "edited", "deleted"]))
+      seen.on(kind, ({ text }) => told.push(`${kind} ${text}`));
     const first = await stage.send("hello").done;
     await stage.edit(Number(first.seq), "welcome").done;
     await stage.remove(Number(first.seq)).done;

@@ -46,6 +46,40 @@ test("IndexedDB: a failure is told", async () => {
   expect(await storage.load("bob")).toEqual([entry("b")]);
 });
 
+test("IndexedDB: a database that was closed or deleted behind our back is opened again", async () => {
+  const storage = new IndexedDbStorage("closed");
+  await storage.put("bob", entry("a"));
+  const gone = indexedDB.deleteDatabase("closed");
+  await new Promise((resolve, reject) => {
+    gone.onsuccess = resolve;
+    gone.onblocked = () => reject(new Error("blocked"));
+  });
+  await storage.put("bob", entry("b"));
+  expect(await storage.load("bob")).toEqual([entry("b")]);
+});
+
+test("IndexedDB: what could not be opened is tried again", async () => {
+  const factory = globalThis.indexedDB;
+  let storage;
+  try {
+    globalThis.indexedDB = new Proxy(factory, {
+      get: (target, name) => (name === "open" ? () => failing() : Reflect.get(target, name)),
+    });
+    storage = new IndexedDbStorage("late");
+    await expect(storage.load("bob")).rejects.toThrow("not yet");
+  } finally {
+    globalThis.indexedDB = factory;
+  }
+  expect(await storage.load("bob")).toEqual([]);
+});
+
+/** A request that fails. */
+function failing() {
+  const request = { error: new Error("not yet"), onerror: () => {} };
+  queueMicrotask(() => request.onerror());
+  return request;
+}
+
 test("a browser's database is taken where there is one", () => {
   expect(storageHere()).toBeInstanceOf(IndexedDbStorage);
 });

@@ -188,3 +188,15 @@ test("any order, any repetition, any grouping: the same window and the same mess
     }),
   );
 });
+
+test("a timeline that is full asks for no more that it would drop", () => {
+  const timeline = new Timeline(10);
+  timeline.reset({ epoch: "a", seq: 100 });
+  const posted = (/** @type {number} */ seq) => ({ seq, at: seq, kind: "chat.posted", by: "mia", body: { text: "x" } });
+  while (timeline.more) {
+    const { oldest } = timeline;
+    timeline.merge([1, 2, 3, 4].map((back) => posted(oldest - back)));
+    expect(timeline.oldest).toBeLessThan(oldest);
+  }
+  expect([timeline.oldest, timeline.head]).toEqual([91, 100]);
+});

@@ -24,12 +24,14 @@ export function outcome(promise) {
 /**
  * Gives the list to which whatever is told of these types is added.
  * @param {import("../../src/index.js").Session} show
- * @param {...string} types
+ * @param {...keyof import("../../src/types.js").SessionEvents} types
  */
 export function told(show, ...types) {
   /** @type {any[]} */
   const seen = [];
-  for (const type of types) show.on(type, (detail) => seen.push([type, detail?.text ?? detail?.state ?? detail]));
+  for (const type of types) {
+    show.on(type, (/** @type {any[]} */ ...[detail]) => seen.push([type, detail?.text ?? detail?.state ?? detail]));
+  }
   return seen;
 }
 

@@ -1,0 +1,78 @@
+/** Two pages of one user, with one storage. */
+
+import { expect, test } from "vitest";
+
+import { SHOW, Stage, texts } from "./support/client.js";
+
+/** Two pages, of which the second has found what the first wrote; the server cannot be reached. */
+async function offline() {
+  const stage = new Stage();
+  stage.server.reachable = false;
+  const first = await stage.joined({ user: "bob" });
+  const written = ["one", "two"].map((text) => first.show.send(text));
+  await first.live.flushed();
+  const second = await stage.joined({ user: "bob" });
+  return { stage, first, second, written };
+}
+
+/** @param {Stage} stage */
+const said = (stage) => stage.server.log(SHOW).events.map(({ body }) => body.text);
+
+test("what both have is stored once, in order", async () => {
+  const { stage, first, second } = await offline();
+  second.show.send("three");
+  stage.server.reachable = true;
+  await stage.clock.advance(60_000);
+  expect([said(stage), texts(first.show), first.live.pending, second.live.pending]).toEqual([
+    ["one", "two", "three"],
+    ["one", "two", "three"],
+    [],
+    [],
+  ]);
+  expect(await stage.storage.load("ws://server/v1/ws bob")).toEqual([]);
+});
+
+test("what one has taken back is not sent by the other", async () => {
+  const { stage, first, second, written } = await offline();
+  written[0].drop();
+  await first.live.flushed();
+  const [inherited] = second.live.pending;
+  stage.server.reachable = true;
+  await stage.clock.advance(60_000);
+  expect([said(stage), inherited.state, second.live.pending]).toEqual([["two"], "dropped", []]);
+});
+
+test("what one has taken back while it was held is not sent by the other", async () => {
+  const stage = new Stage();
+  stage.server.refuse = ({ type }) =>
+    type === "chat.send" ? { type: "error", code: "rate_limited", message: "slow mode", retry_after_ms: 5000 } : null;
+  const first = await stage.joined();
+  const written = first.show.send("held");
+  await stage.clock.advance(5);
+  const second = await stage.joined();
+  stage.server.refuse = () => null;
+  expect([written.state, second.live.pending.map(({ state }) => state)]).toEqual(["held", ["held"]]);
+  written.drop();
+  await stage.clock.advance(20_000);
+  expect([said(stage), second.live.pending]).toEqual([[], []]);
+});
+
+test("one that ends in the middle of sending leaves the rest to the other", async () => {
+  const { stage, first, second } = await offline();
+  stage.server.reachable = true;
+  first.live.retry();
+  await stage.clock.advance(3);
+  first.live.close();
+  await stage.clock.advance(60_000);
+  expect([said(stage), second.live.pending]).toEqual([["one", "two"], []]);
+});
+
+test("a storage that hangs by then keeps nothing from being sent", async () => {
+  const { stage, first, second } = await offline();
+  first.live.close();
+  stage.storage.load = () => new Promise(() => {});
+  stage.server.reachable = true;
+  await stage.clock.advance(60_000);
+  expect([said(stage), second.live.pending]).toEqual([["one", "two"], []]);
+  second.live.close();
+});
