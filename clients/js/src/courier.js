@@ -104,7 +104,9 @@ export class Courier extends Emitter {
     if (turn !== this.#adoption) return;
     const own = this.#outbox.list();
     const earlier = entries.filter(({ key }) => !this.#made.has(key));
-    for (const entry of this.#outbox.restore(earlier, (key) => this.#inherited.has(key))) {
+    // What was written here has its place after them, and keeps it when it is read again: another tab reads it, too.
+    const placed = (/** @type {string} */ key) => owner === former || this.#inherited.has(key);
+    for (const entry of this.#outbox.restore(earlier, placed)) {
       this.#inherited.add(entry.key);
       this.emit("change", this.#follow(entry));
     }

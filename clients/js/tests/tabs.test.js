@@ -76,3 +76,24 @@ test("a storage that hangs by then keeps nothing from being sent", async () => {
   expect([said(stage), second.live.pending]).toEqual([["one", "two"], []]);
   second.live.close();
 });
+
+test("what is read again keeps its place, in which the other tab may have found it", async () => {
+  const stage = new Stage();
+  stage.server.reachable = false;
+  const { live, show } = await stage.joined({ user: "bob" });
+  for (const text of ["one", "two"]) show.send(text);
+  await stage.clock.advance(100);
+  const { show: other } = await stage.joined({ user: "bob" });
+  other.send("later");
+  await stage.clock.advance(5);
+  const orders = async () =>
+    (await stage.storage.load("ws://server/v1/ws bob")).map(({ command, order }) => [command.text, order]).sort();
+  const before = await orders();
+  stage.server.reachable = true;
+  stage.server.refuse = ({ type }) =>
+    type === "chat.send" ? { type: "error", code: "unavailable", message: "busy", retry_after_ms: 9000 } : null;
+  live.close();
+  live.connect().catch(() => {});
+  await stage.clock.advance(20);
+  expect([before.length, await orders()]).toEqual([3, before]);
+});
