@@ -140,7 +140,7 @@ def _refusals(endpoints: Sequence[Endpoint], schemas: Schemas) -> dict[str, Any]
 
 def _refusal(codes: tuple[Code, ...], schemas: Schemas) -> dict[str, Any]:
     response: dict[str, Any] = {
-        "description": "\n".join(f"- `{c}`: {unlinked(ERRORS[c].means)}. To do: {ERRORS[c].do}." for c in codes),
+        "description": "\n".join(f"- `{c}`: {unlinked(ERRORS[c].means)}. To do: {unlinked(ERRORS[c].do)}." for c in codes),
         "content": _content(schemas.of(FailureBody), {str(code): plain(FAILURES[code]) for code in codes}),
     }
     if header := _HEADER_OF.get(HTTP_STATUS[codes[0]]):

@@ -10,7 +10,7 @@ import { codeOf } from "./errors.js";
  */
 
 /**
- * `send`, `edit` and `remove` wait for a connection as long as it takes, and give a Delivery. All others wait for
+ * `send`, `edit` and `delete` wait for a connection as long as it takes, and give a Delivery. All others wait for
  * 30 seconds at most, and throw a StagewireError where that was of no use.
  * @extends {Emitter<import("./types.js").SessionEvents>}
  */
@@ -59,7 +59,7 @@ export class Commands extends Emitter {
    * Deletes a message for good.
    * @param {number} seq
    */
-  remove(seq) {
+  delete(seq) {
     return this.#deliver("chat.delete", { seq });
   }
 
@@ -101,13 +101,8 @@ export class Commands extends Emitter {
    * @param {string} user
    * @param {"cohost" | "moderator" | "viewer"} role
    */
-  name(user, role) {
+  appoint(user, role) {
     return this.#run({ type: "session.role", user, role, key: this.#ties.newKey() });
-  }
-
-  /** Asks to be let into a private session. */
-  ask() {
-    return this.#run({ type: "session.ask" });
   }
 
   /**

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 
-import { Stage, outcome } from "./support/client.js";
+import { SHOW, Stage, outcome } from "./support/client.js";
 
 test("the session is moved and changed once, though the answer is lost", async () => {
   const stage = new Stage();
@@ -20,8 +20,8 @@ test("the session is moved and changed once, though the answer is lost", async (
     () => show.end(),
     () => show.takeOver(),
     () => show.update({ title: "x" }),
-    () => show.name("mia", "cohost"),
-    () => show.ask(),
+    () => show.appoint("mia", "cohost"),
+    () => live.ask(SHOW),
     () => show.answer("mia", true),
   ]) {
     const done = act();
