@@ -15,6 +15,8 @@ import { codeOf } from "./errors.js";
  * @extends {Emitter<import("./types.js").SessionEvents>}
  */
 export class Commands extends Emitter {
+  /** The user's own: host, cohost, moderator or viewer. */
+  role = "";
   /** Whether the session is run from here; undefined where that is not known. @type {boolean | undefined} */
   hosting = undefined;
   #ties;
@@ -130,15 +132,20 @@ export class Commands extends Emitter {
   async #host(action, why) {
     try {
       const done = await this.#run({ type: `session.${action}`, key: this.#ties.newKey(), ...why });
-      this.hosting = true;
+      this.#hostFromHere(true);
       return done;
     } catch (error) {
       // Of a conflict that no state makes, another device is the reason.
-      if (codeOf(error) === "conflict" && !(/** @type {StagewireError} */ (error).state)) this.hosting = false;
+      if (codeOf(error) === "conflict" && !(/** @type {StagewireError} */ (error).state)) this.#hostFromHere(false);
       throw error;
     } finally {
       this.emit("change");
     }
+  }
+
+  /** @param {boolean} here */
+  #hostFromHere(here) {
+    if (this.role === "host") this.hosting = here;
   }
 
   /** @param {Message} command */
