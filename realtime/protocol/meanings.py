@@ -91,7 +91,7 @@ CLOSES: Final[dict[Close, Meaning]] = {
     Close.FLOOD: Meaning(
         "you went on after `rate_limited`, again and again; or too many connections of yours; "
         "or hundreds of pings or pieces of messages",
-        f"{_MISTAKE}: keep to `retry_after_ms`",
+        f"{_MISTAKE}: keep to `retry_after_ms`. Where a `hello` was refused with one, connect again after it",
     ),
 }
 

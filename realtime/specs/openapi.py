@@ -140,12 +140,16 @@ def _refusals(endpoints: Sequence[Endpoint], schemas: Schemas) -> dict[str, Any]
 
 def _refusal(codes: tuple[Code, ...], schemas: Schemas) -> dict[str, Any]:
     response: dict[str, Any] = {
-        "description": "\n".join(f"- `{c}`: {unlinked(ERRORS[c].means)}. To do: {ERRORS[c].do}." for c in codes),
+        "description": "\n".join(map(_meaning, codes)),
         "content": _content(schemas.of(FailureBody), {str(code): plain(FAILURES[code]) for code in codes}),
     }
     if header := _HEADER_OF.get(HTTP_STATUS[codes[0]]):
         response["headers"] = {header: {"$ref": f"#/components/headers/{header}"}}
     return response
+
+
+def _meaning(code: Code) -> str:
+    return unlinked(f"- `{code}`: {ERRORS[code].means}. To do: {ERRORS[code].do}.")
 
 
 def _content(schema: Any, examples: dict[str, Any]) -> dict[str, Any]:

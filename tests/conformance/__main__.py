@@ -55,8 +55,11 @@ def _check(options: argparse.Namespace) -> int:
 
 async def _serve(options: argparse.Namespace) -> int:
     """Play the server of one transcript to a client, which is to do what that transcript's client does."""
-    known = [*all_transcripts(options.transcripts), *all_transcripts(CLIENTS)]
-    [transcript] = [one for one in known if one.name in options.only]
+    known = {one.name: one for one in (*all_transcripts(options.transcripts), *all_transcripts(CLIENTS))}
+    if len(options.only) != 1 or options.only[0] not in known:
+        print(f"serve one transcript: --only {', '.join(known)}", file=sys.stderr)
+        return 1
+    transcript = known[options.only[0]]
     scripted = Scripted(transcript, time_ns() // 1_000_000, only=options.actor)
     async with scripted.serving(options.port) as port:
         print(f"serving {transcript.name} on ws://127.0.0.1:{port}/v1/ws")

@@ -10,11 +10,13 @@ import { codeOf } from "./errors.js";
  */
 
 /**
- * `send`, `edit` and `remove` wait for a connection as long as it takes, and give a Delivery. All others wait for
+ * `send`, `edit` and `delete` wait for a connection as long as it takes, and give a Delivery. All others wait for
  * 30 seconds at most, and throw a StagewireError where that was of no use.
  * @extends {Emitter<import("./types.js").SessionEvents>}
  */
 export class Commands extends Emitter {
+  /** The user's own: host, cohost, moderator or viewer. */
+  role = "";
   /** Whether the session is run from here; undefined where that is not known. @type {boolean | undefined} */
   hosting = undefined;
   #ties;
@@ -59,7 +61,7 @@ export class Commands extends Emitter {
    * Deletes a message for good.
    * @param {number} seq
    */
-  remove(seq) {
+  delete(seq) {
     return this.#deliver("chat.delete", { seq });
   }
 
@@ -101,13 +103,8 @@ export class Commands extends Emitter {
    * @param {string} user
    * @param {"cohost" | "moderator" | "viewer"} role
    */
-  name(user, role) {
+  appoint(user, role) {
     return this.#run({ type: "session.role", user, role, key: this.#ties.newKey() });
-  }
-
-  /** Asks to be let into a private session. */
-  ask() {
-    return this.#run({ type: "session.ask" });
   }
 
   /**
@@ -135,15 +132,20 @@ export class Commands extends Emitter {
   async #host(action, why) {
     try {
       const done = await this.#run({ type: `session.${action}`, key: this.#ties.newKey(), ...why });
-      this.hosting = true;
+      this.#hostFromHere(true);
       return done;
     } catch (error) {
       // Of a conflict that no state makes, another device is the reason.
-      if (codeOf(error) === "conflict" && !(/** @type {StagewireError} */ (error).state)) this.hosting = false;
+      if (codeOf(error) === "conflict" && !(/** @type {StagewireError} */ (error).state)) this.#hostFromHere(false);
       throw error;
     } finally {
       this.emit("change");
     }
+  }
+
+  /** @param {boolean} here */
+  #hostFromHere(here) {
+    if (this.role === "host") this.hosting = here;
   }
 
   /** @param {Message} command */

@@ -169,6 +169,14 @@ export class Stagewire extends Emitter {
   }
 
   /**
+   * Asks to be let into a private session. Throws a StagewireError.
+   * @param {string} session
+   */
+  ask(session) {
+    return this.#insist({ type: "session.ask", session });
+  }
+
+  /**
    * Puts a message into a user's inbox, as soon as that can be. Throws a StagewireError "full".
    * @param {string} user
    * @param {string} text

@@ -2,6 +2,8 @@
 
 const BASE_MS = 500;
 const MAX_MS = 20_000;
+/** That the other side says what makes no sense. */
+export const PROTOCOL_ERROR = 1002;
 
 /**
  * Full jitter: anything from nothing up to a bound that doubles with each attempt, from 0.5 to 20 s.
@@ -36,8 +38,11 @@ export function verdictOf(code) {
   return code < 4400 ? "refresh" : "final";
 }
 
+/** @type {[string, string]} */
+const PROTOCOL = ["protocol", "The server and this client did not understand each other."];
 /** @type {Map<number, [string, string]>} */
 const REASONS = new Map([
+  [PROTOCOL_ERROR, PROTOCOL],
   [4000, ["drain", "The server is restarting."]],
   [4001, ["slow", "This connection was too slow to keep up."]],
   [4002, ["silent", "The server has not been heard of for too long."]],
@@ -57,9 +62,8 @@ const REASONS = new Map([
  * @returns {{reason: string, message: string}}
  */
 export function reasonOf(code, wasOnline) {
-  const known = REASONS.get(code);
+  const known = REASONS.get(code) ?? (code >= 4400 && PROTOCOL);
   if (known) return { reason: known[0], message: known[1] };
-  if (code >= 4400) return { reason: "protocol", message: "The server did not understand this client." };
   return wasOnline
     ? { reason: "lost", message: "The connection was lost." }
     : { reason: "unreachable", message: "The server cannot be reached." };

@@ -38,7 +38,6 @@ const TOLD = { "chat.posted": "chat", "chat.edited": "edited", "chat.deleted": "
 export class Session extends Commands {
   /** @type {import("./types.js").Snapshot | null} */
   snapshot = null;
-  role = "";
   audience = NOBODY;
   /** Why the session cannot be joined. @type {StagewireError | null} */
   fault = null;

@@ -5,8 +5,8 @@
 const TYPING_AGAIN_MS = 3_000;
 const TYPING_FADES_MS = 10_000;
 const PLAYBACK_AGAIN_MS = 12_000;
-// The server believes a report for 30 seconds.
-const PLAYBACK_SELDOM_MS = 25_000;
+// Over a poor connection: the server believes a report for 30 seconds.
+const PLAYBACK_SELDOM_MS = 2 * PLAYBACK_AGAIN_MS;
 const NOBODY = { users: /** @type {string[]} */ ([]), count: 0 };
 
 export class Signals {

@@ -1,6 +1,7 @@
 /** One WebSocket, from hello to close: pairs replies with requests, answers pings, measures, notices silence. */
 
 import { lost, refusalOf } from "./errors.js";
+import { PROTOCOL_ERROR } from "./policy.js";
 
 /**
  * @typedef {import("./types.js").Message} Message
@@ -24,7 +25,6 @@ const GONE = 2.25;
 const SILENT = 4002;
 const UNREACHABLE = 1006;
 const NORMAL = 1000;
-const MALFORMED = 1007;
 const OPEN = 1;
 // Beyond that the network takes nothing at the moment, and what is said now would be stale when it arrives.
 const CROWDED_BYTES = 4096;
@@ -162,7 +162,7 @@ export class Wire {
     this.#heard += 1;
     this.#heardAt = this.#clock.now();
     const message = parsed(data);
-    if (!message) return this.drop(MALFORMED);
+    if (!message) return this.drop(PROTOCOL_ERROR);
     if (message.re !== undefined) return this.#settle(message);
     if (message.type === "ping") this.#send({ type: "pong", now: this.#clock.wall() });
     this.#handlers.pushed(message);

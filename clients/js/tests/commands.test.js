@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 
-import { Stage, outcome } from "./support/client.js";
+import { SHOW, Stage, outcome } from "./support/client.js";
 
 test("the session is moved and changed once, though the answer is lost", async () => {
   const stage = new Stage();
@@ -13,15 +13,15 @@ test("the session is moved and changed once, though the answer is lost", async (
   await stage.clock.advance(2000);
   expect(await outcome(paused)).toMatchObject({ type: "ack" });
   const [first, second] = stage.server.heard.filter(({ type }) => type === "session.pause");
-  expect([first.key, first.reason, show.hosting]).toEqual([second.key, "tea", true]);
+  expect([first.key, first.reason]).toEqual([second.key, "tea"]);
   for (const act of [
     () => show.start(),
     () => show.resume(),
     () => show.end(),
     () => show.takeOver(),
     () => show.update({ title: "x" }),
-    () => show.name("mia", "cohost"),
-    () => show.ask(),
+    () => show.appoint("mia", "cohost"),
+    () => live.ask(SHOW),
     () => show.answer("mia", true),
   ]) {
     const done = act();
@@ -43,15 +43,29 @@ test("the session is moved and changed once, though the answer is lost", async (
 test("a host whose other device runs the session is told so", async () => {
   const stage = new Stage();
   const { show } = await stage.joined();
+  show.role = "host";
   stage.server.refuse = () => ({ type: "error", code: "conflict", message: "another device" });
   const refused = outcome(show.end());
   await stage.clock.advance(5);
   expect([await refused, show.hosting]).toEqual(["conflict", false]);
+  stage.server.refuse = () => null;
+  const taken = show.takeOver();
+  await stage.clock.advance(5);
+  await taken;
+  expect(show.hosting).toBe(true);
   stage.server.refuse = () => ({ type: "error", code: "conflict", message: "no", state: "ended" });
-  show.hosting = true;
   const illegal = outcome(show.start());
   await stage.clock.advance(5);
   expect([await illegal, show.hosting]).toEqual(["conflict", true]);
+});
+
+test("a co-host moves the session, and hosts it from nowhere", async () => {
+  const stage = new Stage();
+  const { show } = await stage.joined();
+  show.role = "cohost";
+  const paused = show.pause();
+  await stage.clock.advance(5);
+  expect([await outcome(paused), show.hosting]).toMatchObject([{ type: "ack" }, undefined]);
 });
 
 test("a transition that finds no connection in time is not carried out later", async () => {

@@ -319,7 +319,7 @@ test("what is no message ends the connection, what is unknown is ignored", async
   await clock.advance(2);
   expect(live.state.name).toBe("online");
   server.peer.onmessage({ data: "{" });
-  expect(live.state).toMatchObject({ name: "offline", code: 1007 });
+  expect(live.state).toMatchObject({ name: "offline", reason: "protocol", code: 1002 });
 });
 
 test("requests end with their connection, and without one", async () => {

@@ -127,7 +127,7 @@ test("a change that is refused is told, and forgotten", async () => {
   const { live, show } = await stage.joined();
   stage.server.refuse = ({ type }) =>
     type === "chat.edit" ? { type: "error", code: "forbidden", message: "not yours" } : null;
-  const [edit, removal] = [show.edit(1, "mine"), show.remove(1)];
+  const [edit, removal] = [show.edit(1, "mine"), show.delete(1)];
   await stage.clock.advance(5);
   expect([await outcome(edit.done), live.pending, removal.state]).toEqual(["forbidden", [], "acked"]);
   const edits = stage.server.heard.filter(({ type }) => type === "chat.edit");

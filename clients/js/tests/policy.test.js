@@ -39,6 +39,7 @@ test("a close has a reason, in a word and in a sentence", () => {
     [4002, "silent"],
     [4003, "unavailable"],
     [4300, "expired"],
+    [1002, "protocol"],
     [4400, "protocol"],
     [4401, "rejected"],
     [4403, "frozen"],

@@ -76,7 +76,7 @@ describe.skipIf(!SERVER_URL)("against a server", () => {
       seen.on(kind, ({ text }) => told.push(`${kind} ${text}`));
     const first = await stage.send("hello").done;
     await stage.edit(Number(first.seq), "welcome").done;
-    await stage.remove(Number(first.seq)).done;
+    await stage.delete(Number(first.seq)).done;
     await expect(seen.edit(Number(first.seq), "mine").done).rejects.toMatchObject({ code: "forbidden" });
     await until(() => told.length === 3);
     expect(told).toEqual(["chat hello", "edited welcome", "deleted "]);

@@ -9,6 +9,7 @@ from typing import Any, Final, Self, TypeVar
 from stagewire_client.asking import Asker
 from stagewire_client.connection import Connection, Edges, Introduction, TokenSource
 from stagewire_client.errors import Failed, Lost, StagewireError
+from stagewire_client.following import Following
 from stagewire_client.home import Home
 from stagewire_client.keeper import Keeper
 from stagewire_client.latch import Latch
@@ -20,7 +21,6 @@ from stagewire_client.messages import (
     Entry,
     Inbox,
     Left,
-    Ping,
     Push,
     Quality,
     Snapshot,
@@ -73,10 +73,8 @@ class Stagewire:
         self._notices = Notices(self.retry, self._keep)
         self._keeper = Keeper(storage or MemoryStorage(), lambda fails: self._notices.storage(fails=fails))
         self._letters = Letters(self._settings, self._edges, self._keeper)
-        self._sessions: dict[str, Session] = {}
-        self._following: dict[Session, asyncio.Task[None]] = {}
+        self._following = Following()
         self._online: Latch[Wire] = Latch()
-        self._group: asyncio.TaskGroup | None = None
         self._asker = Asker(self._settings, self._edges, asyncio.Semaphore(self._settings.requests))
         self._pushes: Streams[Push] = Streams(self._settings.stream)
         self._mailbox = Mailbox(self._settings.stream)
@@ -155,9 +153,7 @@ class Stagewire:
         await asyncio.wait([waiting, task], timeout=self._settings.closing)
 
     def _end(self) -> None:
-        for session in self.sessions:
-            session.fail(None)
-        self._sessions.clear()
+        self._following.end_all()
         self._letters.writing.fail(Lost())
         self._letters.writing.leave()
         self._online.fail(Lost())
@@ -190,7 +186,7 @@ class Stagewire:
     @property
     def sessions(self) -> list[Session]:
         """Give the sessions that are followed."""
-        return [session for session in self._sessions.values() if not session.over]
+        return self._following.sessions
 
     def pushes(self) -> Stream[Push]:
         """Give an iterator over everything that the server says by itself, from now on."""
@@ -223,17 +219,15 @@ class Stagewire:
         Raises:
             Refused: the user may not, or there is no such session.
             Failed: the client has given up to connect.
+            StagewireError: it is followed already.
         """
         await self._online.wait()
-        if session in self._sessions and not self._sessions[session].over:
-            raise StagewireError(f"the session {session} is followed already")
-        followed = self._sessions[session] = Session(self._home(), session, since, secondary=secondary)
-        self._follow(followed)
+        followed = Session(self._home(), session, since, secondary=secondary)
+        self._following.add(followed)
         try:
             await followed.ready()
         except BaseException:
-            wire = followed.joined.value
-            self._give_up_following(followed)
+            wire = self._following.end(followed)
             if wire is not None:
                 wire.say({"type": "leave", "session": session})
             raise
@@ -241,8 +235,7 @@ class Stagewire:
 
     async def leave(self, session: Session) -> None:
         """Follow it no more. What is pending stays in the storage."""
-        wire = session.joined.value
-        self._give_up_following(session)
+        wire = self._following.end(session)
         if wire is not None:
             # Whoever is lost now has left, too.
             with suppress(Lost):
@@ -292,18 +285,18 @@ class Stagewire:
 
     async def _attend(self, wire: Wire, welcome: Welcome) -> None:
         self.user = welcome.user
-        try:
-            async with asyncio.TaskGroup() as self._group:
-                self._online.open(wire)
-                for session in self.sessions:
-                    self._follow(session)
-                self._group.create_task(self._send_letters(wire))
+        async with asyncio.TaskGroup() as group:
+            self._online.open(wire)
+            self._following.begin(wire, group)
+            group.create_task(self._send_letters(wire))
+            try:
                 # Until the connection ends, which cancels this.
                 await asyncio.get_running_loop().create_future()
-        finally:
-            self._group = None
-            if self._online.value is wire:
-                self._online.shut()
+            finally:
+                # Before the group takes no more tasks.
+                self._following.pause()
+                if self._online.value is wire:
+                    self._online.shut()
 
     async def _send_letters(self, wire: Wire) -> None:
         # To the host of a session writes whoever has joined it.
@@ -313,34 +306,6 @@ class Stagewire:
                     with suppress(StagewireError):
                         await session.joined.wait()
         await self._letters.send_on(wire, self.user)
-
-    def _follow(self, session: Session) -> None:
-        wire = self._online.value
-        if wire is not None and self._group is not None:
-            self._following[session] = self._group.create_task(self._follow_on(session, wire))
-
-    async def _follow_on(self, session: Session, wire: Wire) -> None:
-        try:
-            await session.follow(wire)
-        finally:
-            if self._following.get(session) is asyncio.current_task():
-                del self._following[session]
-        if session.over:
-            self._forget(session)
-            if session.id not in self._sessions:
-                # The server has let in whoever has given up to wait for that.
-                wire.say({"type": "leave", "session": session.id})
-
-    def _give_up_following(self, session: Session) -> None:
-        # Where it is still being joined, it is left when that is done.
-        end = self._forget if session.joined.value is None else self._drop
-        session.fail(None)
-        end(session)
-
-    def _forget(self, session: Session) -> None:
-        # There may be another one by now.
-        if self._sessions.get(session.id) is session:
-            del self._sessions[session.id]
 
     def _keep(self) -> None:
         self._letters.writing.keep()
@@ -357,23 +322,9 @@ class Stagewire:
             for session in self.sessions:
                 session.go_on()
         elif status.state is State.DEGRADED:
-            self._rest()
+            self._following.rest()
         elif status.state is State.ONLINE:
-            self._make_up()
-
-    def _rest(self) -> None:
-        """Leave what can wait for a better connection."""
-        for session in self.sessions:
-            wire = session.joined.value
-            if session.secondary and wire is not None and session in self._following:
-                self._following.pop(session).cancel()
-                session.joined.shut()
-                wire.say({"type": "leave", "session": session.id})
-
-    def _make_up(self) -> None:
-        for session in self.sessions:
-            if session not in self._following:
-                self._follow(session)
+            self._following.make_up()
 
     def _give_up(self, failed: Failed) -> None:
         self._online.fail(failed)
@@ -385,15 +336,4 @@ class Stagewire:
         self._pushes.put(push)
         if isinstance(push, Inbox):
             self._mailbox.take_in(push)
-        about = getattr(push, "session", None)
-        for session in self.sessions:
-            if isinstance(push, Ping) or session.id == about:
-                session.hear(push)
-            if session.over:
-                self._drop(session)
-
-    def _drop(self, session: Session) -> None:
-        self._forget(session)
-        task = self._following.get(session)
-        if task is not None:
-            task.cancel()
+        self._following.hear(push)

@@ -71,7 +71,7 @@ SENTENCES: Final[Mapping[Reason, str]] = {
     Reason.FROZEN: "You have been kept out.",
     Reason.TAKEN_OVER: "Another device has taken over the session.",
     Reason.FLOOD: "Too much came from here, again and again.",
-    Reason.PROTOCOL: "The server did not understand this client.",
+    Reason.PROTOCOL: "The server and this client did not understand each other.",
     Reason.DEFECT: "The client has a defect.",
 }
 _REASONS: Final[Mapping[int, Reason]] = {

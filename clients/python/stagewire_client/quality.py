@@ -9,7 +9,7 @@ from stagewire_client.settings import Settings
 
 POOR: Final = "poor"
 _LARGEST_PAGE: Final = 200
-_SMALL_PAGE: Final = 25
+_SMALL_PAGE: Final = 20
 
 
 class Pulse(Struct, frozen=True):

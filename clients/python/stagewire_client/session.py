@@ -3,15 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator
 from functools import partial
-from typing import Any, Literal, TypeVar
+from typing import Any
 
 from stagewire_client.audience import Audience
-from stagewire_client.errors import Code, Failed, Lost, Refused
+from stagewire_client.commands import Commands
+from stagewire_client.errors import Failed, Lost, Refused
 from stagewire_client.home import Home
 from stagewire_client.keyboard import Keyboard
-from stagewire_client.latch import Latch
 from stagewire_client.messages import (
-    Ack,
     AgoraToken,
     Event,
     Gap,
@@ -35,26 +34,19 @@ from stagewire_client.view import Since, Typists, View
 from stagewire_client.wire import Wire
 from stagewire_client.writing import Writing
 
-T = TypeVar("T")
 _PAGE = 50
 _LARGEST_PAGE = 200
-_HOST = "host"
 
 
-class Session:
+class Session(Commands):
     """Iterate over it for its events, from the join on: consecutive, each once, with a Gap where some can't be given.
 
-    What is asked of it is asked again where the connection is lost before the answer, with the same key, and raises
-    Refused where the server says no, Lost where that takes too long, and Failed where the client has given up.
+    What is asked of it is asked as `Commands` says.
     """
 
     def __init__(self, home: Home, session: str, since: Since | None, *, secondary: bool = False) -> None:
-        self.id = session
+        super().__init__(home, session, View(session, home.user, since, home.settings.window))
         self.secondary = secondary
-        # The wire over which it is joined now.
-        self.joined: Latch[Wire] = Latch()
-        self._home = home
-        self._view = View(session, home.user, since, home.settings.window)
         self._writing = Writing(session, home.user, home.settings, home.edges, home.keeper)
         self._readers: Streams[Event | Gap] = Streams(home.settings.stream, folded)
         self._signals: Streams[Signal] = Streams(home.settings.stream)
@@ -167,38 +159,6 @@ class Session:
 
     # What the user asks for
 
-    async def start(self, reason: str | None = None) -> Ack:
-        """Go live."""
-        return await self._move("session.start", reason)
-
-    async def pause(self, reason: str | None = None) -> Ack:
-        """Pause the session."""
-        return await self._move("session.pause", reason)
-
-    async def resume(self, reason: str | None = None) -> Ack:
-        """Go on after a pause or an interruption."""
-        return await self._move("session.resume", reason)
-
-    async def end(self, reason: str | None = None) -> Ack:
-        """End the session, for good."""
-        return await self._move("session.end", reason)
-
-    async def take_over(self) -> Ack:
-        """Run the session from this connection."""
-        return await self._run("session.takeover")
-
-    async def update(self, **changes: Any) -> Ack:
-        """Change the session's title or settings."""
-        return await self._act("session.update", **changes)
-
-    async def appoint(self, user: str, role: Literal["cohost", "moderator", "viewer"]) -> Ack:
-        """Name a co-host or a moderator, or take that back."""
-        return await self._act("session.role", user=user, role=role)
-
-    async def answer(self, user: str, *, accept: bool) -> Ack:
-        """Let one who has asked into a private session, or don't."""
-        return await self._ask("session.answer", Ack, user=user, accept=accept)
-
     async def history(self, *, before: int | None = None, after: int | None = None, limit: int = _PAGE) -> Page:
         """Give a page of the log, as it is told now; a smaller one over a poor connection."""
         span = {name: value for name, value in (("before", before), ("after", after)) if value is not None}
@@ -246,31 +206,6 @@ class Session:
             return False
         wire.say({**command, "session": self.id})
         return True
-
-    async def _move(self, kind: str, reason: str | None) -> Ack:
-        return await self._run(kind, **({} if reason is None else {"reason": reason}))
-
-    async def _run(self, kind: str, **fields: Any) -> Ack:
-        """Do what only the device may do from which a host runs the session."""
-        try:
-            ack = await self._act(kind, **fields)
-        except Refused as exc:
-            # Of a conflict that no state makes, another device is the reason.
-            if exc.code == Code.CONFLICT and exc.state is None:
-                self._host_from_here(here=False)
-            raise
-        self._host_from_here(here=True)
-        return ack
-
-    def _host_from_here(self, *, here: bool) -> None:
-        if self.role == _HOST:
-            self._view.hosting = here
-
-    async def _act(self, kind: str, **fields: Any) -> Ack:
-        return await self._ask(kind, Ack, key=self._home.edges.key(), **fields)
-
-    async def _ask(self, kind: str, wanted: type[T], **fields: Any) -> T:
-        return await self._home.asker.ask(self.joined, {"type": kind, "session": self.id, **fields}, wanted)
 
     # What the server says
 

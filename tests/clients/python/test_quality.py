@@ -41,4 +41,4 @@ def test_between_two_looks_nothing_changes(silence: float, part: float) -> None:
 
 def test_pages_are_small_where_the_connection_is_poor() -> None:
     assert [page_size(wanted, poor=False) for wanted in (10, 1000)] == [10, 200]
-    assert [page_size(wanted, poor=True) for wanted in (10, 1000)] == [10, 25]
+    assert [page_size(wanted, poor=True) for wanted in (10, 1000)] == [10, 20]

@@ -362,6 +362,18 @@ def test_a_session_that_was_left_says_nothing_about_the_one_that_came_after_it()
     play(act)
 
 
+def test_a_session_may_be_joined_in_the_moment_in_which_the_connection_ends() -> None:
+    async def act(server: Server, live: Stagewire, _show: Session) -> None:
+        server.drop(1006)
+        joining = []
+        for number in range(20):
+            joining.append(asyncio.create_task(live.join(f"{SESSION[:-2]}{number + 10}")))
+            await asyncio.sleep(0)
+        assert len(await asyncio.gather(*joining)) == 20
+
+    play(act)
+
+
 def test_what_may_not_be_joined_again_is_let_go() -> None:
     async def act(server: Server, live: Stagewire, show: Session) -> None:
         vars(server)["_on_join"] = lambda socket, command: socket.say(
@@ -371,7 +383,7 @@ def test_what_may_not_be_joined_again_is_let_go() -> None:
         with pytest.raises(Refused, match="private"):
             await anext(show.__aiter__())
         await asyncio.sleep(0)
-        assert (live._sessions, live._following) == ({}, {})
+        assert (live._following._sessions, live._following._tasks) == ({}, {})
 
     play(act)
 

@@ -31,7 +31,7 @@ export function personView(scene, means) {
   byId("person-role").addEventListener("submit", (event) => {
     event.preventDefault();
     const role = byId("person-role-choice").value;
-    carryOut(({ session }) => session.name(name, role), "Saved.");
+    carryOut(({ session }) => session.appoint(name, role), "Saved.");
   });
   byId("person-write").addEventListener("submit", (event) => {
     event.preventDefault();

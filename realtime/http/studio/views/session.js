@@ -54,7 +54,7 @@ export function sessionView(sdk) {
   const chat = chatView({
     older: () => open.session.older().catch(() => {}),
     edit: (seq, text) => composer.edit(seq, text),
-    remove: (seq) => open.session.remove(seq).done.catch((error) => composer.fail(error)),
+    remove: (seq) => open.session.delete(seq).done.catch((error) => composer.fail(error)),
   });
 
   /** Writes a message; false where too many wait already. */
@@ -75,7 +75,7 @@ export function sessionView(sdk) {
 
   async function ask() {
     try {
-      await open.session.ask();
+      await open.live.ask(open.session.id);
       toast("Asked. You are let in as soon as somebody says so.");
     } catch (error) {
       toast(faultWords(error));
