@@ -1,7 +1,7 @@
 /** The chat's messages, and what happened to the session in between. */
 
 import { tagOf } from "../audience.js";
-import { byId, clone, part, reconcile, setAvatar, setText, setTime } from "../dom.js";
+import { askTwice, byId, clone, part, reconcile, setAvatar, setText, setTime } from "../dom.js";
 import { mayChange } from "../rules.js";
 import { happened, sentence, typingWords } from "../words.js";
 import { openPerson } from "./person.js";
@@ -56,7 +56,7 @@ export function chatView(act) {
       part(element, "retry").addEventListener("click", () => shown.get(element).delivery.retry());
       part(element, "discard").addEventListener("click", () => shown.get(element).delivery.drop());
       part(element, "edit").addEventListener("click", () => editShown(element));
-      askTwice(part(element, "remove"), () => act.remove(shown.get(element).seq));
+      askTwice(part(element, "remove"), "Delete for good?", () => act.remove(shown.get(element).seq));
       part(element, "about").addEventListener("click", () => openPerson(shown.get(element).by));
     }
     return element;
@@ -178,19 +178,4 @@ function updateActs(element, may) {
   part(element, "edit").hidden = !may?.edit;
   part(element, "remove").hidden = !may?.remove;
   part(element, "about").hidden = !may?.about;
-}
-
-/** Has a button do what cannot be undone only when it is clicked twice. */
-function askTwice(button, act) {
-  const words = button.textContent;
-  const reset = () => setText(button, words);
-  button.addEventListener("blur", reset);
-  button.addEventListener("click", () => {
-    if (button.textContent === words) {
-      setText(button, "Delete for good?");
-      return;
-    }
-    reset();
-    act();
-  });
 }
