@@ -306,3 +306,23 @@ def test_refusals_are_said_in_sentences(server: DevServer, windows: Windows) -> 
     # A refusal over HTTP is an error to the browser as well.
     assert [text for text in window.errors if "400 (Bad Request)" not in text] == []
     window.errors.clear()
+
+
+def test_a_new_message_leaves_the_others_alone(windows: Windows) -> None:
+    host, viewer = windows.live_session()
+    host.say("one")
+    host.say("two")
+    viewer.sees("one", "two")
+    viewer.page.evaluate(
+        """() => {
+          globalThis.touched = [];
+          const words = ({target, attributeName}) => `${attributeName} of ${target.className}`;
+          const note = (records) => touched.push(...records.map(words));
+          const everything = {subtree: true, childList: true, attributes: true, characterData: true};
+          const observer = new MutationObserver(note);
+          for (const element of document.querySelectorAll(".message")) observer.observe(element, everything);
+        }"""
+    )
+    host.say("three")
+    viewer.sees("one", "two", "three")
+    assert viewer.page.evaluate("touched") == []

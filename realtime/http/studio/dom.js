@@ -1,5 +1,8 @@
 /** The few things that every view does with the document. Text is only ever set as text. */
 
+// Made once: to make one takes longer than all else about a message.
+const CLOCK = new Intl.DateTimeFormat([], { hour: "numeric", minute: "2-digit" });
+
 export const byId = (id) => document.getElementById(id);
 export const part = (node, name) => node.querySelector(`[data-part="${name}"]`);
 
@@ -50,12 +53,17 @@ export function reconcile(list, items, make, update) {
   }
   let next = list.firstElementChild;
   for (const item of items) {
-    const element = present.get(item.id) ?? make(item);
-    element.dataset.id = item.id;
+    const element = present.get(item.id) ?? made(item, make);
     update(element, item);
     if (element === next) next = next.nextElementSibling;
     else list.insertBefore(element, next);
   }
+}
+
+function made(item, make) {
+  const element = make(item);
+  element.dataset.id = item.id;
+  return element;
 }
 
 /** Has a button do what cannot be undone only when it is clicked twice: the second time it says `question`. */
@@ -75,7 +83,7 @@ export function askTwice(button, question, act) {
 
 /** Gives a time of day in a few characters. */
 export function shortTime(at) {
-  return new Date(at).toLocaleTimeString([], { hour: "numeric", minute: "2-digit" });
+  return CLOCK.format(at);
 }
 
 // Closes what lies over the page and was opened last.

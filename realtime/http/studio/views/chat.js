@@ -150,7 +150,10 @@ function follows(item, before) {
 }
 
 function update(element, item) {
+  const before = shown.get(element);
   shown.set(element, item);
+  // Of thousands of messages one changes: the others cost nothing but this.
+  if (before && same(before, item) && same(before.may, item.may)) return;
   setText(part(element, "text"), item.text);
   setTime(part(element, "at"), item.at);
   if (item.note) return;
@@ -164,6 +167,10 @@ function update(element, item) {
   element.dataset.status = item.status;
   element.classList.toggle("mine", item.mine);
   element.classList.toggle("follows", item.follows);
+}
+
+function same(one = {}, other = {}) {
+  return Object.keys({ ...one, ...other }).every((name) => name === "may" || one[name] === other[name]);
 }
 
 function statusWords({ status, error }) {
