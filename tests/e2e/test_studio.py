@@ -260,11 +260,32 @@ def test_it_fits_a_phone(windows: Windows, width: int, height: int) -> None:
     window.headline_is("You are live")
     window.say("A-word-that-is-longer-than-the-screen-is-wide-" * 3)
     window.fits()
-    for visible in (window.page.get_by_label("Message"), window.button("Send"), window.messages.last):
+    within = (window.page.get_by_label("Message"), window.button("Send"), window.messages.last, window.button("Pause"))
+    for visible in (*within, window.button("End session")):
         expect(visible).to_be_in_viewport(ratio=0.9)
+    controls = window.page.get_by_role("group", name="Host controls")
+    assert controls.evaluate("node => node.scrollWidth <= node.clientWidth")
     window.click("End session")
     expect(window.button("End for everyone")).to_be_in_viewport()
     window.fits()
+
+
+def test_long_titles_and_names_leave_room_for_the_rest(windows: Windows) -> None:
+    window = windows.open(width=1440, height=900)
+    window.sign_in("b" * 64, "Seller")
+    window.create("long" * 50)
+    assert (
+        window.page.locator("#session-title").evaluate(
+            "node => node.clientHeight / parseFloat(getComputedStyle(node).lineHeight)"
+        )
+        < 3.5
+    )
+    expect(window.page.locator("#session-title")).to_have_attribute("title", "long" * 50)
+    name = window.page.get_by_role("region", name="Who is here").get_by_text("b" * 64)
+    assert name.evaluate(
+        "node => getComputedStyle(node).textOverflow === 'ellipsis' && node.scrollWidth > node.clientWidth"
+    )
+    expect(window.page.get_by_text("you, host")).to_be_visible()
 
 
 def test_refusals_are_said_in_sentences(server: DevServer, windows: Windows) -> None:
@@ -285,3 +306,23 @@ def test_refusals_are_said_in_sentences(server: DevServer, windows: Windows) -> 
     # A refusal over HTTP is an error to the browser as well.
     assert [text for text in window.errors if "400 (Bad Request)" not in text] == []
     window.errors.clear()
+
+
+def test_a_new_message_leaves_the_others_alone(windows: Windows) -> None:
+    host, viewer = windows.live_session()
+    host.say("one")
+    host.say("two")
+    viewer.sees("one", "two")
+    viewer.page.evaluate(
+        """() => {
+          globalThis.touched = [];
+          const words = ({target, attributeName}) => `${attributeName} of ${target.className}`;
+          const note = (records) => touched.push(...records.map(words));
+          const everything = {subtree: true, childList: true, attributes: true, characterData: true};
+          const observer = new MutationObserver(note);
+          for (const element of document.querySelectorAll(".message")) observer.observe(element, everything);
+        }"""
+    )
+    host.say("three")
+    viewer.sees("one", "two", "three")
+    assert viewer.page.evaluate("touched") == []

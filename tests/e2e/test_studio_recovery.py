@@ -141,7 +141,9 @@ def test_a_hole_is_filled_by_what_comes_next(show: Show) -> None:
     asked: list[str] = []
 
     def note(message: Message) -> Message:
-        asked.append(message["type"])
+        # Whether the picture plays by now is told on the side.
+        if message["type"] != "playback":
+            asked.append(message["type"])
         return message
 
     show.line.back = without("ping")
@@ -192,6 +194,14 @@ def test_what_cannot_be_resumed_is_begun_anew(show: Show) -> None:
     assert complete == [False]
     # What it held is dropped: it asks for what lies before the new position, not for what came after the old one.
     assert "before" in pages[0]
+
+
+def test_a_line_that_is_not_back_yet_is_cut_when_it_is(show: Show) -> None:
+    with show.viewer.page.expect_request("**/dev/token"):
+        show.line.cut(4001)
+        # What says that the token has expired; the line before says only that it is gone.
+        show.line.cut(4300)
+    show.viewer.is_online()
 
 
 def test_an_expired_token_is_exchanged(show: Show) -> None:

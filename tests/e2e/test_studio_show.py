@@ -181,6 +181,7 @@ def test_people_are_named_written_to_and_frozen(server: DevServer, windows: Wind
     admin.click("Send as a notice")
     expect(viewer.page.get_by_role("status", name="News")).to_have_text("Notice from the moderators.")
     admin.click("Freeze everywhere")
+    admin.click("Freeze for sure?")
     viewer.outage_is("You have been kept out.")
     viewer.connection_is("Disconnected")
     admin.click("Close")

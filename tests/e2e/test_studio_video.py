@@ -10,7 +10,8 @@ import httpx
 import pytest
 from playwright.sync_api import Route, expect
 
-from tests.e2e.video import AGORA, APP, SDK, STAND_IN, live
+from tests.e2e.lines import Line, Message
+from tests.e2e.video import AGORA, APP, SDK, STAND_IN, Video, live
 from tests.e2e.windows import Windows, find_browser
 from tests.support.servers import DevServer, dev_server
 
@@ -53,6 +54,31 @@ def test_a_host_publishes_and_a_viewer_plays(windows: Windows) -> None:
     assert len(viewer.calls("leave")) == 1
     host.window.click("Resume")
     host.shows()
+
+
+def test_who_has_left_meanwhile_does_not_join(windows: Windows) -> None:
+    host = live(windows)
+    window = windows.blank()
+    video, line = Video(window), Line(window)
+    window.page.goto(host.page.url)
+    held: list[Message] = []
+
+    def hold(message: Message) -> Message | None:
+        if "channel" not in str(message):
+            return message
+        held.append(message)
+        return None
+
+    line.back = hold
+    window.sign_in("bob", "Viewer")
+    line.wait_until(lambda: bool(held))
+    window.page.get_by_role("link", name="Stagewire").click()
+    for message in held:
+        line.tell(message)
+    line.wait_for("ping", line.passed["ping"] + 1)
+    # What the page does of it has happened when it has drawn again.
+    window.page.evaluate("new Promise(requestAnimationFrame)")
+    assert video.calls("join") == []
 
 
 def test_a_token_that_is_pushed_is_given_to_the_sdk(server: DevServer, windows: Windows) -> None:

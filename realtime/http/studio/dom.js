@@ -1,7 +1,24 @@
 /** The few things that every view does with the document. Text is only ever set as text. */
 
+// Made once: to make one takes longer than all else about a message.
+const CLOCK = new Intl.DateTimeFormat([], { hour: "numeric", minute: "2-digit" });
+
 export const byId = (id) => document.getElementById(id);
 export const part = (node, name) => node.querySelector(`[data-part="${name}"]`);
+
+/** Gives what this tab has kept under a key, or what stands for nothing. */
+export function kept(key, nothing) {
+  return JSON.parse(sessionStorage.getItem(key) ?? "null") ?? nothing;
+}
+
+/** Keeps something for when the tab is loaded again. */
+export function keep(key, value) {
+  try {
+    sessionStorage.setItem(key, JSON.stringify(value));
+  } catch {
+    // There is no more room: the page goes on without, until it is loaded again.
+  }
+}
 
 /** Makes a copy of a template's one element. */
 export const clone = (template) => byId(template).content.firstElementChild.cloneNode(true);
@@ -36,29 +53,56 @@ export function reconcile(list, items, make, update) {
   }
   let next = list.firstElementChild;
   for (const item of items) {
-    const element = present.get(item.id) ?? make(item);
-    element.dataset.id = item.id;
+    const element = present.get(item.id) ?? made(item, make);
     update(element, item);
     if (element === next) next = next.nextElementSibling;
     else list.insertBefore(element, next);
   }
 }
 
+function made(item, make) {
+  const element = make(item);
+  element.dataset.id = item.id;
+  return element;
+}
+
+/** Has a button do what cannot be undone only when it is clicked twice: the second time it says `question`. */
+export function askTwice(button, question, act) {
+  const words = button.textContent;
+  const reset = () => setText(button, words);
+  button.addEventListener("blur", reset);
+  button.addEventListener("click", () => {
+    if (button.textContent === words) {
+      setText(button, question);
+      return;
+    }
+    reset();
+    act();
+  });
+}
+
 /** Gives a time of day in a few characters. */
 export function shortTime(at) {
-  return new Date(at).toLocaleTimeString([], { hour: "numeric", minute: "2-digit" });
+  return CLOCK.format(at);
 }
+
+// Closes what lies over the page and was opened last.
+let closeOther = () => {};
 
 /**
  * Has a button open and close an element, and gives `show(open)`. One that lies elsewhere has a button that closes it, and
- * which gets the focus: so whoever opens it by the keyboard is in it.
+ * which gets the focus: so whoever opens it by the keyboard is in it. Of these one at a time is open: it would cover another.
  */
 export function disclosure(toggle, panel) {
+  const close = panel.querySelector("[data-close]");
   const show = (open) => {
+    if (open && close) {
+      closeOther();
+      closeOther = () => show(false);
+    }
     toggle.ariaExpanded = String(open);
     panel.hidden = !open;
   };
-  const close = panel.querySelector("[data-close]");
   toggle.addEventListener("click", () => {
     show(panel.hidden);
     if (!panel.hidden) close?.focus();

@@ -9,6 +9,7 @@ import { Trouble } from "./trouble.js";
 import { inboxView } from "./views/inbox.js";
 import { lobbyView } from "./views/lobby.js";
 import { panelView } from "./views/panel.js";
+import { personView } from "./views/person.js";
 import { sessionView } from "./views/session.js";
 import { signInView } from "./views/signin.js";
 import { statusView } from "./views/status.js";
@@ -30,6 +31,9 @@ class Page {
   #status = statusView(() => this.#live.retry());
   #panel = panelView(this.#trouble);
   #inbox = inboxView();
+  // What a signed-in user has to do with: `identity`, `live` and `api`, and the `id` of a session.
+  #context = null;
+  #person = personView(() => ({ ...this.#context, ...this.#views.session.opened() }));
 
   constructor({ dev, websocket_port: port, agora_sdk: sdk }) {
     const scheme = location.protocol === "https:" ? "wss" : "ws";
@@ -78,9 +82,9 @@ class Page {
     this.#live ??= this.#connect(identity);
     // A connection that another device has ended is ended for the session that it was about.
     this.#live.retry();
-    const context = { identity, id, live: this.#live, api: new Api(identity.token) };
-    this.#inbox.open(context);
-    this.#show(id ? "session" : "lobby", context);
+    this.#context = { identity, id, live: this.#live, api: new Api(identity.token) };
+    this.#inbox.open(this.#context);
+    this.#show(id ? "session" : "lobby", this.#context);
   }
 
   #connect({ user, token }) {
@@ -108,6 +112,7 @@ class Page {
 
   #show(name, context) {
     this.#current?.close();
+    this.#person.close();
     for (const view of Object.keys(this.#views)) byId(view).hidden = view !== name;
     document.body.dataset.view = name;
     scrollTo(0, 0);

@@ -5,6 +5,7 @@ import { asClock } from "../words.js";
 const TAU = 2 * Math.PI;
 const BARS = ["#f4f1e6", "#f2c14e", "#3fcdb4", "#4fb06d", "#b06ab3", "#e4572e", "#3c6e9f"];
 const FONT = "Inter, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', Arial, sans-serif";
+const WIDEST = 1100;
 const HAND_MS = 4000;
 const DRIFT_MS = 9000;
 
@@ -82,5 +83,13 @@ function words(context, title, host, ms) {
 function write(context, text, y, size, weight, colour = "#fff") {
   context.font = `${weight} ${size}px ${FONT}`;
   context.fillStyle = colour;
-  context.fillText(text, 640, y, 1100);
+  context.fillText(fitting(context, text), 640, y, WIDEST);
+}
+
+/** Gives as much of a text as can be read: squeezed into one line, a long one could not. */
+function fitting(context, text) {
+  const { width } = context.measureText(text);
+  if (width <= WIDEST) return text;
+  const characters = [...text];
+  return `${characters.slice(0, Math.floor((characters.length * WIDEST) / width) - 1).join("")}…`;
 }

@@ -101,10 +101,9 @@ export class Player {
   }
 
   close() {
-    clearTimeout(this.#timer);
+    // A grant that comes later than this is of an earlier turn: nobody joins by it any more.
+    this.want("none");
     this.#gone.abort();
-    this.#engine.leave();
-    this.#show(null);
   }
 
   #turned() {

@@ -1,7 +1,7 @@
 /** The chat's messages, and what happened to the session in between. */
 
 import { tagOf } from "../audience.js";
-import { byId, clone, part, reconcile, setAvatar, setText, setTime } from "../dom.js";
+import { askTwice, byId, clone, part, reconcile, setAvatar, setText, setTime } from "../dom.js";
 import { mayChange } from "../rules.js";
 import { happened, sentence, typingWords } from "../words.js";
 import { openPerson } from "./person.js";
@@ -56,7 +56,7 @@ export function chatView(act) {
       part(element, "retry").addEventListener("click", () => shown.get(element).delivery.retry());
       part(element, "discard").addEventListener("click", () => shown.get(element).delivery.drop());
       part(element, "edit").addEventListener("click", () => editShown(element));
-      askTwice(part(element, "remove"), () => act.remove(shown.get(element).seq));
+      askTwice(part(element, "remove"), "Delete for good?", () => act.remove(shown.get(element).seq));
       part(element, "about").addEventListener("click", () => openPerson(shown.get(element).by));
     }
     return element;
@@ -150,7 +150,10 @@ function follows(item, before) {
 }
 
 function update(element, item) {
+  const before = shown.get(element);
   shown.set(element, item);
+  // Of thousands of messages one changes: the others cost nothing but this.
+  if (before && same(before, item) && same(before.may, item.may)) return;
   setText(part(element, "text"), item.text);
   setTime(part(element, "at"), item.at);
   if (item.note) return;
@@ -166,6 +169,10 @@ function update(element, item) {
   element.classList.toggle("follows", item.follows);
 }
 
+function same(one = {}, other = {}) {
+  return Object.keys({ ...one, ...other }).every((name) => name === "may" || one[name] === other[name]);
+}
+
 function statusWords({ status, error }) {
   if (status === "held") return `Waiting. ${sentence(error)} It goes out by itself.`;
   return error ? `Not sent. ${sentence(error)}` : (STATUS[status] ?? "");
@@ -178,19 +185,4 @@ function updateActs(element, may) {
   part(element, "edit").hidden = !may?.edit;
   part(element, "remove").hidden = !may?.remove;
   part(element, "about").hidden = !may?.about;
-}
-
-/** Has a button do what cannot be undone only when it is clicked twice. */
-function askTwice(button, act) {
-  const words = button.textContent;
-  const reset = () => setText(button, words);
-  button.addEventListener("blur", reset);
-  button.addEventListener("click", () => {
-    if (button.textContent === words) {
-      setText(button, "Delete for good?");
-      return;
-    }
-    reset();
-    act();
-  });
 }

@@ -15,6 +15,8 @@ export function composerView(act) {
   let idle;
   // The message whose text is being changed, if one is.
   let edited = null;
+  // Counts the sessions: what becomes of a change in an earlier one is not said in this one.
+  let turn = 0;
 
   function stopTyping() {
     clearTimeout(idle);
@@ -43,9 +45,15 @@ export function composerView(act) {
 
   function change(seq, text) {
     endEditing();
+    attempt(() => act.edit(seq, text));
+  }
+
+  /** Has a message changed, and says why where that fails. */
+  function attempt(change) {
+    const mine = turn;
     setText(byId("composer-fault"), "");
     try {
-      act.edit(seq, text).done.catch((error) => setText(byId("composer-fault"), faultWords(error)));
+      change().done.catch((error) => mine === turn && setText(byId("composer-fault"), faultWords(error)));
     } catch {
       setText(byId("composer-fault"), FULL);
     }
@@ -86,9 +94,9 @@ export function composerView(act) {
       field.value = text;
       field.focus();
     },
-    /** Says why a message could not be changed. */
-    fail: (error) => setText(byId("composer-fault"), faultWords(error)),
+    attempt,
     close() {
+      turn += 1;
       stopTyping();
       endEditing();
       setText(byId("composer-fault"), "");

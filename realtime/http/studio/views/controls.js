@@ -12,18 +12,19 @@ export function controlsView(act) {
   const takeOver = byId("take-over");
   const dialog = byId("confirm-end");
   const holds = (element) => group.contains(element) || elsewhere.contains(element);
-  let busy = false;
+  // What is being carried out; null when the session is left, as it concerns no other one.
+  let busy = null;
 
   async function carryOut(what) {
     if (busy) return;
-    busy = true;
+    busy = what;
     setText(byId("controls-fault"), "");
     try {
       await what();
     } catch (error) {
-      setText(byId("controls-fault"), faultWords(error));
+      if (busy === what) setText(byId("controls-fault"), faultWords(error));
     } finally {
-      busy = false;
+      if (busy === what) busy = null;
     }
   }
 
@@ -31,7 +32,7 @@ export function controlsView(act) {
     const { action } = button.dataset;
     button.addEventListener("click", () => (action === "end" ? dialog.showModal() : carryOut(() => act.move(action))));
   }
-  takeOver.addEventListener("click", () => carryOut(act.takeOver));
+  takeOver.addEventListener("click", () => carryOut(() => act.takeOver()));
   byId("confirm-end-no").addEventListener("click", () => dialog.close());
   byId("confirm-end-yes").addEventListener("click", () => {
     dialog.close();
@@ -40,6 +41,7 @@ export function controlsView(act) {
 
   return {
     close() {
+      busy = null;
       dialog.close();
       setText(byId("controls-fault"), "");
     },

@@ -1,7 +1,7 @@
 /** The audience over time, as a plot that people can read a moment off, and in words for those who cannot see it. */
 
 import { WIDTH, HEIGHT, peakOf, plotOf, sampleAt, withSample } from "../curve.js";
-import { byId, setText, shortTime } from "../dom.js";
+import { byId, keep, kept, setText, shortTime } from "../dom.js";
 
 const KEY = "stagewire.audience.";
 // How often a plot that stands still moves on.
@@ -45,7 +45,7 @@ export function curveView() {
   return {
     open(id) {
       key = KEY + id;
-      samples = JSON.parse(sessionStorage.getItem(key) ?? "[]");
+      samples = kept(key, []);
       draw(samples.at(-1)?.at ?? 0);
     },
     /** Takes note of the audience, and says whether there is a plot to show. */
@@ -57,7 +57,7 @@ export function curveView() {
       const before = samples;
       samples = withSample(samples, { at: Date.now(), watching: watching ?? 0, users });
       if (samples === before) return;
-      sessionStorage.setItem(key, JSON.stringify(samples));
+      keep(key, samples);
       draw(Date.now());
     },
     tick(now, moves) {

@@ -1,6 +1,6 @@
 /** What is meant for this user alone, and waits until it was seen. */
 
-import { byId, clone, disclosure, part, reconcile, setAvatar, setText, setTime } from "../dom.js";
+import { byId, clone, disclosure, keep, kept, part, reconcile, setAvatar, setText, setTime } from "../dom.js";
 import { entryWords, withEntry } from "../inbox.js";
 import { openPerson } from "./person.js";
 import { toast } from "./toast.js";
@@ -21,7 +21,7 @@ export function inboxView() {
     const before = entries;
     entries = withEntry(entries, entry);
     if (entries === before) return;
-    sessionStorage.setItem(key, JSON.stringify(entries));
+    keep(key, entries);
     unseen += 1;
     if (panel.hidden) toast(`${entryWords(entry).what}.`);
     render();
@@ -43,7 +43,7 @@ export function inboxView() {
       if (context.live === live) return;
       ({ live } = context);
       key = `${KEY}.${context.identity.user}`;
-      entries = JSON.parse(sessionStorage.getItem(key) ?? "[]");
+      entries = kept(key, []);
       live.on("inbox", take);
       render();
     },

@@ -9,11 +9,15 @@ const HOSTS = new Set(["host", "cohost"]);
 /** `means()` has `session` and `api`. */
 export function knockingView(means) {
   let asking = [];
+  // Who may answer sees who asks.
+  let hosts = false;
   let asked = 0;
 
   async function answer(user, accept) {
+    const { session } = means();
     try {
-      await means().session.answer(user, accept);
+      await session.answer(user, accept);
+      if (means()?.session !== session) return;
       asking = asking.filter((other) => other !== user);
       draw();
     } catch (error) {
@@ -31,13 +35,20 @@ export function knockingView(means) {
   }
 
   function draw() {
-    byId("knocking").hidden = asking.length === 0;
+    byId("knocking").hidden = !hosts || asking.length === 0;
     reconcile(byId("knocking-list"), asking.map((id) => ({ id })), make, () => {});
   }
 
   return {
     open() {
       asking = [];
+      hosts = false;
+      // What is still on its way is about another session.
+      asked += 1;
+      draw();
+    },
+    render({ role, view }) {
+      hosts = Boolean(view) && HOSTS.has(role) && view.state !== "ended";
       draw();
     },
     /** Asks the server who is waiting; what it says later counts. */

@@ -10,7 +10,6 @@ import { composerView } from "./composer.js";
 import { controlsView } from "./controls.js";
 import { curveView } from "./curve.js";
 import { knockingView } from "./knocking.js";
-import { personView } from "./person.js";
 import { pictureView } from "./picture.js";
 import { reactionsView } from "./reactions.js";
 import { settingsView } from "./settings.js";
@@ -38,7 +37,6 @@ export function sessionView(sdk) {
   const curve = curveView();
   const knocking = knockingView(means);
   const summary = summaryView(means);
-  const person = personView(scene, means);
   const reactions = reactionsView((kind) => open.session.react(kind) || toast("Not sent: the connection is too poor for reactions."));
   const controls = controlsView({
     move: (action) => open.session[action](),
@@ -54,7 +52,7 @@ export function sessionView(sdk) {
   const chat = chatView({
     older: () => open.session.older().catch(() => {}),
     edit: (seq, text) => composer.edit(seq, text),
-    remove: (seq) => open.session.delete(seq).done.catch((error) => composer.fail(error)),
+    remove: (seq) => composer.attempt(() => open.session.delete(seq)),
   });
 
   /** Writes a message; false where too many wait already. */
@@ -87,6 +85,7 @@ export function sessionView(sdk) {
     const now = scene();
     byId("session").dataset.face = now.console ? "console" : "player";
     stage.render(now);
+    knocking.render(now);
     picture.render(now);
     audience.render(now);
     curve.render(now, now.console);
@@ -130,6 +129,8 @@ export function sessionView(sdk) {
 
   return {
     heading: byId("session-title"),
+    /** Gives what is open, as its `session` and its `scene`; nothing where none is. */
+    opened: () => (open ? { session: open.session, scene: scene() } : {}),
     open({ live, api, identity, id }) {
       open = { live, api, identity, session: live.session(id), reactions: {}, face: "console" };
       listen(open);
@@ -141,7 +142,7 @@ export function sessionView(sdk) {
     close() {
       clearInterval(ticking);
       clearTimeout(due);
-      for (const part of [composer, controls, settings, reactions, person, summary, picture]) part.close();
+      for (const part of [composer, controls, settings, reactions, summary, picture]) part.close();
       for (const end of deaf) end();
       open.session.leave();
       open = due = null;

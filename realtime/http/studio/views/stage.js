@@ -47,6 +47,8 @@ function render(scene) {
   setText(byId("stage-headline"), headline);
   setText(byId("stage-hint"), stale && !displaced ? STALE : hint);
   setText(byId("stage-badge"), view ? badgeOf(view.state) : "");
+  // On screens that have no room for all of a long one.
+  byId("session-title").title = view?.title ?? "";
   setText(byId("session-title"), view?.title ?? "Session");
   setText(byId("session-host"), view?.host ?? "…");
   setText(byId("session-role"), role);
