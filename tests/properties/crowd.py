@@ -12,7 +12,7 @@ import httpx
 import msgspec
 from msgspec import Struct
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidState, InvalidStatus
 
 from tests.support.nodes import Message, Target, token
 from tokens.access import AccessRole
@@ -162,7 +162,9 @@ class Caller:
             code, again = message.get("code", ""), message.get("retry_after_ms", 0)
             answer.set_result(Answer(time.monotonic() - began, code, again, message))
         elif message["type"] == "ping":
-            self._write({"type": "pong"})
+            # What comes while the connection closes is answered no more.
+            with suppress(InvalidState):
+                self._write({"type": "pong"})
         elif message["type"] == "event":
             self._move(message["session"], message["seq"], message["seq"])
             self.heard[message["session"]].add(message.get("key", ""))

@@ -214,7 +214,8 @@ async def test_a_node_that_is_behind_its_reader_reads_on(
     migrated: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was committed on a node that died before it could tell the others."""
-    slow = {"head_check_ms": 3_600_000}
+    # Not while hints are being subscribed to, either.
+    slow = {"head_check_ms": 3_600_000, "head_check_alone_ms": 3_600_000}
     async with serving(migrated, redis_url, **slow) as one, serving(migrated, redis_url, **slow) as two:
         session = await one.session()
         async with one.client("bob") as bob, two.client("eve") as eve:
