@@ -111,8 +111,12 @@ def test_without_dev_mode_an_access_token_signs_in(server: DevServer, windows: W
     window.page.get_by_label("Access token").fill(dev_token(server, "alice", "seller"))
     window.click("Sign in")
     window.create("By token")
+    expect(window.page.locator("#account-role")).to_have_text("seller")
     window.say("Hello")
     window.sees("Hello")
+    window.click("Sign out")
+    # Of who was here nothing is left but the device.
+    assert window.page.evaluate("() => Object.keys(sessionStorage)") == ["stagewire.device"]
 
 
 def test_viewers_find_what_is_live(windows: Windows) -> None:
@@ -281,11 +285,11 @@ def test_long_titles_and_names_leave_room_for_the_rest(windows: Windows) -> None
         < 3.5
     )
     expect(window.page.locator("#session-title")).to_have_attribute("title", "long" * 50)
+    expect(window.page.get_by_text("you, host")).to_be_visible()
     name = window.page.get_by_role("region", name="Who is here").get_by_text("b" * 64)
     assert name.evaluate(
         "node => getComputedStyle(node).textOverflow === 'ellipsis' && node.scrollWidth > node.clientWidth"
     )
-    expect(window.page.get_by_text("you, host")).to_be_visible()
 
 
 def test_refusals_are_said_in_sentences(server: DevServer, windows: Windows) -> None:

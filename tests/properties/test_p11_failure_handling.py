@@ -105,7 +105,7 @@ def test_over_a_poor_connection_state_and_chat_go_on_and_signals_wait(qualities:
                 show.playback(playing)
                 await show.send("still here")
                 page = await show.history(limit=200)
-                assert server.heard[-1]["limit"] == (25 if poor else 200)
+                assert server.heard[-1]["limit"] == (20 if poor else 200)
                 assert page.events[-1].body == {"text": "still here"}
                 assert [heard["state"] for heard in server.heard if heard["type"] == "playback"][-1] == playing
         assert [event["kind"] for event in server.log] == ["chat.posted"] * len(qualities)

@@ -1,6 +1,8 @@
 /** The HTTP side API. Every failure is an Error whose message is a sentence for people. */
 
 const UNREACHABLE = "The server cannot be reached.";
+// Longer than a server takes that is there.
+const WITHIN_MS = 10_000;
 
 /** A request that the server refused; `status` is HTTP's. */
 export class HttpError extends Error {
@@ -78,7 +80,8 @@ async function call(method, path, { body, token } = {}) {
   const headers = {};
   if (token) headers.Authorization = `Bearer ${token}`;
   if (body) headers["Content-Type"] = "application/json";
-  const request = { method, headers, cache: "no-store", body: body && JSON.stringify(body) };
+  const signal = AbortSignal.timeout(WITHIN_MS);
+  const request = { method, headers, signal, cache: "no-store", body: body && JSON.stringify(body) };
   let response;
   let reply;
   try {

@@ -23,11 +23,16 @@ export async function signInByName(user, role) {
 export function signInByToken(token) {
   const claims = claimsOf(token);
   if (!claims?.sub) throw new Error("This is not an access token.");
-  return remember({ user: claims.sub, role: "", token, expiresAt: (claims.exp ?? Infinity) * 1000, renewable: false });
+  // Where the server reads it, too, unless its settings say otherwise.
+  const role = claims.app_metadata?.role ?? "";
+  return remember({ user: claims.sub, role, token, expiresAt: (claims.exp ?? Infinity) * 1000, renewable: false });
 }
 
+/** Forgets what this tab knows of its user. To the next one it is the same device. */
 export function signOut() {
-  sessionStorage.removeItem(KEY);
+  const device = deviceName();
+  sessionStorage.clear();
+  sessionStorage.setItem(DEVICE, device);
 }
 
 /** Names this tab as a device, the same whenever it is loaded again: so it goes on hosting what it hosted. */
@@ -49,7 +54,7 @@ class Identity {
     return this.#kept.user;
   }
 
-  /** "seller" or "viewer"; empty where only the server can tell. */
+  /** The token's role; empty where only the server can tell. */
   get role() {
     return this.#kept.role;
   }

@@ -28,8 +28,14 @@ export function pictureView(sdk, means) {
   byId("camera").addEventListener("click", () => player.turnCamera(player.state.phase === "dark"));
   byId("microphone").addEventListener("click", () => player.turnMicrophone(!player.state.microphone));
   byId("sound").addEventListener("click", () => player.play());
-  byId("fullscreen").addEventListener("click", () => (document.fullscreenElement ? document.exitFullscreen() : stage.requestFullscreen()));
+  byId("fullscreen").addEventListener("click", turnFullscreen);
   toggle.addEventListener("click", turn);
+
+  function turnFullscreen() {
+    const turned = document.fullscreenElement ? document.exitFullscreen() : stage.requestFullscreen();
+    // Where a browser or the page around does not allow it, all stays as it is.
+    turned.catch(() => {});
+  }
 
   function turn() {
     watching = !watching;
