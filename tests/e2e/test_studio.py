@@ -258,6 +258,7 @@ def test_it_fits_a_phone(windows: Windows, width: int, height: int) -> None:
     window.fits()
     window.sign_in("alice", "Seller")
     expect(window.button("Create session")).to_be_in_viewport()
+    window.is_online()
     window.fits()
     window.create("A title that is longer than the screen of any phone is wide, by far")
     window.click("Start session")

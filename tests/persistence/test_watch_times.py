@@ -76,7 +76,7 @@ async def test_beats_add_up(times: WatchTimes, session: str) -> None:
         now = time.monotonic()
         await times.add([watched(session, "bob", round((now - last) * 1000), 0)])
         last = now
-    assert (await times.of(session)).watched_ms == pytest.approx((last - began) * 1000, abs=20)
+    assert (await times.of(session)).watched_ms == pytest.approx((last - began) * 1000, abs=60)
 
 
 @pytest.mark.parametrize(
