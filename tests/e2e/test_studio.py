@@ -258,7 +258,6 @@ def test_it_fits_a_phone(windows: Windows, width: int, height: int) -> None:
     window.fits()
     window.sign_in("alice", "Seller")
     expect(window.button("Create session")).to_be_in_viewport()
-    window.is_online()
     window.fits()
     window.create("A title that is longer than the screen of any phone is wide, by far")
     window.click("Start session")
@@ -272,6 +271,14 @@ def test_it_fits_a_phone(windows: Windows, width: int, height: int) -> None:
     assert controls.evaluate("node => node.scrollWidth <= node.clientWidth")
     window.click("End session")
     expect(window.button("End for everyone")).to_be_in_viewport()
+    window.fits()
+
+
+def test_the_narrowest_phone_has_room_for_all_that_a_connection_may_be_at(windows: Windows) -> None:
+    window = windows.open(width=320, height=568)
+    window.page.route_web_socket("**/v1/ws", lambda socket: socket.close(code=4403))
+    window.sign_in("alice", "Seller")
+    window.connection_is("Disconnected")
     window.fits()
 
 
