@@ -119,11 +119,13 @@ export class Courier extends Emitter {
   pump() {
     const { clock } = this.#means;
     if (this.#loading || !this.#adopted) return;
-    for (const entry of this.#outbox.ready(clock.wall(), this.#open)) void this.#send(entry);
+    // Read once: what would become due between two readings would be neither sent nor waited for.
+    const now = clock.wall();
+    for (const entry of this.#outbox.ready(now, this.#open)) void this.#send(entry);
     this.#wake();
     const nextAt = this.#outbox.nextAt();
     // A held entry of a lane that is closed waits for that.
-    if (nextAt !== null && nextAt > clock.wall()) this.#wake = clock.after(nextAt - clock.wall(), () => this.pump());
+    if (nextAt !== null && nextAt > now) this.#wake = clock.after(nextAt - now, () => this.pump());
   }
 
   /** Notes that no answers come any more. */

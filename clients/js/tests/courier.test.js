@@ -64,6 +64,23 @@ test("messages go one after the other, and what is refused for now holds up thos
   expect(texts(show)).toEqual(["first", "second"]);
 });
 
+test.each([0, 1, 2, 3, 4])("a held message goes out also where it becomes due while one looks (%i)", async (before) => {
+  const stage = new Stage();
+  const { show } = await stage.joined();
+  const refusal = { type: "error", code: "unavailable", message: "busy", retry_after_ms: 500 };
+  stage.server.refuse = ({ type }) => (type === "chat.send" ? refusal : null);
+  const held = show.send("held");
+  await stage.clock.advance(5);
+  stage.server.refuse = () => null;
+  const { wall } = stage.clock;
+  let readAt = Number(held.retryAt) - before;
+  stage.clock.wall = () => readAt++;
+  const after = show.send("after");
+  stage.clock.wall = wall;
+  await stage.clock.advance(600);
+  expect([held.state, after.state]).toEqual(["acked", "acked"]);
+});
+
 test("a held message goes at once when the user says so", async () => {
   const stage = new Stage();
   const { show } = await stage.joined();
