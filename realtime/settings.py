@@ -25,6 +25,10 @@ ScriptUrl = Annotated[
         pattern=r"^(https://[A-Za-z0-9.-]+|http://(127\.0\.0\.1|\[::1\]|localhost))(:[0-9]{1,5})?/[A-Za-z0-9._~/@-]+\Z"
     ),
 ]
+# It names one origin in a policy, likewise.
+SocketUrl = Annotated[
+    str, Meta(pattern=r"^(wss?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?/[A-Za-z0-9._~/-]*)?\Z")
+]
 # Credentials go there.
 ApiUrl = Annotated[
     str, Meta(pattern=r"^(https://[A-Za-z0-9.-]+|http://(127\.0\.0\.1|\[::1\]|localhost))(:[0-9]{1,5})?\Z")
@@ -60,6 +64,13 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             "Compress messages for many (permessage-deflate), for clients who agree: a third fewer bytes, more work."
         ),
     ] = False
+    websocket_url: Annotated[
+        SocketUrl,
+        about(
+            "Where browsers find the WebSocket, as `wss://HOST/v1/ws`, for the [studio](#the-studio); "
+            "else it is at the WebSocket port of the page's host."
+        ),
+    ] = ""
     origins: Annotated[str, about("Origins from which browsers may connect, separated by commas; `*` allows all.")] = ""
 
     jwt_secret: Annotated[str, about("The secret of HS256 access tokens, 32 bytes or more.")] = ""

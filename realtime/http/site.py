@@ -113,6 +113,7 @@ class Studio:
     def __init__(self, settings: Settings, websocket_port: Callable[[], int]) -> None:
         self._dev = settings.dev
         self._sdk = settings.agora_sdk if settings.agora_app_id else None
+        self._websocket_url = settings.websocket_url
         self._websocket_port = websocket_port
         # Whatever is asked for is looked up here, so no path leads out of the folder.
         self._files = {
@@ -134,7 +135,14 @@ class Studio:
         return self._serve("studio/index.html", request)
 
     async def _settings(self, _: Request) -> Response:
-        return json_response({"websocket_port": self._websocket_port(), "dev": self._dev, "agora_sdk": self._sdk})
+        return json_response(
+            {
+                "websocket_url": self._websocket_url or None,
+                "websocket_port": self._websocket_port(),
+                "dev": self._dev,
+                "agora_sdk": self._sdk,
+            }
+        )
 
     def _file_of(self, folder: str) -> Callable[[Request], Awaitable[Response]]:
         async def file(request: Request) -> Response:
@@ -168,7 +176,9 @@ class Studio:
         )
 
     def _websocket(self, request: Request) -> str:
-        """Give the origin of the WebSocket port, on the host by which the page was asked for."""
+        """Give the WebSocket's origin: as it is set, or the port on the host by which the page was asked for."""
+        if self._websocket_url:
+            return "/".join(self._websocket_url.split("/")[:3])
         host = _HOST.fullmatch(request.headers.get("host", ""))
         return f"ws://{host[1]}:{self._websocket_port()}" if host else ""
 

@@ -99,9 +99,24 @@ def test_a_second_window_is_a_second_user(windows: Windows) -> None:
     seller.audience_is("1 person")
 
 
+def test_the_websocket_may_be_on_another_host(server: DevServer, windows: Windows) -> None:
+    server.stop()
+    server.set(STAGEWIRE_WEBSOCKET_URL=f"ws://localhost:{server.port}/v1/ws")
+    server.start()
+    window = windows.open()
+    opened: list[str] = []
+    window.page.on("websocket", lambda socket: opened.append(socket.url))
+    window.sign_in("alice", "Seller")
+    window.create("From elsewhere")
+    assert opened == [f"ws://localhost:{server.port}/v1/ws"]
+    server.stop()
+    server.set(STAGEWIRE_WEBSOCKET_URL="")
+    server.start()
+
+
 def test_without_dev_mode_an_access_token_signs_in(server: DevServer, windows: Windows) -> None:
     window = windows.blank()
-    settings = {"websocket_port": server.port, "dev": False, "agora_sdk": None}
+    settings = {"websocket_url": None, "websocket_port": server.port, "dev": False, "agora_sdk": None}
     window.page.route("**/studio/settings.json", lambda route: route.fulfill(json=settings))
     window.page.goto(server.url)
     expect(window.page.get_by_label("Name")).to_be_hidden()

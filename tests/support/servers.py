@@ -39,6 +39,10 @@ class DevServer:
         """Give the address of the WebSocket."""
         return f"ws://127.0.0.1:{self.port}/v1/ws"
 
+    def set(self, **settings: str) -> None:
+        """Change settings, from the next start on."""
+        self._settings |= settings
+
     @property
     def pid(self) -> int:
         """Give its process."""

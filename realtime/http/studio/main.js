@@ -35,9 +35,9 @@ class Page {
   #context = null;
   #person = personView(() => ({ ...this.#context, ...this.#views.session.opened() }));
 
-  constructor({ dev, websocket_port: port, agora_sdk: sdk }) {
+  constructor({ dev, websocket_url: url, websocket_port: port, agora_sdk: sdk }) {
     const scheme = location.protocol === "https:" ? "wss" : "ws";
-    this.#url = `${scheme}://${location.hostname}:${port}/v1/ws`;
+    this.#url = url ?? `${scheme}://${location.hostname}:${port}/v1/ws`;
     this.#views = {
       signin: signInView(dev, {
         byName: async (user, role) => this.#signIn(await signInByName(user, role)),

@@ -86,7 +86,22 @@ async def test_no_file_writes_markup_or_styles_into_the_page(client: httpx.Async
 
 async def test_its_settings(client: httpx.AsyncClient) -> None:
     response = await client.get("/studio/settings.json")
-    assert response.json() == {"websocket_port": 8000, "dev": True, "agora_sdk": None}
+    assert response.json() == {"websocket_url": None, "websocket_port": 8000, "dev": True, "agora_sdk": None}
+
+
+@pytest.mark.parametrize(
+    ("url", "origin"),
+    [
+        ("wss://live.example.com/v1/ws", "wss://live.example.com"),
+        ("ws://[::1]:8443/behind/a/proxy/v1/ws", "ws://[::1]:8443"),
+    ],
+)
+async def test_the_websocket_may_be_elsewhere(url: str, origin: str) -> None:
+    transport = httpx.ASGITransport(Starlette(routes=Studio(Settings(websocket_url=url), lambda: 8000).routes()))
+    async with httpx.AsyncClient(transport=transport, base_url="https://live.example.com") as client:
+        page, told = await client.get("/"), await client.get("/studio/settings.json")
+    assert policy(page)["connect-src"] == f"'self' {origin}"
+    assert told.json()["websocket_url"] == url
 
 
 async def test_with_an_app_id_agoras_sdk_may_run_and_find_its_servers() -> None:
@@ -119,6 +134,22 @@ async def test_with_an_app_id_agoras_sdk_may_run_and_find_its_servers() -> None:
 def test_an_sdk_cannot_widen_the_policy(url: str) -> None:
     with pytest.raises(SettingsError, match="STAGEWIRE_AGORA_SDK"):
         load({"STAGEWIRE_AGORA_SDK": url})
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://live.example.com/v1/ws",
+        "wss://live.example.com",
+        "wss://*/v1/ws",
+        "wss://live.example.com; script-src */v1/ws",
+        "wss://live.example.com/v1/ws wss://evil.example/",
+        "wss://live.example.com/v1/ws\n",
+    ],
+)
+def test_nor_can_an_address_of_the_websocket(url: str) -> None:
+    with pytest.raises(SettingsError, match="STAGEWIRE_WEBSOCKET_URL"):
+        load({"STAGEWIRE_WEBSOCKET_URL": url})
 
 
 @pytest.mark.parametrize(
