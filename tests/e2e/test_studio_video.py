@@ -73,6 +73,7 @@ def test_who_has_left_meanwhile_does_not_join(windows: Windows) -> None:
     window.sign_in("bob", "Viewer")
     line.wait_until(lambda: bool(held))
     window.page.get_by_role("link", name="Stagewire").click()
+    expect(window.page.get_by_role("heading", name="Sessions", exact=True)).to_be_visible()
     for message in held:
         line.tell(message)
     line.wait_for("ping", line.passed["ping"] + 1)
