@@ -17,6 +17,7 @@ from realtime.protocol.codec import JSON
 from realtime.protocol.codes import Close, Code
 from realtime.protocol.commands import AnyCommand, Command, type_of
 from realtime.protocol.events import BODIES, INBOX_BODIES, InboxKind, Kind, Push
+from realtime.protocol.meanings import HANDSHAKES
 from realtime.protocol.replies import Reply
 from realtime.settings import Settings
 from realtime.specs import asyncapi
@@ -127,7 +128,14 @@ def test_every_code_and_every_close_is_in_it() -> None:
     assert [error["code"] for error in DOCUMENT["x-errors"]] == list(Code)
     assert [close["code"] for close in DOCUMENT["x-closes"]] == list(Close)
     assert {example["payload"]["code"] for example in MESSAGES["reply.error"]["examples"]} == set(Code)
-    assert "](" not in json.dumps(DOCUMENT["x-errors"] + DOCUMENT["x-closes"] + DOCUMENT["x-limits"])
+    told = ("x-handshakes", "x-errors", "x-closes", "x-limits")
+    assert "](" not in json.dumps([DOCUMENT[name] for name in told])
+
+
+def test_every_status_of_a_refused_handshake_is_in_it() -> None:
+    assert [refused["status"] for refused in DOCUMENT["x-handshakes"]] == sorted(HANDSHAKES)
+    told = {limit["beyond"] for limit in DOCUMENT["x-limits"] if limit.get("beyond", "").startswith("status")}
+    assert told <= {f"status {refused['status']}" for refused in DOCUMENT["x-handshakes"]}
 
 
 def test_commands_say_what_refuses_them() -> None:
