@@ -13,6 +13,7 @@ from hypothesis import given
 from realtime.domain.access import RIGHTS, RULES, Role
 from realtime.domain.limits import DEFAULTS
 from realtime.domain.session import State
+from realtime.http.table import ENDPOINTS
 from realtime.protocol.codec import JSON
 from realtime.protocol.codes import Close, Code
 from realtime.protocol.commands import AnyCommand, Command, type_of
@@ -20,7 +21,7 @@ from realtime.protocol.events import BODIES, INBOX_BODIES, InboxKind, Kind, Push
 from realtime.protocol.meanings import HANDSHAKES
 from realtime.protocol.replies import Reply
 from realtime.settings import Settings
-from realtime.specs import asyncapi
+from realtime.specs import asyncapi, openapi
 from realtime.specs.examples import EXAMPLES
 from realtime.specs.schemas import WORDS
 from tests.conformance.transcript import Hear, Say, Transcript, all_transcripts
@@ -95,7 +96,13 @@ def test_whatever_is_a_command_is_what_its_schema_says(command: Command) -> None
         ("push.event", {"body": {"text": 3}}),
         ("push.event", {"kind": "chat.shouted"}),
         ("push.event", {"kind": "session.started"}),
+        ("push.signal.typing", {"kind": "reactions"}),
+        ("push.quality", {"quality": "splendid"}),
+        ("push.quality", {"rtt_ms": None}),
         ("reply.error", {"code": "teapot"}),
+        ("reply.error", {"state": None}),
+        ("reply.joined", {"re": None}),
+        ("reply.joined", {"audience": {}}),
         ("reply.joined", {"events": [{}]}),
         ("push.inbox", {"entries": [{"id": 1, "at": 1, "by": "a", "key": "b", "kind": "direct", "body": {}}]}),
     ],
@@ -104,6 +111,18 @@ def test_what_is_wrong_is_not_what_a_schema_says(name: str, change: dict[str, An
     example = MESSAGES[name]["examples"][0]["payload"]
     assert validator(name).is_valid(example)
     assert not validator(name).is_valid({**example, **change})
+
+
+def test_what_always_comes_is_required_and_nothing_is_null_that_servers_say() -> None:
+    assert {"kind", "users", "count"} < set(SCHEMAS["TypingSignal"]["required"])
+    assert "settings" in SCHEMAS["SessionView"]["required"]
+    assert "members" not in SCHEMAS["SessionView"]["required"]
+    assert SCHEMAS["SessionSettings"]["required"] == ["chat", "slow_mode", "links", "private"]
+    # What clients say may be null, and what they leave out counts as null.
+    assert SCHEMAS["SessionUpdate"]["properties"]["key"]["default"] is None
+    # In the changes of an event null stands for what was taken away.
+    said = {name: schema for name, schema in SCHEMAS.items() if "additionalProperties" not in schema}
+    assert [name for name, schema in said.items() if '{"type": "null"}' in json.dumps(schema)] == ["Change"]
 
 
 def test_every_kind_has_its_body() -> None:
@@ -119,8 +138,10 @@ def test_what_servers_keep_to_themselves_is_not_in_it() -> None:
 
 
 def test_words_are_of_fields_that_exist() -> None:
-    told = {(name, field) for name, schema in SCHEMAS.items() for field in schema.get("properties", {})}
-    assert {words for words in WORDS if words[0] != "Failure"} <= told
+    both = [*SCHEMAS.items(), *openapi.document(ENDPOINTS, "0")["components"]["schemas"].items()]
+    assert set(WORDS) <= {
+        (name.rpartition(".")[2], field) for name, schema in both for field in schema.get("properties", {})
+    }
     assert SCHEMAS["SessionView"]["properties"]["state"]["enum"] == list(State)
 
 

@@ -6,6 +6,7 @@ import jsonschema_rs
 import msgspec
 import pytest
 
+from realtime.http.audience import AudiencePage
 from realtime.http.endpoints import Endpoint
 from realtime.http.table import ENDPOINTS
 from realtime.protocol.codes import Code
@@ -94,6 +95,16 @@ def test_events_are_described_by_their_kinds() -> None:
     event = page["examples"][0]["events"][0]
     assert complaints({"$ref": "#/components/schemas/Event"}, event) == []
     assert complaints({"$ref": "#/components/schemas/Event"}, {**event, "kind": "chat.deleted"}) != []
+
+
+def test_nothing_is_null_that_servers_answer() -> None:
+    schemas = DOCUMENT["components"]["schemas"]
+    assert "peak_at" not in schemas["Summary"]["required"]
+    assert schemas["Summary"]["properties"]["peak_at"]["type"] == "integer"
+    page = EXAMPLES[AudiencePage][0]
+    assert complaints({"$ref": "#/components/schemas/AudiencePage"}, page) == []
+    assert complaints({"$ref": "#/components/schemas/AudiencePage"}, {**page, "cursor": None}) != []
+    assert complaints({"$ref": "#/components/schemas/AudiencePage"}, {**page, "audience": {}}) != []
 
 
 def test_what_only_dev_mode_has() -> None:
