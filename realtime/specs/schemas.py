@@ -89,6 +89,9 @@ def _tidied(schema: Any) -> Any:
     if not isinstance(schema, dict):
         return schema
     tidied = {name: _tidied(value) for name, value in schema.items() if not _internal(value)}
+    if tidied.get("default", ...) is None:
+        # What is left out. Generators make of each default a field that is always there.
+        del tidied["default"]
     if isinstance(text := tidied.get("description"), str):
         tidied["description"] = inspect.cleandoc(text)
     if isinstance(pattern := tidied.get("pattern"), str):
@@ -135,7 +138,7 @@ def _always_given(kind: type[Struct], field: FieldInfo) -> bool:
 def _not_null(declared: Schema) -> Schema:
     """Give the schema of a field that is left out in place of null."""
     (value,) = (one for one in declared["anyOf"] if one != {"type": "null"})
-    return {**{name: of for name, of in declared.items() if name not in ("anyOf", "default")}, **value}
+    return {**{name: of for name, of in declared.items() if name != "anyOf"}, **value}
 
 
 def _name_words(name: str, schema: Schema) -> None:
@@ -149,6 +152,10 @@ def _name_words(name: str, schema: Schema) -> None:
 def _tell_bodies(schema: Schema, bodies: Mapping[Any, type]) -> None:
     """Say which body comes with which kind."""
     schema["oneOf"] = [
-        {"title": str(kind), "properties": {"kind": {"const": str(kind)}, "body": {"$ref": PREFIX + body.__name__}}}
+        {
+            "title": str(kind),
+            "properties": {"kind": {"const": str(kind)}, "body": {"$ref": PREFIX + body.__name__}},
+            "required": ["kind", "body"],
+        }
         for kind, body in bodies.items()
     ]
