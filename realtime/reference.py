@@ -68,6 +68,12 @@ def errors_table() -> str:
     return _table(("code", "HTTP", "meaning", "what to do"), rows)
 
 
+def handshakes_table() -> str:
+    """Render every status with which a WebSocket handshake is refused: why, and what to do."""
+    rows = [(str(int(status)), *meaning) for status, meaning in meanings.HANDSHAKES.items()]
+    return _table(("status", "reason", "what to do"), rows)
+
+
 def closes_table() -> str:
     """Render every close, in its range: what it means, and what to do."""
     rows = [(str(int(close)), *meaning) for close, meaning in meanings.CLOSES.items()]
@@ -85,7 +91,7 @@ def limits_table() -> str:
 
 TABLES: Final = {
     "settings": settings_table, "metrics": metrics_table, "access": access_table, "limits": limits_table,
-    "errors": errors_table, "closes": closes_table,
+    "errors": errors_table, "closes": closes_table, "handshakes": handshakes_table,
 }  # fmt: skip
 _MARKED: Final = re.compile(f"<!-- ({'|'.join(TABLES)}) -->\n.*?<!-- /\\1 -->", re.DOTALL)
 

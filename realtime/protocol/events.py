@@ -1,7 +1,7 @@
 """What the server says unasked: events of the log, signals, heartbeats."""
 
 from enum import StrEnum
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
@@ -143,7 +143,7 @@ class TypingSignal(Push, tag="signal", omit_defaults=False, frozen=True, kw_only
     """Who types: some of the users, and how many there are. Not kept."""
 
     session: SessionId
-    kind: str = "typing"
+    kind: Literal["typing"] = "typing"
     users: tuple[str, ...]
     count: int
 
@@ -152,7 +152,7 @@ class ReactionsSignal(Push, tag="signal", omit_defaults=False, frozen=True, kw_o
     """How often each kind of reaction was sent since the signal before. Not kept."""
 
     session: SessionId
-    kind: str = "reactions"
+    kind: Literal["reactions"] = "reactions"
     counts: dict[str, int]
 
 
@@ -163,7 +163,7 @@ class AudienceSignal(Push, tag="signal", omit_defaults=False, frozen=True, kw_on
     """
 
     session: SessionId
-    kind: str = "audience"
+    kind: Literal["audience"] = "audience"
     audience: Audience
     present: list[str] | UnsetType = UNSET
     joined: list[str] | UnsetType = UNSET

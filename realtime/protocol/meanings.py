@@ -1,9 +1,10 @@
-"""What each error and each close means, and what a client does about it: for the pages and the specifications.
+"""What each refusal and each close means, and what a client does about it: for the pages and the specifications.
 
 Links lead to headings of `docs/protocol.md`.
 """
 
 import re
+from http import HTTPStatus
 from typing import Final, NamedTuple
 
 from realtime.protocol.codes import Close, Code
@@ -49,8 +50,33 @@ ERRORS: Final[dict[Code, Meaning]] = {
     Code.INTERNAL: Meaning("a defect in the server", "once again at most"),
 }
 
-_RESUME: Final = "reconnect and resume"
 _MISTAKE: Final = "a mistake in the client"
+_LATER: Final = "connect again after `Retry-After` (seconds), or a delay of your own if that is longer"
+
+# By their statuses of HTTP.
+HANDSHAKES: Final[dict[HTTPStatus, Meaning]] = {
+    HTTPStatus.BAD_REQUEST: Meaning(
+        "not exactly one `Host` header, no request of HTTP/1.1, or a malformed WebSocket handshake, "
+        "or not its version 13",
+        _MISTAKE,
+    ),
+    HTTPStatus.FORBIDDEN: Meaning(
+        "a browser's `Origin` that the operator has not allowed; clients that send none are let in",
+        "ask the operator to allow the page",
+    ),
+    HTTPStatus.NOT_FOUND: Meaning("another path", _MISTAKE),
+    HTTPStatus.METHOD_NOT_ALLOWED: Meaning("not a `GET`", _MISTAKE),
+    HTTPStatus.REQUEST_URI_TOO_LONG: Meaning("a request line above 8,192 bytes", _MISTAKE),
+    HTTPStatus.UPGRADE_REQUIRED: Meaning("not an upgrade to `websocket`", _MISTAKE),
+    HTTPStatus.TOO_MANY_REQUESTS: Meaning("too many connections or handshakes from your address", _LATER),
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: Meaning(
+        "a header above 8,192 bytes, all together above 16 KiB, or more than 128 of them", _MISTAKE
+    ),
+    HTTPStatus.SERVICE_UNAVAILABLE: Meaning("the server is full, or too many come at the same time", _LATER),
+    HTTPStatus.HTTP_VERSION_NOT_SUPPORTED: Meaning("HTTP/1.0", _MISTAKE),
+}
+
+_RESUME: Final = "reconnect and resume"
 
 CLOSES: Final[dict[Close, Meaning]] = {
     Close.NORMAL: Meaning("closed by you, or by a proxy on the way", "as you like"),

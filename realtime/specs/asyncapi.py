@@ -15,7 +15,7 @@ from realtime.protocol import commands, events, replies
 from realtime.protocol.codec import Format
 from realtime.protocol.codes import HTTP_STATUS, Close, Code
 from realtime.protocol.commands import AnyCommand, Command, type_of
-from realtime.protocol.meanings import CLOSES, ERRORS, RANGES, unlinked
+from realtime.protocol.meanings import CLOSES, ERRORS, HANDSHAKES, RANGES, Meaning, unlinked
 from realtime.settings import Settings
 from realtime.specs.examples import EXAMPLES
 from realtime.specs.refusing import codes_of_command
@@ -70,7 +70,8 @@ Messages are JSON in text frames, or, with the subprotocol `stagewire.v1.msgpack
 with the same names and values. Times are milliseconds since 1970-01-01 UTC.
 Ignore fields and types that you don't know.
 
-What errors and closes mean is in `x-errors`, `x-closes` and `x-close-ranges`. `x-limits` are those of this server,
+What errors and closes mean is in `x-errors`, `x-closes` and `x-close-ranges`; with which statuses a handshake is
+refused, in `x-handshakes`. `x-limits` are those of this server,
 and `x-rate-limits` what it begins with: they may be changed while it runs.
 """
 _CHANNEL: Final = "#/channels/wire"
@@ -101,8 +102,9 @@ def document(settings: Settings, version: str) -> dict[str, Any]:
         },
         "operations": {**dict(map(_asked, COMMANDS)), **dict(_told())},
         "components": {"messages": messages, "schemas": schemas.components},
-        "x-errors": [_error(code) for code in Code],
-        "x-closes": [_close(close) for close in Close],
+        "x-handshakes": [{"status": int(status), **_said(meaning)} for status, meaning in HANDSHAKES.items()],
+        "x-errors": [{"code": str(code), **_said(ERRORS[code]), "http_status": HTTP_STATUS[code]} for code in Code],
+        "x-closes": [{"code": int(close), "name": close.name.lower(), **_said(CLOSES[close])} for close in Close],
         "x-close-ranges": [{"from": code, "codes": rule.means, "do": rule.do} for code, rule in RANGES.items()],
         "x-limits": _limits(settings),
         "x-rate-limits": _rate_limits(),
@@ -225,24 +227,8 @@ def _right(name: str, right: access.Right) -> dict[str, Any]:
 # Codes and limits.
 
 
-def _error(code: Code) -> dict[str, Any]:
-    meaning = ERRORS[code]
-    return {
-        "code": str(code),
-        "means": unlinked(meaning.means),
-        "do": unlinked(meaning.do),
-        "http_status": HTTP_STATUS[code],
-    }
-
-
-def _close(close: Close) -> dict[str, Any]:
-    meaning = CLOSES[close]
-    return {
-        "code": int(close),
-        "name": close.name.lower(),
-        "means": unlinked(meaning.means),
-        "do": unlinked(meaning.do),
-    }
+def _said(meaning: Meaning) -> dict[str, str]:
+    return {"means": unlinked(meaning.means), "do": unlinked(meaning.do)}
 
 
 def _limits(settings: Settings) -> list[dict[str, Any]]:

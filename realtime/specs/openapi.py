@@ -6,6 +6,7 @@ from itertools import groupby
 from typing import Any, Final, NamedTuple
 
 import msgspec
+from msgspec import NODEFAULT
 from msgspec.structs import FieldInfo
 
 from realtime.http.endpoints import Endpoint
@@ -95,7 +96,7 @@ def _operation(endpoint: Endpoint, schemas: Schemas) -> dict[str, Any]:
                 "name": field.encode_name,
                 "in": place,
                 "required": field.required,
-                "schema": schemas.of(field.type),
+                "schema": _with_default(schemas.of(field.type), field),
                 "example": example,
             }
             for place, field, example in parameters
@@ -106,6 +107,11 @@ def _operation(endpoint: Endpoint, schemas: Schemas) -> dict[str, Any]:
     # An empty list says that nothing has to be proven.
     operation["security"] = [{endpoint.signature or "bearer": []}] if _is_guarded(endpoint) else []
     return operation
+
+
+def _with_default(schema: dict[str, Any], field: FieldInfo) -> dict[str, Any]:
+    """Say what counts where a parameter is left out: null would say no more than that it was."""
+    return schema if field.default in (NODEFAULT, None, "") else {**schema, "default": field.default}
 
 
 def _is_guarded(endpoint: Endpoint) -> bool:

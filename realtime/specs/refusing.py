@@ -62,7 +62,10 @@ def _by_right(right: Right) -> set[Code]:
 
 def codes_of_endpoint(endpoint: Endpoint) -> list[Code]:
     """Give the codes of an endpoint, in the order of `Code`."""
-    found = {Code.RATE_LIMITED, Code.INTERNAL}
+    found = {Code.INTERNAL}
+    if not endpoint.signature:
+        # What is signed may come as often as it likes.
+        found |= {Code.RATE_LIMITED}
     if "{" in endpoint.path or endpoint.query or endpoint.body:
         found |= {Code.BAD_REQUEST}
     if endpoint.body:

@@ -15,15 +15,18 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from time import time_ns
+from typing import Final
 
 from realtime.protocol.codec import Format
 from tests.conformance import autobahn
-from tests.conformance.checking import Checked, check, conforms, minting, table
+from tests.conformance.checking import Checked, check, conforms, freezing, minting, table
 from tests.conformance.player import Stage
-from tests.conformance.scripted import Scripted
+from tests.conformance.scripted import Scripted, serves
 from tests.conformance.transcript import CLIENTS, FOLDER, Need, all_transcripts
 
 _FORMATS = {"json": [Format.JSON], "msgpack": [Format.MSGPACK], "both": list(Format)}
+# These a server has where it is said how.
+GIVEN: Final = frozenset([Need.DRAIN, Need.FREEZING])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,15 +39,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _check(options: argparse.Namespace) -> int:
     wanted = [one for one in all_transcripts(options.transcripts) if not options.only or one.name in options.only]
-    has = {Need(need) for need in options.has} | ({Need.DRAIN} if options.drain else set())
+    has = {
+        *map(Need, options.has),
+        *([Need.DRAIN] if options.drain else []),
+        *([Need.FREEZING] if options.http else []),
+    }
+    mint = minting(options.secret, options.issuer, options.audience)
     stages = [
         Stage(
             url=options.url,
-            mint=minting(options.secret, options.issuer, options.audience),
+            mint=mint,
             fmt=fmt,
             within=options.within,
             has=frozenset(has),
             drain=_running(options.drain) if options.drain else None,
+            freeze=freezing(options.http, mint) if options.http else None,
         )
         for fmt in _FORMATS[options.format]
     ]
@@ -55,7 +64,8 @@ def _check(options: argparse.Namespace) -> int:
 
 async def _serve(options: argparse.Namespace) -> int:
     """Play the server of one transcript to a client, which is to do what that transcript's client does."""
-    known = {one.name: one for one in (*all_transcripts(options.transcripts), *all_transcripts(CLIENTS))}
+    found = [*all_transcripts(options.transcripts), *all_transcripts(CLIENTS)]
+    known = {one.name: one for one in found if serves(one)}
     if len(options.only) != 1 or options.only[0] not in known:
         print(f"serve one transcript: --only {', '.join(known)}", file=sys.stderr)
         return 1
@@ -85,10 +95,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--audience", help="the `aud` that tokens must carry, if any")
     add("--format", choices=_FORMATS, default="both", help="of the messages (default: both)")
     add("--only", action="append", default=[], metavar="NAME", help="a transcript to play, in place of all")
-    add("--has", action="append", default=[], choices=[need.value for need in Need if need is not Need.DRAIN],
+    add("--has", action="append", default=[], choices=[need.value for need in Need if need not in GIVEN],
         help="play the rows that need this, too: Agora's credentials in the server, half a minute of patience",
     )  # fmt: skip
     add("--drain", metavar="COMMAND", help="how the server is told to stop, such as 'kill -TERM 123'; it comes last")
+    add("--http", metavar="URL", help="the side API, such as http://127.0.0.1:8001, over which users are frozen")
     add("--within", type=float, default=5.0, metavar="SECONDS", help="how long to wait for each message (default: 5)")
     add("--as", dest="actor", metavar="ACTOR", help="serve: whose connection the client's is (default: everybody's)")
     add("--port", type=int, default=0, help="serve: where to listen on 127.0.0.1 (default: a free port)")

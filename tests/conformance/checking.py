@@ -1,13 +1,16 @@
 """Checks a server at some URL against all transcripts, or some, and tells the verdict on each row."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from http import HTTPStatus
 from secrets import token_hex
 from time import time
 from typing import Final, NamedTuple
 
+import httpx
+
 from realtime.protocol.codec import Format
-from tests.conformance.player import Mint, Player, Stage, Verdict
+from tests.conformance.player import Deviation, Mint, Player, Stage, Verdict
 from tests.conformance.transcript import Need, Transcript
 from tokens.access import AccessRole, SharedSecret, mint
 
@@ -32,6 +35,20 @@ def minting(secret: str, issuer: str | None = None, audience: str | None = None)
         return mint(user, AccessRole(role), signed_by, now, seconds, issuer=issuer, audience=audience)
 
     return give
+
+
+def freezing(http: str, mint: Mint) -> Callable[[str, bool], Awaitable[None]]:
+    """Give what freezes a user over the side API, or lets the user in again, as an admin."""
+    admin = {"Authorization": f"Bearer {mint('conformance', AccessRole.ADMIN, 3600, '')}"}
+
+    async def freeze(user: str, frozen: bool) -> None:
+        path = f"/v1/users/{user}/{'freeze' if frozen else 'unfreeze'}"
+        async with httpx.AsyncClient(base_url=http, headers=admin) as api:
+            response = await api.post(path, json={"reason": "To see what becomes of it"})
+        if response.status_code != HTTPStatus.OK:
+            raise Deviation(f"POST {path} is answered with {response.status_code}: {response.text[:200]}")
+
+    return freeze
 
 
 async def check(transcripts: Sequence[Transcript], stages: Sequence[Stage]) -> list[Checked]:

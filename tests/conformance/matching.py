@@ -14,7 +14,7 @@ TIMES: Final = frozenset(["at", "created_at", "since", "started_at", "ended_at",
 NUMBERS: Final = frozenset(
     [
         "now", "expires_at", "renew_at", "heartbeat_ms", "retry_after_ms", "rtt_ms", "media_ms", "ms", "uid",
-        "reconnect_in_ms", "deadline_ms", "expires_in_ms",
+        "reconnect_in_ms", "deadline_ms", "expires_in_ms", "skipped", "first", "last",
     ]
 )  # fmt: skip
 # What is for people, or for others: any text will do.

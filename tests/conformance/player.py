@@ -2,11 +2,14 @@
 
 import asyncio
 import re
+import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import groupby
 from typing import Any, Final, NamedTuple
+from urllib.parse import urlsplit
+from uuid import uuid4
 
 import msgspec
 from websockets.asyncio.client import ClientConnection, connect
@@ -15,7 +18,22 @@ from websockets.typing import Subprotocol
 
 from realtime.protocol.codec import Format
 from tests.conformance.matching import Differs, Names, compare
-from tests.conformance.transcript import Away, Connect, Disconnect, Drain, Hear, Need, Row, Say, Step, Transcript, Wait
+from tests.conformance.transcript import (
+    FRESH,
+    Away,
+    Connect,
+    Disconnect,
+    Drain,
+    Freeze,
+    Hear,
+    Need,
+    Read,
+    Row,
+    Say,
+    Step,
+    Transcript,
+    Wait,
+)
 
 # These come when they come, if the transcript does not wait for them.
 AT_ANY_TIME: Final = frozenset(["signal", "ping", "quality", "token.expiring"])
@@ -25,6 +43,8 @@ _TOKEN: Final = re.compile(r"<(?P<user>[a-z]+) (?P<role>\w+)(?: (?P<more>.+))?>"
 _OPEN_SECONDS: Final = 5.0
 # How long something may take that takes patience.
 PATIENCE_SECONDS: Final = 45.0
+# What the kernel may hold for a client that will read nothing: as little as it can be made to.
+_NARROW: Final = 4096
 
 # Gives a token for a user, with a role, that is good for so many seconds; or one that is not good for another reason.
 Mint = Callable[[str, str, int, str], str]
@@ -52,6 +72,8 @@ class Stage(NamedTuple):
     has: frozenset[Need] = frozenset()
     # Tells the server to stop.
     drain: Callable[[], Awaitable[None]] | None = None
+    # Freezes a user, or lets the user in again.
+    freeze: Callable[[str, bool], Awaitable[None]] | None = None
     # Is told everything that the server says.
     listener: Callable[[Any], None] = lambda _: None
 
@@ -67,6 +89,8 @@ class Actor:
         self._positions: dict[str, int] = {}
         # How much later it is than in the transcript, by this client's clock.
         self.later_ms = 0
+        # What comes many times, until the row ends.
+        self.often: list[Any] = []
 
     async def say(self, message: Any) -> None:
         """Send a message, text or bytes."""
@@ -75,6 +99,10 @@ class Actor:
             await self._socket.send(encoded)
         else:
             await self._socket.send(message)
+
+    def read(self, *, on: bool) -> None:
+        """Take nothing away any more; or read on."""
+        (self._socket.transport.resume_reading if on else self._socket.transport.pause_reading)()
 
     async def leave(self) -> None:
         """Close the connection."""
@@ -120,6 +148,8 @@ class Player:
         self._actors: dict[str, Actor] = {}
         self._names = Names(users_of(transcript), suffix, keys_of(transcript))
         self._stack = AsyncExitStack()
+        steps = [step for row in transcript.rows for step in row.steps]
+        self._deaf = {step.actor for step in steps if isinstance(step, Read)}
 
     async def play(self) -> AsyncIterator[Verdict]:
         """Give the verdict on each row. After one that deviates, no other is reached: they go on from it."""
@@ -140,6 +170,9 @@ class Player:
                 await (self._hear_all(steps, within) if heard else self._do_all(steps))
         except (Deviation, WebSocketException, OSError) as exc:
             return Verdict(row, "deviates", str(exc))
+        finally:
+            for actor in self._actors.values():
+                actor.often.clear()
         return Verdict(row, "ok")
 
     async def _do_all(self, steps: list[Step]) -> None:
@@ -149,24 +182,34 @@ class Player:
     async def _do(self, step: Step) -> None:
         match step:
             case Connect(actor):
-                self._actors[actor] = Actor(actor, await self._stack.enter_async_context(self._open()), self._stage)
+                opened = await self._stack.enter_async_context(self._open(deaf=actor in self._deaf))
+                self._actors[actor] = Actor(actor, opened, self._stage)
             case Disconnect(actor):
                 await self._actors.pop(actor).leave()
             case Wait(_, seconds) | Away(_, seconds):
                 await asyncio.sleep(seconds)
-            case Say(actor, message):
-                await self._actors[actor].say(self._said(self._actors[actor], message))
+            case Say(actor, message, times):
+                for _ in range(times):
+                    await self._actors[actor].say(self._said(self._actors[actor], message))
+            case Read(actor, on):
+                self._actors[actor].read(on=on)
+            case Freeze(user, frozen):
+                assert self._stage.freeze is not None, "who can freeze says how"
+                await self._stage.freeze(self._names.of(user), frozen)
             case Drain():
                 assert self._stage.drain is not None, "who can drain says how"
                 await self._stage.drain()
 
     @asynccontextmanager
-    async def _open(self) -> AsyncIterator[ClientConnection]:
+    async def _open(self, *, deaf: bool) -> AsyncIterator[ClientConnection]:
         protocols = [Subprotocol(self._stage.fmt)]
         async with connect(
             self._stage.url,
+            sock=await _narrow(self._stage.url) if deaf else None,
             subprotocols=protocols,
             max_size=None,
+            # Whoever reads takes away all that comes, also while it has much to say.
+            max_queue=None,
             open_timeout=_OPEN_SECONDS,
             close_timeout=1,
             # A transcript says by itself when its clients give a sign of life.
@@ -188,6 +231,8 @@ class Player:
                 said[field] += actor.later_ms
         if (token := said.get("token")) is not None:
             said["token"] = self._token(token)
+        if said.get("key") == FRESH:
+            said["key"] = str(uuid4())
         return said
 
     def _token(self, wanted: str) -> str:
@@ -205,6 +250,8 @@ class Player:
         for step in steps:
             assert isinstance(step, Hear)
             told.setdefault(step.actor, []).append(step.message)
+            if step.many:
+                self._actors[step.actor].often.append(step.message)
         for actor, messages in told.items():
             try:
                 async with asyncio.timeout(within):
@@ -215,7 +262,9 @@ class Player:
 
     def _tick_off(self, actor: str, told: list[Any], heard: Any) -> None:
         differences = []
-        for message in told:
+        often = self._actors[actor].often
+        # What may come many times has time.
+        for message in sorted(told, key=often.__contains__) + often:
             names = self._names.copy()
             try:
                 compare(message, heard, names)
@@ -223,10 +272,21 @@ class Player:
                 differences.append((_likeness(message, heard), str(exc)))
                 continue
             self._names = names
-            told.remove(message)
+            if message in told:
+                told.remove(message)
             return
         if not (isinstance(heard, dict) and heard.get("type") in AT_ANY_TIME):
             raise Deviation(f"{actor} hears {shown(heard)}: {max(differences)[1]}")
+
+
+async def _narrow(url: str) -> socket.socket:
+    """Give a socket to a server of which the kernel holds little: else it would read in place of the client."""
+    to = urlsplit(url)
+    narrow = socket.socket()
+    narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _NARROW)
+    narrow.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(narrow, (to.hostname, to.port or {"wss": 443}.get(to.scheme, 80)))
+    return narrow
 
 
 def users_of(transcript: Transcript) -> set[str]:

@@ -14,7 +14,7 @@ from realtime.protocol.codec import Format
 from realtime.settings import Settings
 from realtime.specs import asyncapi
 from tests.conformance import __main__ as command
-from tests.conformance.checking import Checked, check, conforms, minting, table
+from tests.conformance.checking import Checked, check, conforms, freezing, minting, table
 from tests.conformance.player import Stage
 from tests.conformance.transcript import FOLDER, Need, all_transcripts, parse
 from tests.support.nodes import SECRET, RunningNode, serving
@@ -22,6 +22,8 @@ from tests.support.served import ServedNode, served
 
 TRANSCRIPTS = {transcript.name: transcript for transcript in all_transcripts()}
 ALONE = {"silence", "drain"}
+LIMITED = {"limits", "slow"}
+MINT = minting(SECRET)
 AGORA = {"agora_app_id": "970CA35de60c44645bbae8a215061b33", "agora_certificate": "5CFd2fd1755d40ecb72977518be15d3b"}
 HELLO = 'alice connects\nalice → {"type":"hello","id":1,"token":"<alice seller>"}\n'
 
@@ -51,7 +53,7 @@ def schemas() -> Schemas:
 
 
 def stage_of(url: str, **more: Any) -> Stage:
-    return Stage(url=url, mint=minting(SECRET), **more)
+    return Stage(url=url, mint=MINT, **more)
 
 
 async def played(text: str, url: str) -> Checked:
@@ -60,10 +62,12 @@ async def played(text: str, url: str) -> Checked:
 
 
 async def test_our_server_conforms(migrated: str, redis_url: str, schemas: Schemas) -> None:
-    transcripts = [transcript for name, transcript in TRANSCRIPTS.items() if name not in ALONE]
+    transcripts = [transcript for name, transcript in TRANSCRIPTS.items() if name not in ALONE | LIMITED]
+    needs = frozenset([Need.AGORA, Need.FREEZING])
     async with serving(migrated, redis_url, **AGORA) as node:
+        freeze = freezing(node.http, MINT)
         stages = [
-            stage_of(node.websocket, fmt=fmt, has=frozenset([Need.AGORA]), listener=schemas.validate) for fmt in Format
+            stage_of(node.websocket, fmt=fmt, has=needs, freeze=freeze, listener=schemas.validate) for fmt in Format
         ]
         checked = await check(transcripts, stages)
     assert conforms(checked), table(checked)
@@ -76,6 +80,18 @@ async def test_our_server_conforms(migrated: str, redis_url: str, schemas: Schem
         "push.removed",
         "push.agora.token",
     } <= schemas.seen
+
+
+async def test_our_server_conforms_where_its_limits_are_reached(
+    migrated: str, redis_url: str, schemas: Schemas
+) -> None:
+    async with serving(migrated, redis_url, rate_limits=True) as node:
+        stage = stage_of(
+            node.websocket, has=frozenset([Need.PATIENCE, Need.LIMITS]), listener=schemas.validate, within=20.0
+        )
+        checked = await check([TRANSCRIPTS[name] for name in sorted(LIMITED)], [stage])
+    assert {verdict.outcome for one in checked for verdict in one.verdicts} == {"ok"}, table(checked)
+    assert "push.skipped" in schemas.seen
 
 
 async def test_our_server_conforms_in_silence_and_when_it_is_stopped(
@@ -131,6 +147,29 @@ async def test_what_deviates_is_told(node: RunningNode, lines: str, why: str) ->
     assert not conforms([one])
     assert f"deviates    A\n              {first.why}\n  not reached B" in table([one])
     assert table([one]).endswith("2 rows: 0 ok, 1 deviates, 1 not reached")
+
+
+async def test_what_comes_many_times_comes_once_at_least_and_until_the_row_ends(node: RunningNode) -> None:
+    wrong = 'alice → 3 times {"type":"pong","id":7,"loud":true}\n'
+    told = 'alice ← many times {"type":"error","re":7}\n'
+    ends = 'alice → {"type":"pong","id":8}\nalice ← {"type":"ack","re":8}\n'
+    welcome = 'alice ← {"type":"welcome"}\n'
+    for lines, outcome in (
+        (wrong + told + ends, "ok"),
+        (told, "deviates"),
+        (wrong + told + "## B\n" + ends, "deviates"),
+    ):
+        one = await played(f"# X\n## A\n{HELLO}{welcome}{lines}", node.websocket)
+        assert one.verdicts[-1].outcome == outcome, table([one])
+
+
+async def test_a_server_that_does_not_freeze_deviates(node: RunningNode) -> None:
+    transcript = parse("x", "# X\n## A\nneeds freezing\nalice connects\nthe server freezes alice\n")
+    strangers = freezing(node.http, minting("another secret, as long as the one that the nodes know of"))
+    stage = stage_of(node.websocket, has=frozenset([Need.FREEZING]), freeze=strangers)
+    [one] = await check([transcript], [stage])
+    assert one.verdicts[0].outcome == "deviates"
+    assert "is answered with 401" in one.verdicts[0].why
 
 
 async def test_what_a_server_has_not_is_skipped(node: RunningNode) -> None:

@@ -16,10 +16,21 @@ from websockets.typing import Subprotocol
 
 from realtime.protocol.codec import Format
 from stagewire_client import Event, Session, Stagewire, State
+from tests.conformance.__main__ import main
 from tests.conformance.checking import Checked, conforms, minting, table
 from tests.conformance.player import Player, Stage, Verdict
-from tests.conformance.scripted import Scripted
-from tests.conformance.transcript import CLIENTS, Need, Transcript, all_transcripts, parse
+from tests.conformance.scripted import Scripted, serves
+from tests.conformance.transcript import (
+    CLIENTS,
+    Away,
+    Drain,
+    Freeze,
+    Need,
+    Transcript,
+    Wait,
+    all_transcripts,
+    parse,
+)
 from tests.support.node_packages import INSTALL_SECONDS, installed
 from tests.support.nodes import SECRET
 
@@ -33,10 +44,10 @@ JOINED = 'alice ← {"type":"joined","session":{"id":"S"},"position":{"seq":2},"
 
 
 def hurried(transcript: Transcript) -> Transcript:
-    """Give it without the times in which nothing happens."""
+    """Give it without the times in which nothing happens, and without what is done to a server alone."""
     return transcript._replace(
         rows=[
-            row._replace(steps=[step for step in row.steps if type(step).__name__ not in ("Wait", "Away", "Drain")])
+            row._replace(steps=[step for step in row.steps if not isinstance(step, Wait | Away | Drain | Freeze)])
             for row in transcript.rows
         ]
     )
@@ -59,7 +70,7 @@ async def met(told: Transcript, played: Transcript, fmt: Format = Format.JSON) -
 
 
 @pytest.mark.parametrize("fmt", Format, ids=lambda fmt: fmt.name)
-@pytest.mark.parametrize("name", TRANSCRIPTS)
+@pytest.mark.parametrize("name", [name for name, transcript in TRANSCRIPTS.items() if serves(transcript)])
 async def test_they_agree(name: str, fmt: Format) -> None:
     transcript = hurried(TRANSCRIPTS[name])
     for verdicts in await met(transcript, transcript, fmt):
@@ -164,6 +175,12 @@ async def test_history_is_answered_from_what_was_told() -> None:
 
 def page(*seqs: int) -> str:
     return msgspec.json.encode([{"type": "event", "seq": seq} for seq in seqs]).decode()
+
+
+async def test_the_command_serves_no_slow_reader(capsys: pytest.CaptureFixture[str]) -> None:
+    served = await asyncio.to_thread(main, ["serve", "--only", "slow"])
+    assert served == 1
+    assert "recovery" in capsys.readouterr().err
 
 
 async def test_the_command_serves() -> None:

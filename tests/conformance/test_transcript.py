@@ -6,8 +6,10 @@ from tests.conformance.transcript import (
     Connect,
     Disconnect,
     Drain,
+    Freeze,
     Hear,
     Need,
+    Read,
     Row,
     Say,
     Transcript,
@@ -33,6 +35,12 @@ alice/2 ← {"type":"ack","re":1}
 alice ← close 4401
 alice disconnects
 alice waits 1.5 s
+alice reads nothing
+alice reads on
+alice → 3 times {"type":"pong"}
+alice ← many times {"type":"ack"}
+the server freezes bob
+the server unfreezes bob
 the server drains
 """
 
@@ -54,7 +62,22 @@ def test_a_transcript_is_read() -> None:
                     Hear("alice/2", {"type": "ack", "re": 1}),
                 ],
             ),
-            Row("It ends", frozenset(), [Hear("alice", 4401), Disconnect("alice"), Wait("alice", 1.5), Drain()]),
+            Row(
+                "It ends",
+                frozenset(),
+                [
+                    Hear("alice", 4401),
+                    Disconnect("alice"),
+                    Wait("alice", 1.5),
+                    Read("alice", on=False),
+                    Read("alice", on=True),
+                    Say("alice", {"type": "pong"}, 3),
+                    Hear("alice", {"type": "ack"}, many=True),
+                    Freeze("bob", frozen=True),
+                    Freeze("bob", frozen=False),
+                    Drain(),
+                ],
+            ),
         ],
     )
 
@@ -68,6 +91,9 @@ def test_a_transcript_is_read() -> None:
         "# A\n## B\nalice sings\n",
         "# A\n## B\nalice ← {\n",
         "# A\n## B\n← {}\n",
+        "# A\n## B\nalice ← 3 times {}\n",
+        "# A\n## B\nalice → many times {}\n",
+        "# A\n## B\nalice waits 3 times 2 s\n",
     ],
 )
 def test_what_is_no_transcript_is_told(text: str) -> None:

@@ -14,10 +14,15 @@ import msgspec
 FOLDER: Final = Path(__file__).parent.parent / "vectors/transcripts"
 # What only a scripted server does, for clients.
 CLIENTS: Final = FOLDER / "clients"
+# Stands for a key that was never used.
+FRESH: Final = "<key>"
 _LINE: Final = re.compile(
-    r"(?P<actor>[a-z]+(?:/\d)?) (?P<word>connects|disconnects|waits|stays away|→|←) ?(?P<rest>.*)"
+    r"(?P<actor>[a-z]+(?:/\d)?) (?P<word>connects|disconnects|reads nothing|reads on|waits|stays away|→|←) ?"
+    r"(?P<rest>.*)"
 )
 _DRAIN: Final = "the server drains"
+_FREEZE: Final = re.compile(r"the server (?P<un>un)?freezes (?P<user>[a-z]+)")
+_TIMES: Final = re.compile(r"(?P<times>\d+|many) times (?P<rest>.*)")
 
 
 class Need(Enum):
@@ -26,6 +31,8 @@ class Need(Enum):
     PATIENCE = "patience"
     DRAIN = "drain"
     AGORA = "agora"
+    FREEZING = "freezing"
+    LIMITS = "limits"
 
 
 class Connect(NamedTuple):
@@ -38,6 +45,13 @@ class Disconnect(NamedTuple):
     """A client closes its connection."""
 
     actor: str
+
+
+class Read(NamedTuple):
+    """A client takes nothing away any more, however much waits for it; or reads on."""
+
+    actor: str
+    on: bool
 
 
 class Wait(NamedTuple):
@@ -55,24 +69,36 @@ class Away(NamedTuple):
 
 
 class Say(NamedTuple):
-    """A client sends something: a message, or text that is none, or bytes."""
+    """A client sends something, once or more often: a message, or text that is none, or bytes."""
 
     actor: str
     message: Any
+    times: int = 1
 
 
 class Hear(NamedTuple):
-    """A client receives something: a message, or the close of its connection, as a number."""
+    """A client receives something: a message, or the close of its connection, as a number.
+
+    What comes `many` times comes once at least, and may come again until the row ends.
+    """
 
     actor: str
     message: Any
+    many: bool = False
 
 
 class Drain(NamedTuple):
     """The server is told to stop."""
 
 
-Step: TypeAlias = Connect | Disconnect | Wait | Away | Say | Hear | Drain
+class Freeze(NamedTuple):
+    """An admin freezes a user, or lets the user in again."""
+
+    user: str
+    frozen: bool
+
+
+Step: TypeAlias = Connect | Disconnect | Read | Wait | Away | Say | Hear | Drain | Freeze
 
 
 class Row(NamedTuple):
@@ -128,19 +154,34 @@ def _steps(name: str, lines: list[str]) -> Iterator[Step]:
 def _step(name: str, line: str) -> Step:
     if line == _DRAIN:
         return Drain()
+    if frozen := _FREEZE.fullmatch(line):
+        return Freeze(frozen["user"], frozen["un"] is None)
     found = _LINE.fullmatch(line)
     if found is None:
         raise Unreadable(f"{name}: {line}")
     actor, word, rest = found.groups()
+    often = _TIMES.fullmatch(rest)
     try:
+        if often is not None:
+            return _repeated(actor, word, often["times"], _read(often["rest"]))
         return _WORDS[word](actor, _read(rest) if rest else None)
     except ValueError as exc:
         raise Unreadable(f"{name}: {line}: {exc}") from None
 
 
+def _repeated(actor: str, word: str, times: str, message: Any) -> Step:
+    if word == "←" and times == "many":
+        return Hear(actor, message, many=True)
+    if word == "→":
+        return Say(actor, message, int(times))
+    raise ValueError("clients say something so many times, and hear it many times")
+
+
 _WORDS: Final[dict[str, Callable[[str, Any], Step]]] = {
     "connects": lambda actor, _: Connect(actor),
     "disconnects": lambda actor, _: Disconnect(actor),
+    "reads nothing": lambda actor, _: Read(actor, on=False),
+    "reads on": lambda actor, _: Read(actor, on=True),
     "waits": Wait,
     "stays away": Away,
     "→": Say,

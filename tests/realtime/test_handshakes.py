@@ -3,10 +3,12 @@
 import asyncio
 import socket
 from functools import partial
+from http import HTTPStatus
 
 import pytest
 
 from realtime.hub import Hub
+from realtime.protocol.meanings import HANDSHAKES
 from realtime.settings import Settings
 from realtime.transport import Connection
 from tests.realtime.links import Guests
@@ -31,7 +33,7 @@ async def answer(*pieces: bytes) -> tuple[bytes, list[bytes]]:
     """Give the first line of the answer to what comes in these pieces, and the messages that were heard."""
     ours, theirs = socket.socketpair()
     service = Listening()
-    connection = Connection(service, Settings(), None)
+    connection = Connection(service, Settings(), [None])
     loop = asyncio.get_running_loop()
     with theirs:
         theirs.setblocking(False)
@@ -81,3 +83,33 @@ async def test_of_what_follows_a_bad_one_nothing_is_heard(head: bytes, status: b
         line, heard = await answer(*pieces)
         assert line.split()[1] == status
         assert heard == []
+
+
+LONG = "x" * 9000
+REFUSED = {
+    HTTPStatus.BAD_REQUEST: [
+        request().replace(b"Version: 13", b"Version: 8"),
+        request().replace(b"Host: ", b"Ghost: "),
+        request().replace(b"HTTP/1.1", b"HTTP/2"),
+    ],
+    HTTPStatus.FORBIDDEN: [request(extra="Origin: https://elsewhere.example\r\n")],
+    HTTPStatus.NOT_FOUND: [request("/v1/ws/")],
+    HTTPStatus.METHOD_NOT_ALLOWED: [request().replace(b"GET", b"POST")],
+    HTTPStatus.REQUEST_URI_TOO_LONG: [request(f"/v1/ws?{LONG}")],
+    HTTPStatus.UPGRADE_REQUIRED: [request().replace(b"Upgrade: websocket", b"Upgrade: h2c")],
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: [
+        request(extra=f"X-Long: {LONG}\r\n"),
+        request(extra="X-Many: 1\r\n" * 129),
+    ],
+    HTTPStatus.HTTP_VERSION_NOT_SUPPORTED: [request().replace(b"HTTP/1.1", b"HTTP/1.0")],
+}
+# Of a server that has too many: see test_gate.
+CROWDED = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
+
+
+@pytest.mark.parametrize("status", HANDSHAKES)
+async def test_each_status_that_is_told_is_given(status: HTTPStatus) -> None:
+    assert status in REFUSED.keys() ^ CROWDED
+    for head in REFUSED.get(status, []):
+        line, _ = await answer(head)
+        assert line.split()[1] == str(int(status)).encode()

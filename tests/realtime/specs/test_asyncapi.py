@@ -13,13 +13,15 @@ from hypothesis import given
 from realtime.domain.access import RIGHTS, RULES, Role
 from realtime.domain.limits import DEFAULTS
 from realtime.domain.session import State
+from realtime.http.table import ENDPOINTS
 from realtime.protocol.codec import JSON
 from realtime.protocol.codes import Close, Code
 from realtime.protocol.commands import AnyCommand, Command, type_of
 from realtime.protocol.events import BODIES, INBOX_BODIES, InboxKind, Kind, Push
+from realtime.protocol.meanings import HANDSHAKES
 from realtime.protocol.replies import Reply
 from realtime.settings import Settings
-from realtime.specs import asyncapi
+from realtime.specs import asyncapi, openapi
 from realtime.specs.examples import EXAMPLES
 from realtime.specs.schemas import WORDS
 from tests.conformance.transcript import Hear, Say, Transcript, all_transcripts
@@ -94,7 +96,13 @@ def test_whatever_is_a_command_is_what_its_schema_says(command: Command) -> None
         ("push.event", {"body": {"text": 3}}),
         ("push.event", {"kind": "chat.shouted"}),
         ("push.event", {"kind": "session.started"}),
+        ("push.signal.typing", {"kind": "reactions"}),
+        ("push.quality", {"quality": "splendid"}),
+        ("push.quality", {"rtt_ms": None}),
         ("reply.error", {"code": "teapot"}),
+        ("reply.error", {"state": None}),
+        ("reply.joined", {"re": None}),
+        ("reply.joined", {"audience": {}}),
         ("reply.joined", {"events": [{}]}),
         ("push.inbox", {"entries": [{"id": 1, "at": 1, "by": "a", "key": "b", "kind": "direct", "body": {}}]}),
     ],
@@ -103,6 +111,20 @@ def test_what_is_wrong_is_not_what_a_schema_says(name: str, change: dict[str, An
     example = MESSAGES[name]["examples"][0]["payload"]
     assert validator(name).is_valid(example)
     assert not validator(name).is_valid({**example, **change})
+
+
+def test_what_always_comes_is_required_and_nothing_is_null_that_servers_say() -> None:
+    assert {"kind", "users", "count"} < set(SCHEMAS["TypingSignal"]["required"])
+    assert "settings" in SCHEMAS["SessionView"]["required"]
+    assert "members" not in SCHEMAS["SessionView"]["required"]
+    assert SCHEMAS["SessionSettings"]["required"] == ["chat", "slow_mode", "links", "private"]
+    # What clients say may be null.
+    assert SCHEMAS["SessionUpdate"]["properties"]["key"] == {
+        "anyOf": [{"type": "string", "format": "uuid"}, {"type": "null"}]
+    }
+    # In the changes of an event null stands for what was taken away.
+    said = {name: schema for name, schema in SCHEMAS.items() if "additionalProperties" not in schema}
+    assert [name for name, schema in said.items() if '{"type": "null"}' in json.dumps(schema)] == ["Change"]
 
 
 def test_every_kind_has_its_body() -> None:
@@ -118,8 +140,10 @@ def test_what_servers_keep_to_themselves_is_not_in_it() -> None:
 
 
 def test_words_are_of_fields_that_exist() -> None:
-    told = {(name, field) for name, schema in SCHEMAS.items() for field in schema.get("properties", {})}
-    assert {words for words in WORDS if words[0] != "Failure"} <= told
+    both = [*SCHEMAS.items(), *openapi.document(ENDPOINTS, "0")["components"]["schemas"].items()]
+    assert set(WORDS) <= {
+        (name.rpartition(".")[2], field) for name, schema in both for field in schema.get("properties", {})
+    }
     assert SCHEMAS["SessionView"]["properties"]["state"]["enum"] == list(State)
 
 
@@ -127,7 +151,14 @@ def test_every_code_and_every_close_is_in_it() -> None:
     assert [error["code"] for error in DOCUMENT["x-errors"]] == list(Code)
     assert [close["code"] for close in DOCUMENT["x-closes"]] == list(Close)
     assert {example["payload"]["code"] for example in MESSAGES["reply.error"]["examples"]} == set(Code)
-    assert "](" not in json.dumps(DOCUMENT["x-errors"] + DOCUMENT["x-closes"] + DOCUMENT["x-limits"])
+    told = ("x-handshakes", "x-errors", "x-closes", "x-limits")
+    assert "](" not in json.dumps([DOCUMENT[name] for name in told])
+
+
+def test_every_status_of_a_refused_handshake_is_in_it() -> None:
+    assert [refused["status"] for refused in DOCUMENT["x-handshakes"]] == sorted(HANDSHAKES)
+    told = {limit["beyond"] for limit in DOCUMENT["x-limits"] if limit.get("beyond", "").startswith("status")}
+    assert told <= {f"status {refused['status']}" for refused in DOCUMENT["x-handshakes"]}
 
 
 def test_commands_say_what_refuses_them() -> None:
