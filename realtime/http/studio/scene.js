@@ -21,6 +21,7 @@ export function sceneOf({ live, session, reactions, face }, user) {
     fault: fault?.message ?? "",
     mayAsk: fault?.code === "forbidden",
     displaced: live.state.code === TAKEN_OVER,
+    cut: live.state.name === "failed",
     elsewhere: hosting === false && view?.host === user && view.state !== "ended",
     staff,
     console: staff && face === "console",

@@ -44,6 +44,7 @@ function render(scene) {
   byId("stage").classList.toggle("stale", stale);
   byId("stage-stale").hidden = !stale;
   byId("session").classList.toggle("refused", fault !== "");
+  byId("session").classList.toggle("unknown", view === null);
   setText(byId("stage-headline"), headline);
   setText(byId("stage-hint"), stale && !displaced ? STALE : hint);
   setText(byId("stage-badge"), view ? badgeOf(view.state) : "");
@@ -61,9 +62,9 @@ function render(scene) {
   document.title = view ? `${view.state === "live" ? "● " : ""}${view.title} · Stagewire` : "Stagewire";
 }
 
-function wordsOf({ view, role, fault, displaced }) {
+function wordsOf({ view, role, fault, displaced, cut }) {
   if (fault) return ["This session cannot be joined", sentence(fault)];
-  if (!view) return ["Joining…", ""];
+  if (!view) return [cut ? "Not connected" : "Joining…", ""];
   return displaced ? DISPLACED : stageWords(view, role);
 }
 

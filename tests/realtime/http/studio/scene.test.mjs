@@ -27,6 +27,11 @@ test("who runs the session from another device is told so", () => {
   assert.equal(scene({}, "alice", { live: { state: { code: TAKEN_OVER } } }).displaced, true);
 });
 
+test("a connection that has failed is known from one that comes back by itself", () => {
+  const at = (name) => scene({}, "alice", { live: { state: { name, code: null } } }).cut;
+  assert.deepEqual([at("failed"), at("offline"), at("online")], [true, false, false]);
+});
+
 test("whoever may not come in may ask, and of what is not there there is nothing to ask", () => {
   const closed = (code) => scene({ snapshot: null, fault: { code, message: "no" } });
   assert.deepEqual([closed("forbidden").fault, closed("forbidden").mayAsk], ["no", true]);
