@@ -62,7 +62,7 @@ def test_nothing_is_in_anybodys_way(windows: Windows, axe: str, dark: bool) -> N
     for page in (console, player):
         page.is_sound()
     for opened, closed in [
-        ("Settings of the chat", "Cancel"),
+        ("Settings", "Cancel"),
         ("End session", "Keep going"),
         ("Connection details", "Close the connection panel"),
         ("Inbox", "Close the inbox"),

@@ -6,6 +6,7 @@ import { asClock, badgeOf, countdownOf, sentence, stageWords } from "../words.js
 
 const COPIED_MS = 2000;
 const STALE = "Last known state, until the connection is back.";
+const ASKED = ["You have asked to be let in", "You are in as soon as somebody says so."];
 const DISPLACED = ["Running on another device", "Come back to watch from here, or to take over again."];
 
 /** `act` has `face()`, which turns between the console and what viewers see, and `ask()`, to be let in. */
@@ -62,7 +63,8 @@ function render(scene) {
   document.title = view ? `${view.state === "live" ? "● " : ""}${view.title} · Stagewire` : "Stagewire";
 }
 
-function wordsOf({ view, role, fault, displaced, cut }) {
+function wordsOf({ view, role, fault, displaced, cut, asked }) {
+  if (fault && asked) return ASKED;
   if (fault) return ["This session cannot be joined", sentence(fault)];
   if (!view) return [cut ? "Not connected" : "Joining…", ""];
   return displaced ? DISPLACED : stageWords(view, role);

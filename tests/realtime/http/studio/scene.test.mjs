@@ -36,6 +36,8 @@ test("whoever may not come in may ask, and of what is not there there is nothing
   const closed = (code) => scene({ snapshot: null, fault: { code, message: "no" } });
   assert.deepEqual([closed("forbidden").fault, closed("forbidden").mayAsk], ["no", true]);
   assert.equal(closed("not_found").mayAsk, false);
+  const asked = (code) => scene({ snapshot: null, fault: { code, message: "no" } }, "bob", { asked: true });
+  assert.deepEqual([asked("forbidden").mayAsk, asked("forbidden").asked, asked("not_found").asked], [false, true, false]);
   assert.deepEqual([scene({}).fault, scene({}).mayAsk], ["", false]);
 });
 
