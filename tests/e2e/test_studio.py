@@ -252,7 +252,7 @@ def test_the_keyboard_is_enough(windows: Windows) -> None:
         expect(window.button(name)).to_be_focused()
     keys.press("Enter")
     expect(window.button("Pause")).to_be_focused()
-    for name in ("Settings of the chat", "End session"):
+    for name in ("Settings", "End session"):
         keys.press("Tab")
         expect(window.button(name)).to_be_focused()
     keys.press("Enter")

@@ -131,8 +131,8 @@ def test_a_window_that_is_loaded_again_is_the_same_device(windows: Windows) -> N
 
 def test_the_host_sets_who_may_write_what(windows: Windows) -> None:
     host, viewer = windows.live_session()
-    expect(viewer.button("Settings of the chat")).to_be_hidden()
-    host.click("Settings of the chat")
+    expect(viewer.button("Settings")).to_be_hidden()
+    host.click("Settings")
     host.page.get_by_label("Slow mode").fill("2")
     host.page.get_by_label("Viewers may write links").uncheck()
     host.click("Save")
@@ -146,13 +146,28 @@ def test_the_host_sets_who_may_write_what(windows: Windows) -> None:
     expect(viewer.pending).to_have_text("Waiting. Not so fast: slow mode is on. It goes out by itself.")
     host.sees("one", "two")
     viewer.sees("one", "two")
-    host.click("Settings of the chat")
+    host.click("Settings")
     host.page.get_by_label("Who may write").select_option("Nobody but hosts and moderators")
     host.click("Save")
     expect(viewer.page.get_by_text("The chat is closed for now.")).to_be_visible()
     expect(viewer.page.get_by_label("Message")).to_be_hidden()
     host.say("Quiet, please")
     viewer.sees("one", "two", "Quiet, please")
+
+
+def test_the_host_gives_the_session_another_title(windows: Windows) -> None:
+    host, viewer = windows.live_session()
+    host.click("Settings")
+    title = host.page.get_by_role("textbox", name="Title", exact=True)
+    expect(title).to_have_value("A live session")
+    title.fill("\N{ZERO WIDTH SPACE}")
+    host.click("Save")
+    expect(host.page.get_by_role("alert").filter(has_text="The text has nothing to see.")).to_be_visible()
+    title.fill("Friday drop: autumn jackets")
+    host.click("Save")
+    for window in (host, viewer):
+        expect(window.page.get_by_role("heading", name="Friday drop: autumn jackets")).to_be_visible()
+    expect(host.button("Settings")).to_be_focused()
 
 
 def test_what_is_done_over_http_is_seen_at_once(server: DevServer, windows: Windows) -> None:

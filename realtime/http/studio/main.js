@@ -4,6 +4,7 @@ import { Stagewire } from "/sdk/index.js";
 
 import { Api, settings } from "./api.js";
 import { byId, setAvatar, setText } from "./dom.js";
+import { focusKeeper } from "./focus.js";
 import { deviceName, remembered, signInByName, signInByToken, signOut } from "./identity.js";
 import { Trouble } from "./trouble.js";
 import { inboxView } from "./views/inbox.js";
@@ -31,6 +32,7 @@ class Page {
   #status = statusView(() => this.#live.retry());
   #panel = panelView(this.#trouble);
   #inbox = inboxView();
+  #keepFocus = focusKeeper(() => this.#current.heading);
   // What a signed-in user has to do with: `identity`, `live` and `api`, and the `id` of a session.
   #context = null;
   #person = personView(() => ({ ...this.#context, ...this.#views.session.opened() }));
@@ -105,6 +107,7 @@ class Page {
   }
 
   #tick() {
+    this.#keepFocus();
     if (!this.#live) return;
     this.#status.tick(this.#live);
     this.#panel.tick(this.#live);

@@ -4,8 +4,8 @@
 export const TAKEN_OVER = 4409;
 const STAFF = new Set(["host", "cohost", "moderator"]);
 
-/** Gives the scene of a client, `live`, and a session of it. `reactions` has the totals. */
-export function sceneOf({ live, session, reactions, face }, user) {
+/** Gives the scene of a client, `live`, and a session of it. `reactions` has the totals; `asked` whether to be let in. */
+export function sceneOf({ live, session, reactions, face, asked }, user) {
   const { snapshot: view, role, joined, hosting, fault, audience, typists, fetching } = session;
   const staff = Boolean(view) && STAFF.has(role);
   return {
@@ -19,8 +19,10 @@ export function sceneOf({ live, session, reactions, face }, user) {
     fetching,
     reactions,
     fault: fault?.message ?? "",
-    mayAsk: fault?.code === "forbidden",
+    mayAsk: fault?.code === "forbidden" && !asked,
+    asked: fault?.code === "forbidden" && Boolean(asked),
     displaced: live.state.code === TAKEN_OVER,
+    cut: live.state.name === "failed",
     elsewhere: hosting === false && view?.host === user && view.state !== "ended",
     staff,
     console: staff && face === "console",

@@ -34,6 +34,9 @@ export class Player {
     PORTRAIT.addEventListener("change", () => this.#turned(), { signal });
     navigator.mediaDevices?.addEventListener("devicechange", () => this.#put({ type: "devices" }), { signal });
     video.addEventListener("resize", changed, { signal });
+    const room = new ResizeObserver(changed);
+    room.observe(video);
+    signal.addEventListener("abort", () => room.disconnect());
     this.#watchFrames();
   }
 

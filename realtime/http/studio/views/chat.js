@@ -2,6 +2,7 @@
 
 import { tagOf } from "../audience.js";
 import { askTwice, byId, clone, part, reconcile, setAvatar, setText, setTime } from "../dom.js";
+import { allow } from "../focus.js";
 import { mayChange } from "../rules.js";
 import { happened, sentence, typingWords } from "../words.js";
 import { openPerson } from "./person.js";
@@ -106,7 +107,7 @@ export function chatView(act) {
       log.setAttribute("aria-busy", String(fetching || !view));
       const older = byId("chat-older");
       older.hidden = !timeline.more || timeline.empty;
-      older.disabled = fetching || !joined;
+      allow(older, joined && !fetching);
       setText(older, fetching ? "Loading…" : "Load older messages");
       byId("chat-empty").hidden = !view || view.state === "ended" || fetching || items.some(({ note }) => !note);
       setText(byId("chat-typing"), typingWords(typists));

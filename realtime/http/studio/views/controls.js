@@ -1,6 +1,7 @@
 /** The host's controls: what is legal now, and nothing else; and the way back to them from another device. */
 
 import { byId, setText } from "../dom.js";
+import { allow } from "../focus.js";
 import { actionsFor } from "../lifecycle.js";
 import { faultWords } from "../words.js";
 
@@ -53,10 +54,10 @@ export function controlsView(act) {
       group.hidden = legal.length === 0;
       for (const button of buttons) {
         button.hidden = !legal.includes(button.dataset.action);
-        button.disabled = !joined;
+        allow(button, joined);
       }
       elsewhere.hidden = !session.elsewhere || displaced;
-      takeOver.disabled = !joined;
+      allow(takeOver, joined);
       if (!legal.includes("end")) dialog.close();
       // A button that goes away under one's fingers hands its focus on.
       if (focused && !holds(visible(document.activeElement))) {

@@ -3,7 +3,7 @@
 import { byId, clone, disclosure, keep, kept, part, reconcile, setAvatar, setText, setTime } from "../dom.js";
 import { entryWords, withEntry } from "../inbox.js";
 import { openPerson } from "./person.js";
-import { toast } from "./toast.js";
+import { hush, toast } from "./toast.js";
 
 const KEY = "stagewire.inbox";
 
@@ -15,7 +15,12 @@ export function inboxView() {
   let live = null;
   let key = "";
 
-  byId("inbox-toggle").addEventListener("click", () => render());
+  byId("inbox-toggle").addEventListener("click", () => {
+    hush();
+    render();
+  });
+  // Where an entry leads, it would lie over what it leads to.
+  panel.addEventListener("click", ({ target }) => target.closest("a") && show(false));
 
   function take(entry) {
     const before = entries;

@@ -1,6 +1,7 @@
 /** Reactions: buttons that send them, and marks that rise over the stage when many do. */
 
 import { byId, clone, setText, part } from "../dom.js";
+import { allow } from "../focus.js";
 import { marksOf, short } from "../reactions.js";
 
 // More at once would neither be told apart nor drawn smoothly.
@@ -29,7 +30,7 @@ export function reactionsView(react) {
       bar.hidden = !view || view.state === "ended";
       for (const button of buttons) {
         const total = reactions[button.dataset.kind] ?? 0;
-        button.disabled = !joined;
+        allow(button, joined);
         setText(part(button, "total"), total ? short(total) : "");
       }
     },

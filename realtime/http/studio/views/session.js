@@ -23,7 +23,8 @@ const TICK_MS = 250;
 
 /** `sdk` is the URL of Agora's SDK, or null. */
 export function sessionView(sdk) {
-  // What is open: `live`, `session`, `api`, `identity`, the `reactions` so far, and the `face`, "console" or "player".
+  // What is open: `live`, `session`, `api`, `identity`, the `reactions` so far, the `face`, "console" or "player", and
+  // whether somebody was `asked` to let this user in.
   let open = null;
   let due = null;
   let ticking;
@@ -72,9 +73,11 @@ export function sessionView(sdk) {
   }
 
   async function ask() {
+    const asking = open;
     try {
       await open.live.ask(open.session.id);
-      toast("Asked. You are let in as soon as somebody says so.");
+      asking.asked = true;
+      if (open === asking) changed();
     } catch (error) {
       toast(faultWords(error));
     }
@@ -112,7 +115,10 @@ export function sessionView(sdk) {
       live.on("state", changed),
       live.on("inbox", ({ kind, body }) => body.session === session.id && answered(kind, body)),
       session.on("change", changed),
-      session.on("joined", () => knocking.refresh(scene())),
+      session.on("joined", () => {
+        open.asked = false;
+        knocking.refresh(scene());
+      }),
       session.on("event", ({ kind }) => kind === "session.guests" && knocking.refresh(scene())),
       session.on("reactions", (counts) => {
         open.reactions = totalsAfter(open.reactions, counts);
@@ -124,7 +130,10 @@ export function sessionView(sdk) {
 
   function answered(kind, { accepted }) {
     if (kind === "request") knocking.refresh(scene());
-    if (kind === "answer" && accepted) open.session.retry();
+    if (kind !== "answer") return;
+    open.asked = false;
+    if (accepted) open.session.retry();
+    changed();
   }
 
   return {
@@ -132,7 +141,7 @@ export function sessionView(sdk) {
     /** Gives what is open, as its `session` and its `scene`; nothing where none is. */
     opened: () => (open ? { session: open.session, scene: scene() } : {}),
     open({ live, api, identity, id }) {
-      open = { live, api, identity, session: live.session(id), reactions: {}, face: "console" };
+      open = { live, api, identity, session: live.session(id), reactions: {}, face: "console", asked: false };
       listen(open);
       for (const part of [stage, picture, audience, chat, knocking]) part.open();
       curve.open(id);

@@ -21,15 +21,15 @@ export function signInView(dev, signIn) {
 
 /** Does what a form asks for, once at a time, and says why where it fails. */
 export async function submit(form, action) {
-  const button = form.querySelector("[type=submit]");
+  if (form.ariaBusy) return;
   const fault = part(form, "fault");
-  button.disabled = true;
+  form.ariaBusy = "true";
   fault.textContent = "";
   try {
     await action();
   } catch (error) {
     fault.textContent = faultWords(error);
   } finally {
-    button.disabled = false;
+    form.ariaBusy = null;
   }
 }

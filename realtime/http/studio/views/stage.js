@@ -6,6 +6,7 @@ import { asClock, badgeOf, countdownOf, sentence, stageWords } from "../words.js
 
 const COPIED_MS = 2000;
 const STALE = "Last known state, until the connection is back.";
+const ASKED = ["You have asked to be let in", "You are in as soon as somebody says so."];
 const DISPLACED = ["Running on another device", "Come back to watch from here, or to take over again."];
 
 /** `act` has `face()`, which turns between the console and what viewers see, and `ask()`, to be let in. */
@@ -44,6 +45,7 @@ function render(scene) {
   byId("stage").classList.toggle("stale", stale);
   byId("stage-stale").hidden = !stale;
   byId("session").classList.toggle("refused", fault !== "");
+  byId("session").classList.toggle("unknown", view === null);
   setText(byId("stage-headline"), headline);
   setText(byId("stage-hint"), stale && !displaced ? STALE : hint);
   setText(byId("stage-badge"), view ? badgeOf(view.state) : "");
@@ -61,9 +63,10 @@ function render(scene) {
   document.title = view ? `${view.state === "live" ? "● " : ""}${view.title} · Stagewire` : "Stagewire";
 }
 
-function wordsOf({ view, role, fault, displaced }) {
+function wordsOf({ view, role, fault, displaced, cut, asked }) {
+  if (fault && asked) return ASKED;
   if (fault) return ["This session cannot be joined", sentence(fault)];
-  if (!view) return ["Joining…", ""];
+  if (!view) return [cut ? "Not connected" : "Joining…", ""];
   return displaced ? DISPLACED : stageWords(view, role);
 }
 

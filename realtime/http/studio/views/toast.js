@@ -10,8 +10,11 @@ export function toast(words) {
   place.hidden = false;
   setText(place, words);
   clearTimeout(hiding);
-  hiding = setTimeout(() => {
-    place.hidden = true;
-    setText(place, "");
-  }, SHOWN_MS);
+  hiding = setTimeout(hush, SHOWN_MS);
+}
+
+/** Takes the news away, where what it is about is shown. */
+export function hush() {
+  byId("toast").hidden = true;
+  setText(byId("toast"), "");
 }

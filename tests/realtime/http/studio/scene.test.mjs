@@ -27,10 +27,17 @@ test("who runs the session from another device is told so", () => {
   assert.equal(scene({}, "alice", { live: { state: { code: TAKEN_OVER } } }).displaced, true);
 });
 
+test("a connection that has failed is known from one that comes back by itself", () => {
+  const at = (name) => scene({}, "alice", { live: { state: { name, code: null } } }).cut;
+  assert.deepEqual([at("failed"), at("offline"), at("online")], [true, false, false]);
+});
+
 test("whoever may not come in may ask, and of what is not there there is nothing to ask", () => {
   const closed = (code) => scene({ snapshot: null, fault: { code, message: "no" } });
   assert.deepEqual([closed("forbidden").fault, closed("forbidden").mayAsk], ["no", true]);
   assert.equal(closed("not_found").mayAsk, false);
+  const asked = (code) => scene({ snapshot: null, fault: { code, message: "no" } }, "bob", { asked: true });
+  assert.deepEqual([asked("forbidden").mayAsk, asked("forbidden").asked, asked("not_found").asked], [false, true, false]);
   assert.deepEqual([scene({}).fault, scene({}).mayAsk], ["", false]);
 });
 
