@@ -44,6 +44,11 @@ function withExtremes({ high, low } = {}, sample) {
   };
 }
 
+/** Tells whether something is a list of samples: what was kept may be of another version of this page. */
+export function areSamples(value) {
+  return Array.isArray(value) && value.every(({ at, users, watching }) => [at, users, watching].every(Number.isFinite));
+}
+
 /** Gives what was the case at a time; null before the first sample. */
 export function sampleAt(samples, at) {
   return samples.findLast((sample) => sample.at <= at) ?? null;

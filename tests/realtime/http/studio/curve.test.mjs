@@ -1,10 +1,15 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { HEIGHT, WIDTH, niceTop, peakOf, plotOf, sampleAt, withSample } from "../../../../realtime/http/studio/curve.js";
+import { HEIGHT, WIDTH, areSamples, niceTop, peakOf, plotOf, sampleAt, withSample } from "../../../../realtime/http/studio/curve.js";
 
 const sample = (at, watching, users) => ({ at, watching, users });
 const samples = [sample(1000, 0, 1), sample(31_000, 2, 4), sample(46_000, 1, 2)];
+
+test("what was kept is believed only where it has the shape of samples", () => {
+  assert.ok(areSamples([]) && areSamples(samples));
+  for (const other of [null, {}, [1], "[]", [{ at: 1, users: 2 }], [sample("1", 1, 2)]]) assert.ok(!areSamples(other));
+});
 
 test("what stays the same takes no room", () => {
   const one = withSample([], sample(1, 1, 2));
