@@ -79,3 +79,21 @@ def test_who_reads_above_the_end_keeps_the_place_when_the_oldest_go(server: DevS
     expect(viewer.button("New messages")).to_be_visible()
     # There is more, of which the page says that it does not keep it.
     expect(viewer.button("What is older is not kept on this page.")).to_be_disabled()
+
+
+def test_the_way_to_the_end_leads_there_however_much_comes_meanwhile(server: DevServer, windows: Windows) -> None:
+    session = a_long_talk(server, 50)
+    viewer = watching(windows, server, session)
+    read(viewer, 10)
+    go_on(server, session, range(50, 51))
+    # A browser tells of scrolling with the next frame, and the next messages may be there before that.
+    viewer.page.evaluate(
+        """() => {
+          const log = document.querySelector("[role=log]");
+          log.addEventListener("scroll", (event) => event.stopImmediatePropagation(), {capture: true});
+        }"""
+    )
+    viewer.click("New messages")
+    go_on(server, session, range(51, 61))
+    expect(message(viewer, 60)).to_be_in_viewport()
+    expect(viewer.button("New messages")).to_be_hidden()

@@ -48,6 +48,9 @@ export function chatView(act) {
   new ResizeObserver(() => atEnd && toEnd()).observe(log);
   byId("chat-older").addEventListener("click", showOlder);
   newest.addEventListener("click", () => {
+    // At once: what comes before the scrolling is told would move the end away again.
+    atEnd = true;
+    newest.hidden = true;
     toEnd();
     byId("composer-text").focus();
   });
