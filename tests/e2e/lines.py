@@ -1,7 +1,6 @@
 """A bad line between a window and the server."""
 
 import json
-import re
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -9,12 +8,10 @@ from typing import Any
 
 from playwright.sync_api import WebSocketRoute, expect
 
-from tests.e2e.windows import WITHIN_MS, Window
+from tests.e2e.windows import CONNECTED, WITHIN_MS, Window
 
 Message = dict[str, Any]
 Change = Callable[[Message], Message | None]
-# What a window says that the server has welcomed.
-THERE = re.compile("Online|Poor connection")
 
 
 def as_it_is(message: Message) -> Message | None:
@@ -85,6 +82,6 @@ class Line:
     def _living(self) -> WebSocketRoute:
         # A busy machine loses lines by itself, and what is done to one that is lost already is done to nobody.
         self.wait_until(lambda: self._welcomed is not None)
-        expect(self._window.page.get_by_role("status", name="Connection")).to_have_text(THERE)
+        expect(self._window.page.get_by_role("status", name="Connection")).to_have_text(CONNECTED)
         assert self._welcomed is not None
         return self._welcomed

@@ -1,22 +1,13 @@
 """The studio in a browser, by what people see and click."""
 
-import json
-from collections.abc import Mapping
 from uuid import uuid4
 
-import httpx
 import pytest
 from playwright.sync_api import expect
-from websockets.sync.client import connect
-from websockets.typing import Subprotocol
 
+from tests.e2e.talks import a_long_talk, carry_out, dev_token
 from tests.e2e.windows import Windows
 from tests.support.servers import DevServer
-
-
-def dev_token(server: DevServer, user: str, role: str) -> str:
-    token: str = httpx.post(f"{server.url}/dev/token", json={"user": user, "role": role}).json()["token"]
-    return token
 
 
 def test_a_show_from_beginning_to_end(windows: Windows) -> None:
@@ -207,29 +198,6 @@ def test_people_correct_what_they_have_written(windows: Windows) -> None:
     host.page.keyboard.press("Enter")
     for window in (host, viewer):
         expect(window.messages).to_have_text(["This message was deleted."])
-
-
-def a_long_talk(server: DevServer, length: int) -> str:
-    """Create a session with so many messages, and give its id."""
-    token = dev_token(server, "alice", "seller")
-    headers = {"Authorization": f"Bearer {token}"}
-    session: str = httpx.post(f"{server.url}/v1/sessions", json={"title": "Long"}, headers=headers).json()["id"]
-    messages = [{"type": "chat.send", "text": f"Message {number}"} for number in range(length)]
-    carry_out(server, token, session, *messages)
-    return session
-
-
-def carry_out(server: DevServer, token: str, session: str, *wanted: Mapping[str, object]) -> None:
-    """Have commands carried out that change a session's log, on a connection of their own."""
-    with connect(server.websocket, subprotocols=[Subprotocol("stagewire.v1.json")]) as socket:
-        socket.send(json.dumps({"id": 1, "type": "hello", "token": token}))
-        socket.send(json.dumps({"id": 2, "type": "join", "session": session}))
-        keys = [str(uuid4()) for _ in wanted]
-        for key, command in zip(keys, wanted, strict=True):
-            socket.send(json.dumps({"id": 3, "session": session, "key": key, **command}))
-        # Nothing may be left unread, which would hold up the close: the last event comes after all answers.
-        while not ((message := json.loads(socket.recv(10)))["type"] == "event" and message["key"] == keys[-1]):
-            pass
 
 
 def test_the_keyboard_is_enough(windows: Windows) -> None:

@@ -78,6 +78,7 @@ def test_nothing_is_in_anybodys_way(windows: Windows, axe: str, dark: bool) -> N
     viewer.click("Offline for 30 s")
     viewer.connection_is("Offline")
     viewer.say("Still here")
+    expect(viewer.page.get_by_text("Waiting for the connection")).to_be_visible()
     player.is_sound()
     host.click("Pause")
     host.headline_is("Paused")

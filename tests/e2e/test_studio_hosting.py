@@ -86,7 +86,7 @@ def test_a_second_window_takes_over_when_asked_to(windows: Windows) -> None:
     host.click("Come back")
     host.is_online()
     expect(host.button("Take over")).to_be_visible()
-    second.connection_is("Online")
+    second.is_online()
     expect(second.button("Resume")).to_be_enabled()
 
 

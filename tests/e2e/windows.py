@@ -22,6 +22,8 @@ FLAGS = [
 WITHIN_MS = 15_000
 # How the browser tells of a server that is gone; no page can keep it from doing so.
 OUTAGE = re.compile(r"WebSocket connection to '.*' failed|Failed to load resource: net::ERR_CONNECTION_(REFUSED|RESET)")
+# What a window says that the server has welcomed.
+CONNECTED = re.compile("Online|Poor connection")
 expect.set_options(timeout=WITHIN_MS)
 
 
@@ -109,7 +111,7 @@ class Window:
         """Expect this on the stage."""
         expect(self.page.get_by_role("status", name="Session")).to_contain_text(text)
 
-    def connection_is(self, text: str) -> None:
+    def connection_is(self, text: str | re.Pattern[str]) -> None:
         """Expect this to be the connection's state."""
         expect(self.page.get_by_role("status", name="Connection")).to_have_text(text)
 
@@ -118,8 +120,8 @@ class Window:
         expect(self.page.locator("#outage-reason")).to_have_text(text)
 
     def is_online(self) -> None:
-        """Expect to be connected."""
-        self.connection_is("Online")
+        """Expect to be connected: on a busy machine, any connection may be a poor one."""
+        self.connection_is(CONNECTED)
 
     def audience_is(self, text: str) -> None:
         """Expect this audience."""

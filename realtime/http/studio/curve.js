@@ -1,6 +1,9 @@
 /** The audience over time, as far as this page has seen it. Pure. */
 
 const CAPACITY = 400;
+// How many of the latest samples are kept as they are, and into how many times of equal length the others are divided.
+const LATEST = 100;
+const PARTS = 80;
 const SHORTEST_MS = 60_000;
 export const WIDTH = 600;
 export const HEIGHT = 150;
@@ -9,8 +12,41 @@ export const HEIGHT = 150;
 export function withSample(samples, sample) {
   const last = samples.at(-1);
   if (last && last.watching === sample.watching && last.users === sample.users) return samples;
-  const kept = [...samples, sample];
-  return kept.length <= CAPACITY ? kept : kept.filter((_, index) => index % 2 === 0 || index > CAPACITY / 2);
+  const kept = [...before(samples, sample.at), sample];
+  return kept.length <= CAPACITY ? kept : thinned(kept);
+}
+
+/** Gives the samples as of a time. Where the clock was set back, they are moved with it: what it says now is taken to be right. */
+function before(samples, at) {
+  const ahead = samples.length ? samples.at(-1).at - at : 0;
+  return ahead > 0 ? samples.map((sample) => ({ ...sample, at: sample.at - ahead })) : samples;
+}
+
+/** Gives fewer samples: of each old part the highest, the lowest and the last, so that neither a peak nor a dip is lost. */
+function thinned(samples) {
+  const old = samples.slice(0, -LATEST);
+  const from = old[0].at;
+  const length = (old.at(-1).at - from) / PARTS || 1;
+  const parts = new Map();
+  for (const sample of old) {
+    const index = Math.floor((sample.at - from) / length);
+    parts.set(index, withExtremes(parts.get(index), sample));
+  }
+  const telling = new Set([old[0], ...[...parts.values()].flatMap(({ high, low, last }) => [high, low, last])]);
+  return samples.filter((sample, index) => index >= old.length || telling.has(sample));
+}
+
+function withExtremes({ high, low } = {}, sample) {
+  return {
+    high: high && high.users >= sample.users ? high : sample,
+    low: low && low.users <= sample.users ? low : sample,
+    last: sample,
+  };
+}
+
+/** Tells whether something is a list of samples: what was kept may be of another version of this page. */
+export function areSamples(value) {
+  return Array.isArray(value) && value.every(({ at, users, watching }) => [at, users, watching].every(Number.isFinite));
 }
 
 /** Gives what was the case at a time; null before the first sample. */

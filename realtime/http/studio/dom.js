@@ -6,20 +6,6 @@ const CLOCK = new Intl.DateTimeFormat([], { hour: "numeric", minute: "2-digit" }
 export const byId = (id) => document.getElementById(id);
 export const part = (node, name) => node.querySelector(`[data-part="${name}"]`);
 
-/** Gives what this tab has kept under a key, or what stands for nothing. */
-export function kept(key, nothing) {
-  return JSON.parse(sessionStorage.getItem(key) ?? "null") ?? nothing;
-}
-
-/** Keeps something for when the tab is loaded again. */
-export function keep(key, value) {
-  try {
-    sessionStorage.setItem(key, JSON.stringify(value));
-  } catch {
-    // There is no more room: the page goes on without, until it is loaded again.
-  }
-}
-
 /** Makes a copy of a template's one element. */
 export const clone = (template) => byId(template).content.firstElementChild.cloneNode(true);
 

@@ -1,17 +1,16 @@
 /** Who is signed in. Kept per tab, so that two windows can be two users. */
 
-import { newKey } from "/sdk/keys.js";
-
 import { devToken } from "./api.js";
+import { keepDevice } from "./device.js";
+import { forgetAll, keep, kept } from "./keeping.js";
 
 const KEY = "stagewire.identity";
-const DEVICE = "stagewire.device";
 const MARGIN_MS = 60_000;
 
 /** Gives who is signed in in this tab, or null. */
 export function remembered() {
-  const kept = sessionStorage.getItem(KEY);
-  return kept ? new Identity(JSON.parse(kept)) : null;
+  const known = kept(KEY, isIdentity);
+  return known && new Identity(known);
 }
 
 /** Signs in by name; works where the server mints tokens for anyone. */
@@ -30,16 +29,8 @@ export function signInByToken(token) {
 
 /** Forgets what this tab knows of its user. To the next one it is the same device. */
 export function signOut() {
-  const device = deviceName();
-  sessionStorage.clear();
-  sessionStorage.setItem(DEVICE, device);
-}
-
-/** Names this tab as a device, the same whenever it is loaded again: so it goes on hosting what it hosted. */
-export function deviceName() {
-  const kept = sessionStorage.getItem(DEVICE) ?? newKey();
-  sessionStorage.setItem(DEVICE, kept);
-  return kept;
+  forgetAll();
+  keepDevice();
 }
 
 class Identity {
@@ -80,9 +71,13 @@ async function minted(user, role) {
   return { user, role, token, expiresAt, renewable: true };
 }
 
-function remember(kept) {
-  sessionStorage.setItem(KEY, JSON.stringify(kept));
-  return new Identity(kept);
+function remember(known) {
+  keep(KEY, known);
+  return new Identity(known);
+}
+
+function isIdentity({ user, role, token }) {
+  return [user, role, token].every((value) => typeof value === "string");
 }
 
 /** Reads a JWT's claims, without checking them: that is for the server to do. */

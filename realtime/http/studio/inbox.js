@@ -8,6 +8,15 @@ export function withEntry(entries, entry) {
   return [entry, ...entries].slice(0, KEPT);
 }
 
+/** Tells whether something is a list of entries: what was kept may be of another version of this page. */
+export function areEntries(value) {
+  return Array.isArray(value) && value.every(isEntry);
+}
+
+function isEntry({ kind, by, at, body }) {
+  return typeof kind === "string" && typeof by === "string" && Number.isFinite(at) && body instanceof Object;
+}
+
 /** Gives `{what, text, session, reply}`: a line about an entry, its text, the session that it is about, and whom to answer. */
 export function entryWords({ kind, by, body }) {
   const { text = "", session = "" } = body;

@@ -3,9 +3,10 @@
 import { Stagewire } from "/sdk/index.js";
 
 import { Api, settings } from "./api.js";
+import { deviceName } from "./device.js";
 import { byId, setAvatar, setText } from "./dom.js";
 import { focusKeeper } from "./focus.js";
-import { deviceName, remembered, signInByName, signInByToken, signOut } from "./identity.js";
+import { remembered, signInByName, signInByToken, signOut } from "./identity.js";
 import { Trouble } from "./trouble.js";
 import { inboxView } from "./views/inbox.js";
 import { lobbyView } from "./views/lobby.js";
@@ -24,6 +25,7 @@ const TICK_MS = 250;
 
 class Page {
   #url;
+  #device;
   #views;
   #identity = remembered();
   #live = null;
@@ -37,7 +39,8 @@ class Page {
   #context = null;
   #person = personView(() => ({ ...this.#context, ...this.#views.session.opened() }));
 
-  constructor({ dev, websocket_url: url, websocket_port: port, agora_sdk: sdk }) {
+  constructor({ dev, websocket_url: url, websocket_port: port, agora_sdk: sdk }, device) {
+    this.#device = device;
     const scheme = location.protocol === "https:" ? "wss" : "ws";
     this.#url = url ?? `${scheme}://${location.hostname}:${port}/v1/ws`;
     this.#views = {
@@ -93,7 +96,7 @@ class Page {
     const live = new Stagewire(this.#url, {
       token: ({ stale }) => token(stale),
       user,
-      device: deviceName(),
+      device: this.#device,
       client: CLIENT,
       WebSocket: this.#trouble.WebSocket,
     });
@@ -137,7 +140,7 @@ class Page {
 async function begin() {
   byId("broken").hidden = true;
   try {
-    new Page(await settings());
+    new Page(...(await Promise.all([settings(), deviceName()])));
   } catch (error) {
     byId("broken").hidden = false;
     setText(byId("broken-reason"), sentence(error.message));

@@ -84,7 +84,8 @@ const TRANSITIONS = {
   published: during(["sending"], (state) => enter(state, "starting")),
   track: during(["waiting", ...ON_AIR], (state) => !publishes(state) && enter(state, "starting")),
   untrack: during(ON_AIR, (state) => !publishes(state) && enter(state, "waiting")),
-  frame: during(["starting", "frozen", "sound"], (state) => enter({ ...state, tries: 0 }, "shown")),
+  // What comes after sound alone was announced was on its way already: the picture's return is announced, too.
+  frame: during(["starting", "frozen"], (state) => enter({ ...state, tries: 0 }, "shown")),
   frozen: during(["shown"], (state) => enter(state, "frozen")),
   blocked: during(["starting", "frozen"], (state) => enter(state, "blocked")),
   play: during(["blocked"], (state) => enter(state, "starting")),

@@ -8,6 +8,10 @@ import { happened, sentence, typingWords } from "../words.js";
 import { openPerson } from "./person.js";
 
 const NEAR_END = 80;
+// How many messages are shown to whoever reads at the end: with thousands, a browser is busy with nothing else.
+const SHOWN = 200;
+// How many more of those that are held are shown when asked for.
+const MORE = 100;
 // Messages of one user within this time stand under one name.
 const TOGETHER_MS = 120_000;
 const STATUS = {
@@ -17,6 +21,8 @@ const STATUS = {
   failed: "",
   edited: "Edited",
 };
+// A page holds so much of a session and no more.
+const GONE = "What is older is not kept on this page.";
 const DELETED = "This message was deleted.";
 const STEPS = { ArrowUp: -1, ArrowDown: 1 };
 // What each element shows, for those who click on it.
@@ -27,8 +33,13 @@ export function chatView(act) {
   const log = byId("chat-log");
   const list = byId("chat-list");
   const newest = byId("chat-newest");
-  // Where the reader is: at the end, which then stays in view, or somewhere above.
+  // Where the reader is: at the end, which then stays in view, or somewhere above, where what is read stays in its place.
   let atEnd = true;
+  // The first that is shown; null where it is the first that there is.
+  let top = null;
+  // What was to be shown last: all `items`, and what `render` was given.
+  let items = [];
+  let given = null;
 
   const toEnd = () => (log.scrollTop = log.scrollHeight);
   log.addEventListener("scroll", () => {
@@ -36,19 +47,44 @@ export function chatView(act) {
     if (atEnd) newest.hidden = true;
   });
   new ResizeObserver(() => atEnd && toEnd()).observe(log);
-  byId("chat-older").addEventListener("click", act.older);
+  byId("chat-older").addEventListener("click", showOlder);
   newest.addEventListener("click", () => {
+    // At once: what comes before the scrolling is told would move the end away again.
+    atEnd = true;
+    newest.hidden = true;
     toEnd();
     byId("composer-text").focus();
   });
 
-  function draw(items) {
+  /** Gives the place of the first item that is shown: whoever reads at the end needs few, and from anybody else none is taken. */
+  function firstShown() {
+    const first = atEnd ? items.length - SHOWN : items.findIndex(({ id }) => id === top);
+    return Math.max(0, first);
+  }
+
+  function showOlder() {
+    const first = firstShown();
+    atEnd &&= log.scrollHeight - log.clientHeight < NEAR_END;
+    top = first > MORE ? items[first - MORE].id : null;
+    if (first > 0) render(...given);
+    else act.older();
+  }
+
+  function draw(shown) {
     const last = list.lastElementChild?.dataset.id;
-    const fromEnd = log.scrollHeight - log.scrollTop;
-    reconcile(list, items, make, update);
+    const read = atEnd ? null : firstRead(shown);
+    const before = read?.getBoundingClientRect().top;
+    reconcile(list, shown, make, update);
     if (atEnd) toEnd();
-    else if (last !== list.lastElementChild?.dataset.id) newest.hidden = false;
-    else log.scrollTop = log.scrollHeight - fromEnd;
+    else if (read) log.scrollTop += read.getBoundingClientRect().top - before;
+    if (!atEnd && last !== list.lastElementChild?.dataset.id) newest.hidden = false;
+  }
+
+  /** Gives the first element that can be seen, of those that stay. */
+  function firstRead(shown) {
+    const stay = new Set(shown.map(({ id }) => id));
+    const edge = log.getBoundingClientRect().top;
+    return [...list.children].find((element) => stay.has(element.dataset.id) && element.getBoundingClientRect().bottom > edge);
   }
 
   function make(item) {
@@ -84,6 +120,19 @@ export function chatView(act) {
     next.focus();
   });
 
+  function render(scene, session) {
+    const { typists, fetching, joined, view, user } = scene;
+    given = [scene, session];
+    items = itemsOf(session, user);
+    const first = firstShown();
+    top = first > 0 ? items[first].id : null;
+    log.setAttribute("aria-busy", String(fetching || !view));
+    renderOlder(scene, session.timeline, first > 0);
+    byId("chat-empty").hidden = !view || view.state === "ended" || fetching || items.some(({ note }) => !note);
+    setText(byId("chat-typing"), typingWords(typists));
+    draw(items.slice(first).map(withActs(scene)));
+  }
+
   return {
     /** Begins to edit the newest message that can be. */
     editLast() {
@@ -92,6 +141,8 @@ export function chatView(act) {
     },
     open() {
       list.replaceChildren();
+      items = [];
+      top = null;
       atEnd = true;
       newest.hidden = true;
     },
@@ -99,21 +150,17 @@ export function chatView(act) {
     follow() {
       atEnd = true;
     },
-    render({ typists, fetching, joined, view, role, user, staff }, session) {
-      const { timeline } = session;
-      const items = itemsOf(session, user);
-      for (const item of items) if (item.seq) item.may = { ...mayChange(item.by, user, role, joined && view), about: staff && !item.mine };
-      for (const item of items) if (!item.note) item.tag = view ? tagOf(item.by, "", view) : "";
-      log.setAttribute("aria-busy", String(fetching || !view));
-      const older = byId("chat-older");
-      older.hidden = !timeline.more || timeline.empty;
-      allow(older, joined && !fetching);
-      setText(older, fetching ? "Loading…" : "Load older messages");
-      byId("chat-empty").hidden = !view || view.state === "ended" || fetching || items.some(({ note }) => !note);
-      setText(byId("chat-typing"), typingWords(typists));
-      draw(items);
-    },
+    render,
   };
+}
+
+/** Says what there is above what is shown, as `held` or to be fetched. */
+function renderOlder({ fetching, joined }, { more, empty, oldest }, held) {
+  const older = byId("chat-older");
+  const gone = !held && !more && oldest > 1;
+  older.hidden = empty || !(held || more || gone);
+  allow(older, held || (joined && !fetching && !gone));
+  setText(older, gone ? GONE : fetching ? "Loading…" : "Load older messages");
 }
 
 /** Gives what the list shows, in order: messages and what happened in between, then what is on its way. */
@@ -123,6 +170,15 @@ function itemsOf({ messages, timeline, pending }, user) {
   for (const delivery of pending) items.push(fromDelivery(delivery, user));
   items.forEach((item, index) => (item.follows = follows(item, items[index - 1])));
   return items;
+}
+
+/** Gives what adds to an item what its user is here, and what may be done with it. */
+function withActs({ joined, view, role, user, staff }) {
+  return (item) => {
+    if (item.note) return item;
+    const may = item.seq ? { ...mayChange(item.by, user, role, joined && view), about: staff && !item.mine } : undefined;
+    return { ...item, may, tag: view ? tagOf(item.by, "", view) : "" };
+  };
 }
 
 function inOrder(one, other) {

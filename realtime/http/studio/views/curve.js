@@ -1,7 +1,8 @@
 /** The audience over time, as a plot that people can read a moment off, and in words for those who cannot see it. */
 
-import { WIDTH, HEIGHT, peakOf, plotOf, sampleAt, withSample } from "../curve.js";
-import { byId, keep, kept, setText, shortTime } from "../dom.js";
+import { WIDTH, HEIGHT, areSamples, peakOf, plotOf, sampleAt, withSample } from "../curve.js";
+import { byId, setText, shortTime } from "../dom.js";
+import { keep, kept } from "../keeping.js";
 
 const KEY = "stagewire.audience.";
 // How often a plot that stands still moves on.
@@ -45,7 +46,7 @@ export function curveView() {
   return {
     open(id) {
       key = KEY + id;
-      samples = kept(key, []);
+      samples = kept(key, areSamples) ?? [];
       draw(samples.at(-1)?.at ?? 0);
     },
     /** Takes note of the audience, and says whether there is a plot to show. */

@@ -1,7 +1,8 @@
 /** What is meant for this user alone, and waits until it was seen. */
 
-import { byId, clone, disclosure, keep, kept, part, reconcile, setAvatar, setText, setTime } from "../dom.js";
-import { entryWords, withEntry } from "../inbox.js";
+import { byId, clone, disclosure, part, reconcile, setAvatar, setText, setTime } from "../dom.js";
+import { areEntries, entryWords, withEntry } from "../inbox.js";
+import { keep, kept } from "../keeping.js";
 import { openPerson } from "./person.js";
 import { hush, toast } from "./toast.js";
 
@@ -48,7 +49,7 @@ export function inboxView() {
       if (context.live === live) return;
       ({ live } = context);
       key = `${KEY}.${context.identity.user}`;
-      entries = kept(key, []);
+      entries = kept(key, areEntries) ?? [];
       live.on("inbox", take);
       render();
     },

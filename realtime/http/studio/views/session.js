@@ -1,6 +1,7 @@
 /** One session on the page: follows it, and has each part show what has changed. */
 
 import { byId } from "../dom.js";
+import { Frames } from "../frames.js";
 import { totalsAfter } from "../reactions.js";
 import { sceneOf } from "../scene.js";
 import { faultWords } from "../words.js";
@@ -17,8 +18,6 @@ import { stageView } from "./stage.js";
 import { summaryView } from "./summary.js";
 import { toast } from "./toast.js";
 
-// Long enough to show a burst of events at once, short enough to feel like now.
-const FRAME_MS = 16;
 const TICK_MS = 250;
 
 /** `sdk` is the URL of Agora's SDK, or null. */
@@ -26,12 +25,12 @@ export function sessionView(sdk) {
   // What is open: `live`, `session`, `api`, `identity`, the `reactions` so far, the `face`, "console" or "player", and
   // whether somebody was `asked` to let this user in.
   let open = null;
-  let due = null;
   let ticking;
   let deaf = [];
 
   const scene = () => sceneOf(open, open.identity.user);
   const means = () => open;
+  const frames = new Frames(render);
   const stage = stageView({ face: turn, ask });
   const picture = pictureView(sdk, means);
   const audience = audienceView();
@@ -69,7 +68,7 @@ export function sessionView(sdk) {
 
   function turn() {
     open.face = open.face === "console" ? "player" : "console";
-    render();
+    frames.drawNow();
   }
 
   async function ask() {
@@ -84,7 +83,6 @@ export function sessionView(sdk) {
   }
 
   function render() {
-    due = null;
     const now = scene();
     byId("session").dataset.face = now.console ? "console" : "player";
     stage.render(now);
@@ -108,7 +106,7 @@ export function sessionView(sdk) {
     curve.tick(Date.now(), now.joined && now.view?.state !== "ended");
   }
 
-  const changed = () => (due ??= setTimeout(render, FRAME_MS));
+  const changed = () => frames.changed();
 
   function listen({ live, session }) {
     deaf = [
@@ -145,16 +143,16 @@ export function sessionView(sdk) {
       listen(open);
       for (const part of [stage, picture, audience, chat, knocking]) part.open();
       curve.open(id);
-      render();
+      frames.drawNow();
       ticking = setInterval(tick, TICK_MS);
     },
     close() {
       clearInterval(ticking);
-      clearTimeout(due);
+      frames.close();
       for (const part of [composer, controls, settings, reactions, summary, picture]) part.close();
       for (const end of deaf) end();
       open.session.leave();
-      open = due = null;
+      open = null;
       document.title = "Stagewire";
     },
   };

@@ -17,8 +17,12 @@ export function themeView() {
 
   button.addEventListener("click", () => {
     const theme = NEXT[document.documentElement.dataset.theme];
-    localStorage.setItem(KEY, theme);
     show(theme);
+    try {
+      localStorage.setItem(KEY, theme);
+    } catch {
+      // Then it is the theme until the page is loaded again.
+    }
   });
   show(document.documentElement.dataset.theme);
 }

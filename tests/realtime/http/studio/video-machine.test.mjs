@@ -80,6 +80,13 @@ test("nothing is shown before a frame was seen", () => {
   assert.equal(phase([...playing, ...named("frozen", "frame")]), "shown");
 });
 
+test("sound alone lasts until the picture's return is announced", () => {
+  const alone = { type: "sound", only: true };
+  assert.equal(phase([...playing, alone, ...named("frame")]), "sound");
+  assert.equal(phase([...playing, alone, { type: "sound", only: false }]), "starting");
+  assert.equal(phase([...playing, alone, { type: "sound", only: false }, ...named("frame")]), "shown");
+});
+
 test("what comes of an earlier turn is ignored", () => {
   const { state } = run(playing);
   const [again] = step(state, { type: "retry" }, 0.5);

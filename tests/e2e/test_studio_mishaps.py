@@ -1,0 +1,96 @@
+"""The studio where the browser is in the way: it keeps nothing, it kept something else, a tab is duplicated."""
+
+import json
+
+from playwright.sync_api import Page, expect
+
+from tests.e2e.windows import Window, Windows
+
+# What a browser does that is told to let no page keep anything.
+NOTHING_KEPT = """
+for (const name of ["localStorage", "sessionStorage", "indexedDB"])
+  Object.defineProperty(window, name, {get() { throw new DOMException("Access is denied.", "SecurityError"); }});
+"""
+NO_ROOM = "Storage.prototype.setItem = () => { throw new DOMException('No room.', 'QuotaExceededError'); }"
+# By kept key: nothing of it has the shape that it had in this version of the page.
+RUBBISH = {
+    "stagewire.identity": ["no JSON {", '{"user": 1}', "null", '"alice"'],
+    "stagewire.device": ["no JSON {", '{"name": 1}', '""'],
+    "stagewire.inbox.bob": ["no JSON {", '{"entries": []}', '[{"kind": "direct"}]'],
+    "stagewire.audience.{id}": ["no JSON {", '{"samples": []}', '[{"at": "now"}]', "[null]"],
+}
+
+
+def duplicated(windows: Windows, window: Window) -> Window:
+    """Duplicate a tab, as browsers do: with all that it keeps."""
+    with window.page.expect_popup() as opened:
+        window.page.evaluate("() => void window.open(location.href)")
+    return windows.adopt(opened.value)
+
+
+def device(page: Page) -> str:
+    """Give the name that a tab keeps as a device."""
+    name: str = page.evaluate("sessionStorage.getItem('stagewire.device')")
+    return name
+
+
+def test_a_browser_that_keeps_nothing(windows: Windows) -> None:
+    host, _ = windows.live_session()
+    viewer = windows.blank()
+    viewer.page.add_init_script(NOTHING_KEPT)
+    viewer.page.goto(host.page.url)
+    viewer.sign_in("carol", "Viewer")
+    viewer.headline_is("alice is live")
+    viewer.say("Hello!")
+    host.sees("Hello!")
+    viewer.sees("Hello!")
+    viewer.button("Colours: as the system").click()
+    expect(viewer.page.locator("html")).to_have_attribute("data-theme", "light")
+    viewer.click("Sign out")
+    expect(viewer.button("Sign in")).to_be_visible()
+
+
+def test_no_room_to_keep_who_signs_in(windows: Windows) -> None:
+    host, _ = windows.live_session()
+    viewer = windows.blank()
+    viewer.page.add_init_script(NO_ROOM)
+    viewer.page.goto(host.page.url)
+    viewer.sign_in("carol", "Viewer")
+    viewer.headline_is("alice is live")
+    viewer.say("Hello!")
+    host.sees("Hello!")
+
+
+def test_what_was_kept_by_another_version_of_the_page(windows: Windows) -> None:
+    _, viewer = windows.live_session()
+    session = viewer.page.url.partition("=")[2]
+    for kept in range(4):
+        for key, values in RUBBISH.items():
+            entry = [key.format(id=session), values[kept % len(values)]]
+            viewer.page.evaluate("([key, value]) => sessionStorage.setItem(key, value)", entry)
+        viewer.page.evaluate("value => localStorage.setItem('stagewire.theme', value)", "mauve")
+        viewer.page.reload()
+        expect(viewer.page.locator("html")).to_have_attribute("data-theme", "auto")
+        viewer.sign_in("bob", "Viewer")
+        viewer.headline_is("alice is live")
+        expect(viewer.page.locator("#curve-words")).to_contain_text("Most so far")
+
+
+def test_a_duplicated_tab_is_another_device(windows: Windows) -> None:
+    host, viewer = windows.live_session()
+    second = duplicated(windows, host)
+    second.headline_is("You are live")
+    expect(second.page.get_by_text("Another device runs this session.")).to_be_visible()
+    host.is_online()
+    expect(host.button("Pause")).to_be_enabled()
+    names = [json.loads(device(window.page)) for window in (host, second)]
+    assert len(set(names)) == 2
+    # Whoever is loaded again is still the same one.
+    for window in (second, host):
+        window.page.reload()
+        window.headline_is("You are live")
+    assert [json.loads(device(window.page)) for window in (host, second)] == names
+    host.click("Pause")
+    viewer.headline_is("Paused")
+    second.headline_is("Paused")
+    expect(second.button("Take over")).to_be_visible()
