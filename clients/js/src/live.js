@@ -193,7 +193,7 @@ export class Stagewire extends Emitter {
     return this.#connection.request(command);
   }
 
-  /** Waits until the storage has everything that was written. */
+  /** Waits until the storage has everything that was written, or is seen to fail: 3 seconds at most. */
   flushed() {
     return this.#courier.flushed();
   }
@@ -240,7 +240,7 @@ export class Stagewire extends Emitter {
       session?.emit("pending", delivery);
       session?.emit("change");
     });
-    this.#courier.on("forgetful", ({ message }) => this.#forgetful(message));
+    this.#courier.on("forgetful", (error) => this.#forgetful(String(Object(error).message ?? error)));
   }
 
   /** @param {Message} welcome */
@@ -262,9 +262,15 @@ export class Stagewire extends Emitter {
     const { type, session, heads = {} } = message;
     if (type === "inbox") void this.#take(message);
     else if (type === "drain") this.emit("drain", message);
-    else if (type === "ping") for (const id of Object.keys(heads)) this.#sessions.get(id)?.compare(heads[id]);
+    else if (type === "ping") this.#beat(heads);
     else this.#sessions.get(session)?.hear(message);
     if (type === "agora.token") this.emit(type, message);
+  }
+
+  /** @param {Record<string, import("./types.js").Position>} heads */
+  #beat(heads) {
+    for (const id of Object.keys(heads)) this.#sessions.get(id)?.compare(heads[id]);
+    void this.#courier.look();
   }
 
   /** @param {Message} push */
