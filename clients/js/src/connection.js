@@ -132,9 +132,12 @@ export class Connection extends Emitter {
     if (this.state.reason !== IDLE.reason) this.#show("offline", IDLE);
   }
 
-  /** Loses the connection on purpose; it comes back by itself. */
-  drop() {
-    this.#wire?.drop(1006);
+  /**
+   * Loses the connection on purpose; it comes back by itself.
+   * @param {number} [code]  Why, in the way of a close.
+   */
+  drop(code = 1006) {
+    this.#wire?.drop(code);
   }
 
   /**

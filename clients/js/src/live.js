@@ -6,7 +6,7 @@ import { Emitter } from "./emitter.js";
 import { Inbox } from "./inbox.js";
 import { codeOf, passes } from "./errors.js";
 import { newKey as randomKey } from "./keys.js";
-import { delayOf } from "./policy.js";
+import { PROTOCOL_ERROR, delayOf } from "./policy.js";
 import { Session } from "./session.js";
 import { storageHere } from "./storage.js";
 import { browser, systemClock } from "./surroundings.js";
@@ -143,7 +143,7 @@ export class Stagewire extends Emitter {
     const session = new Session(this.#ties, id, options);
     this.#sessions.set(id, session);
     session.on("fault", (error) => this.#fault(session, error));
-    void session.enter();
+    session.adapt();
     return session;
   }
 
@@ -230,7 +230,15 @@ export class Stagewire extends Emitter {
       this.#courier.disconnect();
       for (const session of this.sessions) session.exit();
     });
-    connection.on("push", (message) => this.#hear(message));
+    connection.on("push", (message) => {
+      try {
+        this.#hear(message);
+      } catch {
+        // Nobody can say how much of it was taken in.
+        this.#sessions.get(message.session)?.forget();
+        connection.drop(PROTOCOL_ERROR);
+      }
+    });
     this.#courier.on("change", (delivery) => {
       this.emit("pending", delivery);
       const { session: id } = delivery.entry.command;
@@ -334,7 +342,8 @@ export class Stagewire extends Emitter {
     /** @type {Notice} */
     const notice = {
       about: "session",
-      reason: code,
+      // Without one, an answer that made no sense.
+      reason: code ?? "protocol",
       message,
       final: true,
       session: session.id,

@@ -48,7 +48,7 @@ export class FakeClock {
    */
   after = (ms, act) => {
     const id = ++this.#count;
-    this.#timers.set(id, { at: this.#time + Math.max(0, ms), act });
+    this.#timers.set(id, { at: this.#time + Math.max(0, ms || 0), act });
     return () => void this.#timers.delete(id);
   };
 
