@@ -64,7 +64,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def program() -> str:
     """Give the README's program."""
-    return re.findall(r"```js\n(.*?)```", README, flags=re.DOTALL)[0]
+    return str(re.findall(r"```js\n(.*?)```", README, flags=re.DOTALL)[0])
 
 
 @pytest.mark.timeout(INSTALL_SECONDS + 120)
