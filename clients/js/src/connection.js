@@ -1,28 +1,24 @@
 /** A connection that comes back by itself, one wire after the other. */
 
+import { Alarm } from "./alarm.js";
+import { Attempts } from "./attempts.js";
 import { Emitter } from "./emitter.js";
-import { StagewireError, closed, lost } from "./errors.js";
-import { reasonOf, verdictOf, waitOf } from "./policy.js";
-import { qualityOf, sampled } from "./quality.js";
+import { lost } from "./errors.js";
+import { reasonOf, verdictOf } from "./policy.js";
+import { Gauge } from "./quality.js";
 import { Timers } from "./timers.js";
-import { NO_TOKEN, tokenFrom } from "./token.js";
+import { NO_TOKEN, Tokens } from "./token.js";
+import { waitOn } from "./waiting.js";
 import { Wire } from "./wire.js";
 
 /**
  * @typedef {import("./types.js").Message} Message
  * @typedef {import("./types.js").State} State
  * @typedef {import("./types.js").Quality} Quality
- * @typedef {import("./types.js").Notice} Notice
  * @typedef {Required<Pick<import("./types.js").Options, "token" | "device" | "WebSocket" | "clock" | "random" |
  *   "surroundings">> & {client?: string}} Means
  */
 
-const TOKEN_MS = 20_000;
-// A connection that held for so long has earned a quick first try when it is lost.
-const STABLE_MS = 10_000;
-// What lasts so long, or so many attempts, is told as a failure.
-const LASTING_MS = 10_000;
-const LASTING_ATTEMPTS = 4;
 // How often a poor connection is measured, so that its recovery is soon seen.
 const MEASURE_MS = 5_000;
 // How soon the server must be heard of after the network has changed or the page was asleep.
@@ -42,10 +38,6 @@ const NO_NETWORK = { reason: "no_network", message: "This device has no network.
 export class Connection extends Emitter {
   /** @type {State} */
   state = { name: "offline", ...IDLE, retryAt: null, code: null };
-  /** @type {Quality | null} */
-  quality = null;
-  /** @type {Notice | null} */
-  notice = null;
   /** The server's time less ours. */
   #offset = 0;
   #url;
@@ -54,17 +46,11 @@ export class Connection extends Emitter {
   #wire = null;
   #welcomed = false;
   #turn = 0;
-  #attempt = 0;
-  #stale = false;
-  #onlineSince = 0;
-  #notBefore = 0;
-  /** @type {number | null} */
-  #slotAt = null;
-  /** @type {(number | null)[]} */
-  #samples = [];
-  /** @type {import("./types.js").Grade} */
-  #told = "good";
+  #gauge = new Gauge();
+  #attempts;
   #timers;
+  #tokens;
+  #alarm;
   /** @type {(() => void)[]} */
   #deaf = [];
 
@@ -76,11 +62,22 @@ export class Connection extends Emitter {
     super();
     this.#url = url;
     this.#means = means;
+    this.#attempts = new Attempts(means);
     this.#timers = new Timers(means.clock);
+    this.#tokens = new Tokens(means, this.#timers);
+    this.#alarm = new Alarm(this, this.#timers);
   }
 
   get online() {
     return this.#welcomed;
+  }
+
+  get quality() {
+    return this.#gauge.quality;
+  }
+
+  get notice() {
+    return this.#alarm.notice;
   }
 
   /** Whether the client should ask for less. */
@@ -114,52 +111,30 @@ export class Connection extends Emitter {
    * @returns {Promise<void>}
    */
   async whenOnline(ms = Infinity) {
-    if (!this.#welcomed) await this.#until(ms, "online", lost());
+    if (!this.#welcomed) await waitOn(this, this.#means.clock, ms, { state: "online", late: lost() });
   }
 
   /** Waits. Throws a StagewireError "failed" or "closed" when that happens meanwhile. @param {number} ms */
   wait(ms) {
-    return this.#until(ms);
+    return waitOn(this, this.#means.clock, ms);
   }
 
   /** Ends the connection for good; `connect` begins another one. */
   close() {
     for (const deaf of this.#deaf.splice(0)) deaf();
     if (!this.#end()) return;
-    this.#attempt = 0;
-    this.#calm();
+    this.#attempts.forget();
+    this.#alarm.calm();
     this.emit("closed");
     if (this.state.reason !== IDLE.reason) this.#show("offline", IDLE);
   }
 
-  /** Loses the connection on purpose; it comes back by itself. */
-  drop() {
-    this.#wire?.drop(1006);
-  }
-
   /**
-   * @param {number} ms
-   * @param {string} [awaited]  The state that is waited for.
-   * @param {Error} [late]  What is thrown when the time is up.
-   * @returns {Promise<void>}
+   * Loses the connection on purpose; it comes back by itself.
+   * @param {number} [code]  Why, in the way of a close.
    */
-  #until(ms, awaited, late) {
-    return new Promise((resolve, reject) => {
-      const deaf = this.on("state", ({ name, message }) => {
-        if (name === awaited) settle();
-        else if (name === "failed") settle(new StagewireError("failed", message));
-      });
-      const open = this.on("closed", () => settle(closed("connection")));
-      const callOff = ms < Infinity ? this.#means.clock.after(ms, () => settle(late)) : deaf;
-      /** @param {Error} [error] */
-      const settle = (error) => {
-        deaf();
-        open();
-        callOff();
-        if (error) reject(error);
-        else resolve();
-      };
-    });
+  drop(code = 1006) {
+    this.#wire?.drop(code);
   }
 
   /**
@@ -193,23 +168,18 @@ export class Connection extends Emitter {
   async #dial() {
     if (!this.#end()) return;
     const turn = this.#turn;
-    this.#slotAt = null;
-    this.#timers.later("lasting", LASTING_MS, () => this.#raise(), true);
+    this.#attempts.begin();
+    this.#alarm.set();
     this.#show("connecting", this.state.reason === IDLE.reason ? { reason: "", message: "" } : this.state);
     if (turn !== this.#turn) return;
     try {
-      const given = await this.#ask(TOKEN_MS, this.#stale);
+      const given = await this.#tokens.next();
       if (turn === this.#turn) this.#open(given, turn);
     } catch (error) {
       // Anything may be thrown at us.
       const { message = String(error ?? NO_TOKEN), final } = Object(error);
       if (turn === this.#turn) this.#pause({ reason: "token", message }, { final: final === true });
     }
-  }
-
-  /** @param {number} ms @param {boolean} stale */
-  #ask(ms, stale) {
-    return tokenFrom(this.#means.token, stale, (act) => this.#timers.later("asking", ms, act));
   }
 
   /**
@@ -223,12 +193,12 @@ export class Connection extends Emitter {
       (act) =>
       (...args) =>
         void (turn === this.#turn && act(...args));
-    this.#stale = false;
+    this.#tokens.stale = false;
     try {
       this.#wire = new Wire(this.#url, { token, device, client }, this.#means, {
         welcomed: current((welcome) => this.#arrive(welcome)),
         pushed: current((message) => this.#hear(message)),
-        measured: current((sample) => this.#welcomed && this.#judge(sampled(this.#samples, sample))),
+        measured: current((sample) => this.#welcomed && this.#adapt(this.#gauge.measured(sample))),
         closed: current((code, retryAfterMs) => this.#lose(code, retryAfterMs)),
       });
     } catch (error) {
@@ -241,8 +211,8 @@ export class Connection extends Emitter {
   #arrive(welcome) {
     this.#welcomed = true;
     this.#offset = welcome.now - this.#means.clock.wall();
-    this.#onlineSince = this.#means.clock.now();
-    this.#calm();
+    this.#attempts.succeed();
+    this.#alarm.calm();
     this.#show("online", { reason: "", message: "" });
     if (this.#welcomed) this.emit("welcome", welcome);
   }
@@ -251,44 +221,28 @@ export class Connection extends Emitter {
   #hear(message) {
     const { type, now, quality, rtt_ms: rtt, expires_in_ms: left, reconnect_in_ms: slot } = message;
     if (type === "ping") this.#offset = now - this.#means.clock.wall();
-    else if (type === "token.expiring") this.#refreshSoon(left);
+    else if (type === "token.expiring") this.#renew(left);
     else if (type === "drain") this.#drain(slot);
-    else if (type === "quality") {
-      this.#told = quality;
-      // It knows more than we do, and what was measured before is in it.
-      this.#judge(rtt === undefined ? [] : [rtt]);
-    }
+    else if (type === "quality") this.#adapt(this.#gauge.told(quality, rtt));
     this.emit("push", message);
   }
 
   /** @param {number} ms */
   #drain(ms) {
-    this.#slotAt = this.#means.clock.now() + ms;
+    this.#attempts.slot(ms);
     this.#timers.later("drain", ms + DRAIN_MS, () => this.#wire?.drop(DRAIN));
   }
 
-  /**
-   * Sends a fresh token at a random moment of the first half of its time: many others were told the same just now.
-   * @param {number} left
-   */
-  #refreshSoon(left) {
-    this.#timers.later("token", this.#means.random() * (left / 2), async () => {
-      const turn = this.#turn;
-      try {
-        const token = await this.#ask(left / 2, true);
-        if (turn === this.#turn) await this.request({ type: "token.refresh", token });
-      } catch {
-        // The server will close the connection, and its code says what to do.
-      }
-    });
+  /** @param {number} left */
+  #renew(left) {
+    const turn = this.#turn;
+    this.#tokens.renew(left, (token) => turn === this.#turn && this.request({ type: "token.refresh", token }));
   }
 
-  /** @param {(number | null)[]} samples */
-  #judge(samples) {
-    this.#samples = samples;
-    this.quality = qualityOf(samples, this.#told);
-    this.emit("quality", this.quality);
-    const poor = this.quality.quality === "poor";
+  /** @param {Quality} quality */
+  #adapt(quality) {
+    this.emit("quality", quality);
+    const poor = quality.quality === "poor";
     if (poor) this.#timers.later("measure", MEASURE_MS, () => void this.#wire?.measure());
     if (poor === this.degraded) return;
     if (poor) this.#show("degraded", { reason: "poor_quality", message: "The connection is poor." });
@@ -300,12 +254,11 @@ export class Connection extends Emitter {
    * @param {number} [retryAfterMs]
    */
   #lose(code, retryAfterMs) {
-    const { now } = this.#means.clock;
     // Whoever was told when to come back has not been sent away for good.
     const verdict = code === FLOOD && retryAfterMs ? "resume" : verdictOf(code);
     // A final no may be the token's fault: whoever asks again by hand gets a fresh one as well.
-    this.#stale = verdict !== "resume";
-    if (this.#welcomed && now() - this.#onlineSince > STABLE_MS) this.#attempt = 0;
+    this.#tokens.stale = verdict !== "resume";
+    if (this.#welcomed) this.#attempts.lose();
     this.#pause(reasonOf(code, this.#welcomed), { final: verdict === "final", code, retryAfterMs });
   }
 
@@ -314,21 +267,18 @@ export class Connection extends Emitter {
    * @param {{final: boolean, code?: number, retryAfterMs?: number}} how
    */
   #pause(why, { final, code, retryAfterMs }) {
-    const { clock, random, surroundings } = this.#means;
-    const slotMs = this.#slotAt === null ? null : this.#slotAt - clock.now();
+    const { clock, surroundings } = this.#means;
     if (!this.#end()) return;
     const turn = this.#turn;
     if (final) {
       this.#show("failed", why, { code });
-      return turn === this.#turn && this.#raise();
+      return turn === this.#turn && this.#alarm.raise();
     }
-    const delay = waitOf({ attempt: this.#attempt, random: random(), retryAfterMs, slotMs });
-    if (slotMs === null) this.#attempt += 1;
-    this.#notBefore = clock.now() + Math.max(slotMs ?? 0, retryAfterMs ?? 0);
+    const delay = this.#attempts.fail(retryAfterMs);
     this.#timers.later("dial", delay, () => void this.#dial());
-    this.#timers.later("lasting", LASTING_MS, () => this.#raise(), true);
+    this.#alarm.set();
     this.#show("offline", surroundings.online() ? why : NO_NETWORK, { code, retryAt: clock.wall() + delay });
-    if (turn === this.#turn && this.#attempt >= LASTING_ATTEMPTS) this.#raise();
+    if (turn === this.#turn && this.#attempts.lasting) this.#alarm.raise();
   }
 
   /** Lets go of the wire, and of whatever was to be done with it. Tells whether no listener has gone on otherwise. */
@@ -339,9 +289,7 @@ export class Connection extends Emitter {
     this.#timers.callOff("dial", "drain", "token", "asking", "measure");
     this.#wire?.drop();
     this.#wire = null;
-    this.#samples = [];
-    this.#told = "good";
-    this.quality = null;
+    this.#gauge = new Gauge();
     if (wasOnline) this.emit("lost");
     return turn === this.#turn;
   }
@@ -364,25 +312,9 @@ export class Connection extends Emitter {
    * @param {boolean} changed  Whether earlier failures say nothing of the next attempt.
    */
   #wake(changed) {
-    if (changed) this.#attempt = 0;
+    if (changed) this.#attempts.forget();
     if (this.state.name !== "offline") this.#check();
-    else if (this.#means.clock.now() >= this.#notBefore) void this.#dial();
-  }
-
-  #raise() {
-    this.#timers.callOff("lasting");
-    const { reason, message } = this.state.reason ? this.state : UNANSWERED;
-    const final = this.state.name === "failed";
-    if (this.notice?.reason === reason && this.notice.final === final) return;
-    this.notice = { about: "connection", reason, message, final, retry: () => this.retry() };
-    this.emit("notice", this.notice);
-  }
-
-  #calm() {
-    this.#timers.callOff("lasting");
-    if (!this.notice) return;
-    this.notice = null;
-    this.emit("notice", null);
+    else if (this.#attempts.allowed) void this.#dial();
   }
 
   /**

@@ -3,6 +3,7 @@
 import { Delivery } from "./delivery.js";
 import { Emitter } from "./emitter.js";
 import { StagewireError, codeOf, passes } from "./errors.js";
+import { Keeper } from "./keeper.js";
 import { Outbox } from "./outbox.js";
 import { delayOf } from "./policy.js";
 
@@ -13,10 +14,10 @@ import { delayOf } from "./policy.js";
 
 // What is about a message that stands: once refused, it is of no use to anybody.
 const CHANGES = ["chat.edit", "chat.delete"];
-// A storage that does not answer must not keep anything from being sent.
+// What an earlier page has left is waited for so long, and is taken in all the same when it comes later.
 const LOADED_MS = 3_000;
 
-/** Emits "change" with a Delivery, and "forgetful" with the error when the storage fails. */
+/** Emits "change" with a Delivery, and "forgetful" with the error when the storage begins to fail. */
 export class Courier extends Emitter {
   #outbox;
   #means;
@@ -39,8 +40,7 @@ export class Courier extends Emitter {
   /** @type {Set<string>} */
   #inherited = new Set();
   #wake = () => {};
-  /** @type {Promise<unknown>} */
-  #stored = Promise.resolve();
+  #keeper;
 
   /**
    * @param {{clock: import("./types.js").Clock, random: () => number, storage: import("./types.js").Storage}} means
@@ -54,6 +54,7 @@ export class Courier extends Emitter {
     this.#request = request;
     this.#open = open;
     this.#outbox = new Outbox(capacity);
+    this.#keeper = new Keeper(means.storage, means.clock, (error) => this.emit("forgetful", error));
   }
 
   /** Whatever is not done yet, in the order of writing. */
@@ -83,7 +84,7 @@ export class Courier extends Emitter {
    */
   async adopt(owner) {
     const former = this.#owner;
-    if (owner === former && this.#adopted) return;
+    if (owner === former && this.#adopted) return this.look();
     this.#adopted = this.#loading = true;
     this.#owner = owner;
     // What another user has written stays in that one's storage. What was written before anybody was known is ours.
@@ -99,7 +100,7 @@ export class Courier extends Emitter {
     };
     const callOff = this.#means.clock.after(LOADED_MS, loaded);
     this.#callOffLoading = callOff;
-    const entries = (await this.#forgiven(() => this.#means.storage.load(owner))) ?? [];
+    const entries = (await this.#keeper.load(owner)) ?? [];
     callOff();
     if (turn !== this.#adoption) return;
     const own = this.#outbox.list();
@@ -120,12 +121,30 @@ export class Courier extends Emitter {
     const { clock } = this.#means;
     if (this.#loading || !this.#adopted) return;
     // Read once: what would become due between two readings would be neither sent nor waited for.
-    const now = clock.wall();
+    const now = clock.now();
     for (const entry of this.#outbox.ready(now, this.#open)) void this.#send(entry);
     this.#wake();
     const nextAt = this.#outbox.nextAt();
     // A held entry of a lane that is closed waits for that.
     if (nextAt !== null && nextAt > now) this.#wake = clock.after(nextAt - now, () => this.pump());
+  }
+
+  /**
+   * Lets go of what other pages have written, and sent or taken back meanwhile.
+   * @param {string} [asked]  What is to be sent now, and goes as well; of all else that is on its way the answer comes.
+   */
+  async look(asked) {
+    if (!this.#inherited.size) return;
+    const turn = this.#adoption;
+    const entries = await this.#keeper.look(this.#owner);
+    if (!entries || turn !== this.#adoption) return;
+    const there = new Set(entries.map(({ key }) => key));
+    for (const entry of this.#outbox.list()) {
+      const { key, status } = entry;
+      const answered = status === "acked" || (status === "sending" && key !== asked);
+      if (this.#inherited.has(key) && !there.has(key) && !answered) this.#drop(entry, "Another page has sent it, or taken it back.");
+    }
+    this.pump();
   }
 
   /** Notes that no answers come any more. */
@@ -145,7 +164,7 @@ export class Courier extends Emitter {
   drop(key) {
     const entry = this.#outbox.get(key);
     if (!entry || entry.status === "acked") return;
-    this.#drop(entry);
+    this.#drop(entry, "It was taken back.");
     this.pump();
   }
 
@@ -172,9 +191,9 @@ export class Courier extends Emitter {
     }
   }
 
-  /** Waits until the storage has all that it was given. */
-  async flushed() {
-    await this.#stored;
+  /** Waits until the storage has all that it was given, or is seen to fail: 3 seconds at most. */
+  flushed() {
+    return this.#keeper.flushed();
   }
 
   /** Leaves the storage to whoever comes next. */
@@ -189,11 +208,7 @@ export class Courier extends Emitter {
   async #send({ key, command }) {
     const turn = this.#turn;
     this.#note(key, { status: "sending" });
-    if (this.#inherited.has(key) && (await this.#gone(key))) {
-      const entry = this.#outbox.get(key);
-      if (entry && entry.status !== "acked") this.#drop(entry);
-      return this.pump();
-    }
+    if (this.#inherited.has(key)) await this.look(key);
     // It was taken back meanwhile, or the connection is another one.
     if (turn !== this.#turn || !this.#outbox.get(key)) return;
     try {
@@ -208,22 +223,11 @@ export class Courier extends Emitter {
   }
 
   /**
-   * Tells whether the storage does not have it any more.
-   * @param {string} key
+   * @param {Entry} entry
+   * @param {string} why
    */
-  async #gone(key) {
-    const { clock, storage } = this.#means;
-    /** @type {Entry[] | null} */
-    const entries = await new Promise((resolve) => {
-      const callOff = clock.after(LOADED_MS, () => resolve(null));
-      this.#forgiven(() => storage.load(this.#owner)).then(resolve).finally(callOff);
-    });
-    return entries !== null && !entries.some((entry) => entry.key === key);
-  }
-
-  /** @param {Entry} entry */
-  #drop(entry) {
-    this.#tell({ ...entry, status: "dropped" }, new StagewireError("dropped", "It was taken back."));
+  #drop(entry, why) {
+    this.#tell({ ...entry, status: "dropped" }, new StagewireError("dropped", why));
     this.#discard(entry.key);
   }
 
@@ -234,7 +238,7 @@ export class Courier extends Emitter {
   #acked(key, { seq, at }) {
     const entry = this.#outbox.mark(key, { status: "acked", seq, at });
     if (!entry) return;
-    this.#store((storage, owner) => storage.remove(owner, key));
+    this.#keeper.remove(this.#owner, key);
     this.#tell(entry);
     // Of a chat message comes the event, and it is shown as on its way until then.
     if (entry.command.type !== "chat.send") this.#discard(key);
@@ -249,7 +253,9 @@ export class Courier extends Emitter {
     const why = { code: error.code, message: error.message };
     if (passes(error)) {
       const wait = Math.max(error.retryAfterMs ?? 0, delayOf(this.#refusals++, random()));
-      this.#note(key, { status: "held", until: clock.wall() + wait, error: why });
+      // For whoever looks at it by the time of day, which may be set meanwhile.
+      const until = clock.wall() + wait;
+      this.#note(key, { status: "held", due: clock.now() + wait, until, error: why });
     } else {
       const entry = this.#note(key, { status: "failed", error: why }, error);
       if (entry && CHANGES.includes(entry.command.type)) this.#discard(key);
@@ -288,13 +294,14 @@ export class Courier extends Emitter {
 
   /** @param {Entry} entry */
   #keep(entry) {
-    // What is done waits for its event alone.
-    if (entry.status !== "acked") this.#store((storage, owner) => storage.put(owner, entry));
+    // What is done waits for its event alone. What another page has written it may have taken back by now.
+    const { key, status } = entry;
+    if (status === "failed" || (status !== "acked" && !this.#inherited.has(key))) this.#keeper.put(this.#owner, entry);
   }
 
   /** @param {string} key */
   #discard(key) {
-    this.#store((storage, owner) => storage.remove(owner, key));
+    this.#keeper.remove(this.#owner, key);
     this.#forget(key);
   }
 
@@ -303,29 +310,5 @@ export class Courier extends Emitter {
     this.#outbox.remove(key);
     this.#deliveries.delete(key);
     this.#inherited.delete(key);
-  }
-
-  /**
-   * Does something with the storage after all that was done before.
-   * @param {(storage: import("./types.js").Storage, owner: string) => Promise<void>} act
-   */
-  #store(act) {
-    const owner = this.#owner;
-    if (owner) this.#stored = this.#stored.then(() => this.#forgiven(() => act(this.#means.storage, owner)));
-  }
-
-  /**
-   * A storage that fails is done without.
-   * @template T
-   * @param {() => Promise<T>} act
-   * @returns {Promise<T | null>}
-   */
-  async #forgiven(act) {
-    try {
-      return await act();
-    } catch (error) {
-      this.emit("forgetful", error);
-      return null;
-    }
   }
 }

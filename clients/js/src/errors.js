@@ -6,7 +6,7 @@
  *
  * - "lost": the connection ended before the answer came, so it may have been done, or not;
  * - "full": too much waits to be sent already;
- * - "dropped": it was taken back before it was sent;
+ * - "dropped": it was taken back before it was sent, or another page has seen to it;
  * - "closed": `close` or `leave` was called;
  * - "failed": there is no connection, and there will be none by itself.
  *

@@ -6,7 +6,7 @@ import { Emitter } from "./emitter.js";
 import { Inbox } from "./inbox.js";
 import { codeOf, passes } from "./errors.js";
 import { newKey as randomKey } from "./keys.js";
-import { delayOf } from "./policy.js";
+import { PROTOCOL_ERROR, delayOf } from "./policy.js";
 import { Session } from "./session.js";
 import { storageHere } from "./storage.js";
 import { browser, systemClock } from "./surroundings.js";
@@ -143,7 +143,7 @@ export class Stagewire extends Emitter {
     const session = new Session(this.#ties, id, options);
     this.#sessions.set(id, session);
     session.on("fault", (error) => this.#fault(session, error));
-    void session.enter();
+    session.adapt();
     return session;
   }
 
@@ -193,7 +193,7 @@ export class Stagewire extends Emitter {
     return this.#connection.request(command);
   }
 
-  /** Waits until the storage has everything that was written. */
+  /** Waits until the storage has everything that was written, or is seen to fail: 3 seconds at most. */
   flushed() {
     return this.#courier.flushed();
   }
@@ -230,7 +230,15 @@ export class Stagewire extends Emitter {
       this.#courier.disconnect();
       for (const session of this.sessions) session.exit();
     });
-    connection.on("push", (message) => this.#hear(message));
+    connection.on("push", (message) => {
+      try {
+        this.#hear(message);
+      } catch {
+        // Nobody can say how much of it was taken in.
+        this.#sessions.get(message.session)?.forget();
+        connection.drop(PROTOCOL_ERROR);
+      }
+    });
     this.#courier.on("change", (delivery) => {
       this.emit("pending", delivery);
       const { session: id } = delivery.entry.command;
@@ -240,7 +248,7 @@ export class Stagewire extends Emitter {
       session?.emit("pending", delivery);
       session?.emit("change");
     });
-    this.#courier.on("forgetful", ({ message }) => this.#forgetful(message));
+    this.#courier.on("forgetful", (error) => this.#forgetful(String(Object(error).message ?? error)));
   }
 
   /** @param {Message} welcome */
@@ -262,9 +270,15 @@ export class Stagewire extends Emitter {
     const { type, session, heads = {} } = message;
     if (type === "inbox") void this.#take(message);
     else if (type === "drain") this.emit("drain", message);
-    else if (type === "ping") for (const id of Object.keys(heads)) this.#sessions.get(id)?.compare(heads[id]);
+    else if (type === "ping") this.#beat(heads);
     else this.#sessions.get(session)?.hear(message);
     if (type === "agora.token") this.emit(type, message);
+  }
+
+  /** @param {Record<string, import("./types.js").Position>} heads */
+  #beat(heads) {
+    for (const id of Object.keys(heads)) this.#sessions.get(id)?.compare(heads[id]);
+    void this.#courier.look();
   }
 
   /** @param {Message} push */
@@ -328,7 +342,8 @@ export class Stagewire extends Emitter {
     /** @type {Notice} */
     const notice = {
       about: "session",
-      reason: code,
+      // Without one, an answer that made no sense.
+      reason: code ?? "protocol",
       message,
       final: true,
       session: session.id,

@@ -35,7 +35,7 @@ export class Outbox {
     if (this.#entries.size >= this.#capacity) return null;
     this.#order = Math.max(wall, this.#order + 1);
     const { key } = command;
-    return this.#put({ key, order: this.#order, lane, command, status: "waiting", until: 0, error: null });
+    return this.#put({ key, order: this.#order, lane, command, status: "waiting", due: 0, until: 0, error: null });
   }
 
   /**
@@ -74,19 +74,19 @@ export class Outbox {
   /**
    * Gives the entries that are to be sent now.
    *
-   * @param {number} wall
+   * @param {number} now  By a clock that never goes back.
    * @param {(lane: string) => boolean} open  Whether a lane's entries can be sent at all.
    */
-  ready(wall, open) {
+  ready(now, open) {
     return this.#firsts().filter(
-      ({ lane, status, until }) => (status === "waiting" || (status === "held" && until <= wall)) && open(lane),
+      ({ lane, status, due }) => (status === "waiting" || (status === "held" && due <= now)) && open(lane),
     );
   }
 
-  /** Gives when the next entry that is held back may be sent; null where there is none. */
+  /** Gives when the next entry that is held back may be sent, by that clock; null where there is none. */
   nextAt() {
     const held = this.#firsts().filter(({ status }) => status === "held");
-    return held.length ? Math.min(...held.map(({ until }) => until)) : null;
+    return held.length ? Math.min(...held.map(({ due }) => due)) : null;
   }
 
   /**

@@ -1,4 +1,4 @@
-/** How good a connection is, by its last round trips. Pure. */
+/** How good a connection is, by its last round trips and by what the server says. Pure. */
 
 const KEPT = 8;
 const JUDGED = 3;
@@ -6,6 +6,38 @@ const GOOD_MS = 150;
 const FAIR_MS = 400;
 /** @type {import("./types.js").Grade[]} */
 const GRADES = ["good", "fair", "poor"];
+
+/** Judges one connection, as it is measured. */
+export class Gauge {
+  /** Null while nothing is known. @type {import("./types.js").Quality | null} */
+  quality = null;
+  /** @type {readonly (number | null)[]} */
+  #samples = [];
+  /** @type {import("./types.js").Grade} */
+  #told = "good";
+
+  /** @param {number | null} sample */
+  measured(sample) {
+    return this.#judge(sampled(this.#samples, sample));
+  }
+
+  /**
+   * The server has judged: it knows more than we do, and what was measured before is in it.
+   * @param {import("./types.js").Grade} quality
+   * @param {number} [rtt]
+   */
+  told(quality, rtt) {
+    this.#told = quality;
+    return this.#judge(rtt === undefined ? [] : [rtt]);
+  }
+
+  /** @param {readonly (number | null)[]} samples */
+  #judge(samples) {
+    this.#samples = samples;
+    this.quality = qualityOf(samples, this.#told);
+    return this.quality;
+  }
+}
 
 /**
  * Gives the samples with one more: a round trip in milliseconds, or null for one that is missing.

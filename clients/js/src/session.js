@@ -2,8 +2,9 @@
 
 import { NOBODY, audienceAfter, audienceFrom } from "./audience.js";
 import { Commands } from "./commands.js";
-import { closed, codeOf, passes, refusalOf } from "./errors.js";
-import { delayOf } from "./policy.js";
+import { refusalOf } from "./errors.js";
+import { Joining } from "./joining.js";
+import { PAGE, Pages } from "./pages.js";
 import { Signals } from "./signals.js";
 import { advance } from "./snapshot.js";
 import { Timeline } from "./timeline.js";
@@ -11,16 +12,11 @@ import { Timeline } from "./timeline.js";
 /**
  * @typedef {import("./types.js").Message} Message
  * @typedef {import("./types.js").LogEvent} LogEvent
- * @typedef {import("./errors.js").StagewireError} StagewireError
- * @typedef {{before?: number, after?: number, limit?: number}} Span
  * @typedef {{secondary?: boolean, history?: number}} SessionOptions
  *   A `secondary` session is left while the connection is poor. `history` is how many of the last events are
  *   fetched at first, 50 if left out.
  */
 
-const PAGE = 50;
-const SMALL_PAGE = 20;
-const LARGEST_PAGE = 200;
 /** @type {Record<string, string>} */
 const TOLD = { "chat.posted": "chat", "chat.edited": "edited", "chat.deleted": "deleted" };
 
@@ -39,27 +35,16 @@ export class Session extends Commands {
   /** @type {import("./types.js").Snapshot | null} */
   snapshot = null;
   audience = NOBODY;
-  /** Why the session cannot be joined. @type {StagewireError | null} */
-  fault = null;
   joined = false;
-  /** Whether older events are being fetched. */
-  fetching = false;
   /** How far the log goes, as the last heartbeat has told. */
   head = 0;
   timeline = new Timeline();
   #ties;
   #signals;
+  #joining;
+  #pages;
   #firstPage;
-  #healing = false;
-  #refusals = 0;
-  #turn = 0;
   #wantsAgora = false;
-  #closed = false;
-  #callOffJoining = () => {};
-  // For the time at which the server wants to be asked again.
-  #waits = false;
-  /** @type {((joined: boolean) => void)[]} */
-  #waiting = [];
 
   /**
    * @param {import("./live.js").Ties} ties
@@ -71,7 +56,24 @@ export class Session extends Commands {
     this.secondary = secondary;
     this.#ties = ties;
     this.#signals = new Signals(ties, this);
+    this.#joining = new Joining(ties, this);
+    this.#pages = new Pages(ties, this);
     this.#firstPage = history;
+  }
+
+  /** Why the session cannot be joined. */
+  get fault() {
+    return this.#joining.fault;
+  }
+
+  /** Whether older events are being fetched. */
+  get fetching() {
+    return this.#pages.fetching;
+  }
+
+  /** Whether it is left for as long as the connection is poor. */
+  get rests() {
+    return this.secondary && this.#ties.degraded();
   }
 
   /** What is shown: the messages that are held, in their order. */
@@ -129,25 +131,18 @@ export class Session extends Commands {
 
   /**
    * Fetches a page of the log. Throws a StagewireError.
-   * @param {Span} [span]
-   * @returns {Promise<{events: LogEvent[], more: boolean}>}
+   * @param {import("./pages.js").Span} [span]
    */
-  async history(span = {}) {
-    const page = await this.#ties.request({ limit: this.#page, ...span, type: "history", session: this.id });
-    return { events: page.events, more: page.more };
+  history(span = {}) {
+    return this.#pages.read(span);
   }
 
-  /** Fetches the page before the oldest event held; tells whether there is more. Throws a StagewireError. */
-  async older(limit = this.#page) {
-    if (this.fetching || !this.joined || !this.timeline.more) return this.timeline.more;
-    this.fetching = true;
-    this.emit("change");
-    try {
-      await this.#fetch({ before: this.timeline.oldest, limit });
-    } finally {
-      this.fetching = false;
-      this.emit("change");
-    }
+  /**
+   * Fetches the page before the oldest event held; tells whether there is more. Throws a StagewireError.
+   * @param {number} [limit]
+   */
+  async older(limit) {
+    await this.#pages.older(limit);
     return this.timeline.more;
   }
 
@@ -159,63 +154,47 @@ export class Session extends Commands {
     return token;
   }
 
-  /** Waits until the session is joined. Throws a StagewireError where it can't be. @returns {Promise<void>} */
+  /** Waits until the session is joined. Throws a StagewireError where it can't be. */
   whenJoined() {
-    if (this.joined) return Promise.resolve();
-    return new Promise((resolve, reject) => {
-      this.#waiting.push((joined) => (joined ? resolve() : reject(this.fault ?? closed("session"))));
-      if (this.fault || this.#closed) this.#answer(false);
-    });
+    return this.joined ? Promise.resolve() : this.#joining.wait();
   }
 
   /** Tries to join again after a fault. */
   retry() {
-    this.fault = null;
-    this.enter();
+    this.#joining.retry();
   }
 
   /** Leaves the session, for good. */
   leave() {
     this.#ties.forget(this);
-    this.#closed = true;
+    this.#joining.end();
     this.#part();
     this.giveUp();
   }
 
   /** Lets nobody wait for the session any more. */
   giveUp() {
-    this.#answer(false);
-  }
-
-  /** Joins over the connection as it is now, from the position that is held. */
-  async enter() {
-    if (this.#closed || this.fault || !this.#ties.online() || this.#rests) return;
-    const turn = ++this.#turn;
-    try {
-      const since = this.timeline.position ?? undefined;
-      const reply = await this.#ties.request({ type: "join", session: this.id, since });
-      // Nobody wants to be there any more.
-      if (this.#closed || this.#rests) this.#ties.part(this);
-      else if (turn === this.#turn) this.#enter(reply);
-    } catch (error) {
-      if (turn === this.#turn) this.#refused(/** @type {StagewireError} */ (error));
-    }
+    this.#joining.answer(false);
   }
 
   /** Takes note that the session is not joined any more. */
   exit() {
-    this.#turn += 1;
-    this.joined = this.#waits = false;
-    this.#callOffJoining();
+    this.joined = false;
+    this.#joining.stop();
     this.#signals.stop();
     this.emit("change");
   }
 
-  /** Asks for less while the connection is poor, and makes up for it when it is not. */
+  /** Joins where it is not joined; asks for less while the connection is poor, and makes up for it when it is not. */
   adapt() {
-    if (this.#rests) this.#part();
-    else if (this.joined) void this.#heal();
-    else if (!this.#waits) void this.enter();
+    if (this.rests) this.#part();
+    else if (this.joined) void this.#pages.heal();
+    else if (!this.#joining.later) void this.#joining.ask();
+  }
+
+  /** Drops all that is held of the log: the next join begins anew. */
+  forget() {
+    this.timeline = new Timeline();
   }
 
   /** Takes the messages that are in the log by now for no longer on their way. */
@@ -227,8 +206,8 @@ export class Session extends Commands {
   hear(message) {
     const { type, kind } = message;
     if (!this.joined) return;
-    if (type === "event") this.#follow(this.timeline.merge([/** @type {any} */ (message)]));
-    else if (type === "skipped") this.#follow(this.timeline.skip(message.first, message.last));
+    if (type === "event") this.follow(this.timeline.merge([/** @type {any} */ (message)]));
+    else if (type === "skipped") this.follow(this.timeline.skip(message.first, message.last));
     else if (type === "removed") this.#remove(message);
     else if (type === "agora.token") this.emit("agora.token", message);
     else if (kind === "audience") this.#attend(audienceAfter(this.audience, /** @type {any} */ (message)));
@@ -242,19 +221,11 @@ export class Session extends Commands {
    */
   compare({ epoch, seq }) {
     if (!this.joined) return;
-    if (epoch !== this.timeline.epoch) return void this.enter();
+    if (epoch !== this.timeline.epoch) return void this.#joining.ask();
     this.head = seq;
     this.timeline.expect(seq);
-    void this.#heal();
+    void this.#pages.heal();
     this.emit("change");
-  }
-
-  get #page() {
-    return this.#ties.degraded() ? SMALL_PAGE : PAGE;
-  }
-
-  get #rests() {
-    return this.secondary && this.#ties.degraded();
   }
 
   #part() {
@@ -263,8 +234,11 @@ export class Session extends Commands {
     this.exit();
   }
 
-  /** @param {Message} reply */
-  #enter(reply) {
+  /**
+   * Takes note that the session is joined.
+   * @param {Message} reply
+   */
+  enter(reply) {
     const { session, role, position, events, complete, hosting } = reply;
     if (!complete || this.timeline.position === null) this.timeline.reset(position);
     // Of what was stored in between no event comes.
@@ -272,12 +246,11 @@ export class Session extends Commands {
     const moved = session.version !== this.snapshot?.version;
     Object.assign(this, { snapshot: session, role, hosting, joined: true });
     this.head = position.seq;
-    this.#refusals = 0;
     this.emit("joined", { complete });
     if (!complete) this.emit("reset");
     if (moved) this.emit("state", session);
     this.#attend(audienceFrom(/** @type {any} */ (reply)));
-    this.#follow(this.timeline.merge(events));
+    this.follow(this.timeline.merge(events));
     this.timeline.expect(position.seq);
     void this.#begin();
   }
@@ -285,11 +258,10 @@ export class Session extends Commands {
   /** Does what joining makes possible: the chat first, then the rest. */
   async #begin() {
     this.#ties.courier.pump();
-    if (this.timeline.empty && this.#firstPage)
-      await this.older(Math.min(this.#firstPage, LARGEST_PAGE)).catch(() => {});
+    if (this.timeline.empty && this.#firstPage) await this.older(this.#firstPage).catch(() => {});
     if (!this.joined) return;
-    this.#answer(true);
-    void this.#heal();
+    this.#joining.answer(true);
+    void this.#pages.heal();
     this.#signals.report();
     if (this.#wantsAgora) {
       const token = await this.agoraToken().catch(() => null);
@@ -297,29 +269,22 @@ export class Session extends Commands {
     }
   }
 
-  /** @param {StagewireError} error */
-  #refused(error) {
-    if (codeOf(error) === "lost") return;
-    if (passes(error)) return this.#later(error);
-    this.fault = error;
-    this.#answer(false);
-    this.emit("fault", error);
-    this.emit("change");
-  }
-
   /** @param {Message} removed  Why the user may not follow the session any more. */
   #remove(removed) {
     this.exit();
     this.snapshot = null;
-    this.timeline = new Timeline();
-    this.#refused(refusalOf(removed));
+    this.forget();
+    this.#joining.refuse(refusalOf(removed));
   }
 
-  /** @param {LogEvent[]} next */
-  #follow(next) {
+  /**
+   * Goes on with events of the log that are next in line.
+   * @param {LogEvent[]} next
+   */
+  follow(next) {
     for (const event of next) this.#apply(event);
     this.settle();
-    if (this.timeline.hole) void this.#heal();
+    if (this.timeline.hole) void this.#pages.heal();
     this.emit("change");
   }
 
@@ -337,61 +302,10 @@ export class Session extends Commands {
     if (this.snapshot !== known) this.emit("state", this.snapshot);
   }
 
-  /** Fetches what is missing: above what is held at once, in between when there is room for it. */
-  async #heal() {
-    if (this.#healing) return;
-    this.#healing = true;
-    try {
-      while (this.joined) {
-        const gap = this.#ties.degraded() ? null : this.timeline.gap;
-        if (!this.timeline.hole && !gap) break;
-        const after = this.timeline.hole ? this.timeline.head : /** @type {{first: number}} */ (gap).first - 1;
-        if (!(await this.#fetch({ after, limit: this.#ties.degraded() ? SMALL_PAGE : LARGEST_PAGE }))) break;
-      }
-    } catch {
-      // The next event or heartbeat notices it again.
-    } finally {
-      this.#healing = false;
-    }
-  }
-
-  /**
-   * Takes a page in; gives how many events it had.
-   * @param {Span} span
-   */
-  async #fetch(span) {
-    const { timeline } = this;
-    const { epoch } = timeline;
-    const { events } = await this.history(span);
-    // What was asked of one life of the log is not of the next one.
-    if (timeline !== this.timeline || epoch !== timeline.epoch) return 0;
-    this.#follow(timeline.merge(events));
-    return events.length;
-  }
-
   /** @param {import("./audience.js").Audience} audience */
   #attend(audience) {
     this.audience = audience;
     this.emit("audience", audience);
     this.emit("change");
-  }
-
-  /** @param {boolean} joined */
-  #answer(joined) {
-    for (const answer of this.#waiting.splice(0)) answer(joined);
-  }
-
-  /**
-   * Joins when the server says, and later with every refusal that follows.
-   * @param {StagewireError} error
-   */
-  #later(error) {
-    const delay = delayOf(this.#refusals++, this.#ties.random());
-    this.#callOffJoining();
-    this.#waits = true;
-    this.#callOffJoining = this.#ties.clock.after(Math.max(error.retryAfterMs ?? 0, delay), () => {
-      this.#waits = false;
-      void this.enter();
-    });
   }
 }

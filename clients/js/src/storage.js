@@ -89,7 +89,8 @@ export class IndexedDbStorage {
     const request = act(transaction.objectStore(STORE));
     return new Promise((resolve, reject) => {
       transaction.oncomplete = () => resolve(request.result);
-      transaction.onabort = () => reject(transaction.error);
+      // Of one that the browser itself has ended it need not say why.
+      transaction.onabort = () => reject(transaction.error ?? new Error("The browser's storage was closed."));
     });
   }
 

@@ -1,11 +1,14 @@
 /** What the client stands on: clocks, and what a browser tells. */
 
+// Timers take no more than these milliseconds, of 24 days: what is to wait longer would happen at once.
+const LONGEST_MS = 2 ** 31 - 1;
+
 /** @type {import("./types.js").Clock} */
 export const systemClock = {
   wall: () => Date.now(),
   now: () => performance.now(),
   after(ms, act) {
-    const timer = setTimeout(act, ms);
+    const timer = setTimeout(act, Math.min(ms, LONGEST_MS));
     return () => clearTimeout(timer);
   },
 };

@@ -61,7 +61,8 @@
  * @property {string} lane  What must stay in order among itself.
  * @property {Message} command
  * @property {DeliveryState} status
- * @property {number} until  Held back until then, by `Date.now()`.
+ * @property {number} due  Held back until then, by the clock of the page, which never goes back.
+ * @property {number} until  The same by `Date.now()`, as it was then: for whoever looks at it.
  * @property {{code: string, message: string} | null} error
  * @property {number} [seq]
  * @property {number} [at]

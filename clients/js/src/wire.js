@@ -127,6 +127,8 @@ export class Wire {
   async #greet(hello) {
     try {
       const welcome = await this.request({ type: "hello", ...hello, now: this.#clock.wall() });
+      // Without a beat nobody could tell that the server is gone.
+      if (!(welcome.heartbeat_ms > 0)) return this.drop(PROTOCOL_ERROR);
       this.#heartbeat = welcome.heartbeat_ms;
       this.#watch();
       this.#handlers.welcomed(welcome);

@@ -72,11 +72,11 @@ test.each([0, 1, 2, 3, 4])("a held message goes out also where it becomes due wh
   const held = show.send("held");
   await stage.clock.advance(5);
   stage.server.refuse = () => null;
-  const { wall } = stage.clock;
-  let readAt = Number(held.retryAt) - before;
-  stage.clock.wall = () => readAt++;
+  const { now, wall } = stage.clock;
+  let readAt = Number(held.retryAt) - wall() + now() - before;
+  stage.clock.now = () => readAt++;
   const after = show.send("after");
-  stage.clock.wall = wall;
+  stage.clock.now = now;
   await stage.clock.advance(600);
   expect([held.state, after.state]).toEqual(["acked", "acked"]);
 });
@@ -161,4 +161,23 @@ test("what was stored in a life of the log that is over is no longer on its way"
   stage.server.restore(SHOW);
   await stage.clock.advance(20_010);
   expect([live.pending, show.position?.epoch]).toEqual([[], "first'"]);
+});
+
+test.each([-3_600_000, 3_600_000])("a time of day that is set by %i ms meanwhile holds nothing longer", async (ms) => {
+  const stage = new Stage();
+  const { clock } = stage;
+  let set = 0;
+  const { show } = await stage.joined({ clock: { ...clock, wall: () => clock.wall() + set } });
+  stage.server.refuse = ({ type }) =>
+    type === "chat.send" ? { type: "error", code: "unavailable", message: "busy", retry_after_ms: 5000 } : null;
+  const [held, next] = [show.send("held"), show.send("next")];
+  await clock.advance(5);
+  set = ms;
+  stage.server.refuse = () => null;
+  stage.server.say(SHOW);
+  show.delete(7);
+  await clock.advance(4000);
+  expect([held.state, next.state]).toEqual(["held", "waiting"]);
+  await clock.advance(1010);
+  expect([held.state, next.state]).toEqual(["acked", "acked"]);
 });

@@ -26,7 +26,7 @@ test("what is on its way or held back holds up those behind it; what is done or 
   const outbox = filled(100, "a", "b");
   outbox.mark("a", { status: "sending" });
   expect(outbox.ready(0, open)).toEqual([]);
-  outbox.mark("a", { status: "held", until: 50 });
+  outbox.mark("a", { status: "held", due: 50 });
   expect([outbox.ready(49, open), outbox.nextAt()]).toEqual([[], 50]);
   expect(keysOf(outbox.ready(50, open))).toEqual(["a"]);
   for (const status of /** @type {const} */ (["acked", "failed"])) {
@@ -86,7 +86,7 @@ test("whatever happens, a lane is sent in the order of writing, one at a time", 
         if (one === "add") outbox.add("lane", { type: "chat.send", key: String(count++) }, 0);
         else if (one === "send")
           for (const entry of outbox.ready(0, open)) outbox.mark(entry.key, { status: "sending" });
-        else if (one === "refuse") outbox.mark(key, { status: "held", until: 0 });
+        else if (one === "refuse") outbox.mark(key, { status: "held", due: 0 });
         else if (one === "lose") outbox.disconnect();
         else if (key) {
           outbox.mark(key, { status: one === "ack" ? "acked" : "failed" });

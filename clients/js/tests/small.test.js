@@ -54,6 +54,14 @@ test("the system's clock goes on, and what is called off does not happen", async
   expect(called).not.toHaveBeenCalled();
 });
 
+test("what is to wait for longer than timers can does not happen at once", async () => {
+  const called = vi.fn();
+  const callOff = systemClock.after(2 ** 31, called);
+  await new Promise((resolve) => systemClock.after(20, () => resolve(undefined)));
+  callOff();
+  expect(called).not.toHaveBeenCalled();
+});
+
 test("outside of a browser nothing is told", () => {
   browser.on("online", () => {})();
   expect(browser.online()).toBe(true);

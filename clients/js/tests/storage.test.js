@@ -1,8 +1,9 @@
 import "fake-indexeddb/auto";
 
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 
 import { IndexedDbStorage, MemoryStorage, storageHere } from "../src/storage.js";
+import { SHOW, Stage } from "./support/client.js";
 
 /** @param {string} key @returns {import("../src/types.js").Entry} */
 const entry = (key) => ({
@@ -11,6 +12,7 @@ const entry = (key) => ({
   lane: "lane",
   command: { type: "chat.send", text: key },
   status: "waiting",
+  due: 0,
   until: 0,
   error: null,
 });
@@ -73,6 +75,76 @@ test("IndexedDB: what could not be opened is tried again", async () => {
   expect(await storage.load("bob")).toEqual([]);
 });
 
+test("IndexedDB: one that belongs to a later version is told of, and left as it is", async () => {
+  const later = await opened(indexedDB.open("later", 2));
+  const storage = new IndexedDbStorage("later");
+  await expect(storage.put("bob", entry("a"))).rejects.toMatchObject({ name: "VersionError" });
+  await expect(storage.load("bob")).rejects.toMatchObject({ name: "VersionError" });
+  expect(later.version).toBe(2);
+});
+
+test("IndexedDB: one in use makes room for a later version at once", async () => {
+  const storage = new IndexedDbStorage("moved");
+  await storage.put("bob", entry("a"));
+  expect((await opened(indexedDB.open("moved", 2))).version).toBe(2);
+  await expect(storage.put("bob", entry("b"))).rejects.toMatchObject({ name: "VersionError" });
+});
+
+test("IndexedDB: a deletion that another page blocks is waited for", async () => {
+  const first = await opened(indexedDB.open("blocked", 1));
+  const gone = indexedDB.deleteDatabase("blocked");
+  const storage = new IndexedDbStorage("blocked");
+  const put = storage.put("bob", entry("a"));
+  await new Promise((resolve) => (gone.onblocked = resolve));
+  first.close();
+  await put;
+  expect(await storage.load("bob")).toEqual([entry("a")]);
+});
+
+test("IndexedDB: a transaction that is ended without a reason is a failure", async () => {
+  const storage = new IndexedDbStorage("full");
+  await storage.put("bob", entry("a"));
+  const { put } = IDBObjectStore.prototype;
+  IDBObjectStore.prototype.put = function (/** @type {any} */ value) {
+    const request = put.call(this, value);
+    request.onsuccess = () => this.transaction.abort();
+    return request;
+  };
+  try {
+    await expect(storage.put("bob", entry("b"))).rejects.toThrow("was closed");
+  } finally {
+    IDBObjectStore.prototype.put = put;
+  }
+  expect(await storage.load("bob")).toEqual([entry("a")]);
+});
+
+const PRIVATE = {
+  "throws when it is opened": {
+    open: () => {
+      throw new DOMException("The operation is insecure.", "SecurityError");
+    },
+  },
+  "is nothing": null,
+};
+test.each(Object.entries(PRIVATE))("a page whose IndexedDB %s sends all the same, and tells of it once", async (_, there) => {
+  const factory = globalThis.indexedDB;
+  const stage = new Stage();
+  const notice = vi.fn();
+  try {
+    globalThis.indexedDB = /** @type {any} */ (there);
+    const live = stage.open({ storage: storageHere(), user: "bob" });
+    live.on("notice", notice);
+    live.connect().catch(() => {});
+    const sent = [live.session(SHOW).send("one"), live.session(SHOW).send("two")];
+    await stage.clock.advance(50);
+    expect([sent.map(({ state }) => state), live.pending]).toEqual([["acked", "acked"], []]);
+    await live.flushed();
+  } finally {
+    globalThis.indexedDB = factory;
+  }
+  expect(notice.mock.calls).toEqual([[expect.objectContaining({ about: "storage" })]]);
+});
+
 /** A request that fails. */
 function failing() {
   const request = { error: new Error("not yet"), onerror: () => {} };
@@ -83,3 +155,14 @@ function failing() {
 test("a browser's database is taken where there is one", () => {
   expect(storageHere()).toBeInstanceOf(IndexedDbStorage);
 });
+
+/**
+ * @param {IDBOpenDBRequest} request
+ * @returns {Promise<IDBDatabase>}
+ */
+function opened(request) {
+  return new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+}

@@ -2,7 +2,7 @@
 
 import { expect, test } from "vitest";
 
-import { SHOW, Stage, texts } from "./support/client.js";
+import { OTHER, SHOW, Stage, outcome, texts } from "./support/client.js";
 
 /** Two pages, of which the second has found what the first wrote; the server cannot be reached. */
 async function offline() {
@@ -96,4 +96,52 @@ test("what is read again keeps its place, in which the other tab may have found 
   live.connect().catch(() => {});
   await stage.clock.advance(20);
   expect([before.length, await orders()]).toEqual([3, before]);
+});
+
+test("a page that follows another session does not show for ever what the one that wrote it has sent", async () => {
+  const { stage, first, written } = await offline();
+  const other = stage.open({ user: "bob" });
+  const show = other.session(OTHER);
+  await stage.clock.advance(20);
+  const inherited = other.pending;
+  expect(inherited.map(({ text }) => text)).toEqual(["one", "two"]);
+  const sent = inherited.map(({ done }) => outcome(done));
+  other.connect().catch(() => {});
+  stage.server.reachable = true;
+  await stage.clock.advance(60_000);
+  expect([show.joined, written[1].state, first.live.pending, other.pending]).toEqual([true, "acked", [], []]);
+  expect([inherited[0].state, await Promise.all(sent)]).toEqual(["dropped", ["dropped", "dropped"]]);
+});
+
+test("what has failed in one page, and was sent again from there, is no failure in the other", async () => {
+  const stage = new Stage();
+  stage.server.refuse = ({ type }) => (type === "direct.send" ? { type: "error", code: "conflict", message: "no" } : null);
+  const first = await stage.joined({ user: "bob" });
+  const direct = first.live.direct("mia", "psst");
+  await stage.clock.advance(5);
+  const second = await stage.joined({ user: "bob" });
+  expect(second.live.pending.map(({ state }) => state)).toEqual(["failed"]);
+  stage.server.refuse = () => null;
+  direct.retry();
+  await stage.clock.advance(20_010);
+  expect([direct.state, second.live.pending]).toEqual(["acked", []]);
+});
+
+test("what was taken back while the other had it on its way, and was refused for now, is not kept again", async () => {
+  const { stage, first, second, written } = await offline();
+  stage.server.reachable = true;
+  stage.server.refuse = ({ type }) =>
+    type === "chat.send" ? { type: "error", code: "unavailable", message: "busy", retry_after_ms: 5000 } : null;
+  stage.server.latency = 50;
+  first.live.close();
+  second.live.retry();
+  await stage.clock.advance(310);
+  expect([second.live.pending[0].state, second.live.state.name]).toEqual(["sending", "online"]);
+  written[0].drop();
+  await first.live.flushed();
+  await stage.clock.advance(100);
+  expect(second.live.pending[0].state).toBe("held");
+  stage.server.refuse = () => null;
+  await stage.clock.advance(30_000);
+  expect([said(stage), second.live.pending]).toEqual([["two"], []]);
 });

@@ -8,6 +8,7 @@ export function settled() {
 /** @implements {Clock} @typedef {import("../../src/types.js").Clock} Clock */
 export class FakeClock {
   #time = 0;
+  #set = 0;
   #count = 0;
   /** @type {Map<number, {at: number, act: () => void}>} */
   #timers = new Map();
@@ -19,7 +20,27 @@ export class FakeClock {
 
   now = () => this.#time;
 
-  wall = () => 1_800_000_000_000 + this.#time;
+  /** The time of day. */
+  utc = () => 1_800_000_000_000 + this.#time;
+
+  /** The same as this device has it. */
+  wall = () => this.utc() + this.#set;
+
+  /**
+   * Sets the device's time of day, forward or back.
+   * @param {number} ms
+   */
+  set(ms) {
+    this.#set += ms;
+  }
+
+  /**
+   * Lets time pass in which nothing is done, as for a page that is frozen: what was due is late.
+   * @param {number} ms
+   */
+  freeze(ms) {
+    this.#time += ms;
+  }
 
   /**
    * @param {number} ms
@@ -27,7 +48,7 @@ export class FakeClock {
    */
   after = (ms, act) => {
     const id = ++this.#count;
-    this.#timers.set(id, { at: this.#time + Math.max(0, ms), act });
+    this.#timers.set(id, { at: this.#time + Math.max(0, ms || 0), act });
     return () => void this.#timers.delete(id);
   };
 
@@ -41,7 +62,7 @@ export class FakeClock {
     for (let next = this.#next(until); next; next = this.#next(until)) {
       const [id, { at, act }] = next;
       this.#timers.delete(id);
-      this.#time = at;
+      this.#time = Math.max(this.#time, at);
       act();
       await settled();
     }

@@ -90,7 +90,7 @@ export class ScriptedServer {
    * @param {Partial<LogEvent>} [said]
    */
   say(session, said = {}) {
-    const at = this.clock.wall();
+    const at = this.clock.utc();
     const event = this.log(session).append({ at, kind: "chat.posted", by: "mia", body: { text: "hello" }, ...said });
     this.publish(session, event);
     return event;
@@ -158,7 +158,7 @@ export class ScriptedServer {
       return { type: "left", session };
     }
     if (type === "chat.send") return this.#post(peer, log, command);
-    if (type === "direct.send") return { type: "ack", key: command.key, at: this.clock.wall() };
+    if (type === "direct.send") return { type: "ack", key: command.key, at: this.clock.utc() };
     if (type === "session.pause") {
       const { seq, at } = this.move(session, "paused");
       return { type: "ack", seq, at };
@@ -205,7 +205,7 @@ export class ScriptedServer {
   #post(peer, log, { session, key, text }) {
     if (!peer.joined.has(session)) return { type: "error", code: "forbidden", message: "join the session first" };
     const known = log.keys.has(key);
-    const event = log.append({ at: this.clock.wall(), kind: "chat.posted", by: peer.user, key, body: { text } });
+    const event = log.append({ at: this.clock.utc(), kind: "chat.posted", by: peer.user, key, body: { text } });
     if (!known) this.publish(session, event);
     return { type: "ack", key, seq: event.seq, at: event.at };
   }
@@ -302,7 +302,7 @@ export class Peer {
   greet({ token }) {
     this.user = token.split(" ")[0];
     this.#beat();
-    const now = this.#server.clock.wall();
+    const now = this.#server.clock.utc();
     return {
       type: "welcome",
       connection: "c",
@@ -324,7 +324,7 @@ export class Peer {
     this.#server.clock.after(HEARTBEAT_MS, () => {
       if (this.readyState !== OPEN) return;
       const heads = Object.fromEntries([...this.joined].map((id) => [id, this.#server.log(id).head]));
-      this.push({ type: "ping", now: this.#server.clock.wall(), heads });
+      this.push({ type: "ping", now: this.#server.clock.utc(), heads });
       this.#beat();
     });
   }
