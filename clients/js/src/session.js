@@ -341,11 +341,15 @@ export class Session extends Commands {
   async #heal() {
     if (this.#healing) return;
     this.#healing = true;
+    let asked = -1;
     try {
       while (this.joined) {
         const gap = this.#ties.degraded() ? null : this.timeline.gap;
         if (!this.timeline.hole && !gap) break;
         const after = this.timeline.hole ? this.timeline.head : /** @type {{first: number}} */ (gap).first - 1;
+        // A page that was of no help would be of none again.
+        if (after === asked) break;
+        asked = after;
         if (!(await this.#fetch({ after, limit: this.#ties.degraded() ? SMALL_PAGE : LARGEST_PAGE }))) break;
       }
     } catch {
