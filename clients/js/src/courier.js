@@ -184,9 +184,10 @@ export class Courier extends Emitter {
   }
 
   /** @param {Entry} entry */
-  async #send({ key, command }) {
+  async #send({ key, command, error: before }) {
     const turn = this.#turn;
-    this.#note(key, { status: "sending" });
+    // Why it was refused before counts when it is refused again.
+    this.#note(key, { status: "sending", error: before });
     if (this.#inherited.has(key) && (await this.#gone(key))) {
       const entry = this.#outbox.get(key);
       if (entry && entry.status !== "acked") this.#drop(entry);
@@ -245,7 +246,7 @@ export class Courier extends Emitter {
   #refused(key, error) {
     const { clock, random } = this.#means;
     const why = { code: error.code, message: error.message };
-    if (passes(error)) {
+    if (passes(error, !this.#outbox.get(key)?.error)) {
       const wait = Math.max(error.retryAfterMs ?? 0, delayOf(this.#refusals++, random()));
       this.#note(key, { status: "held", until: clock.wall() + wait, error: why });
     } else {

@@ -300,7 +300,7 @@ export class Session extends Commands {
   /** @param {StagewireError} error */
   #refused(error) {
     if (codeOf(error) === "lost") return;
-    if (passes(error)) return this.#later(error);
+    if (passes(error, !this.#refusals)) return this.#later(error);
     this.fault = error;
     this.#answer(false);
     this.emit("fault", error);

@@ -171,7 +171,7 @@ class Outbox:
         pending = self._pending.get(key)
         if pending is None:
             return None
-        if not passes(error, pending.tries):
+        if not passes(error, first=pending.error is None):
             return self._set(pending, state=DeliveryState.FAILED, error=error)
         due = now + wait_of(error, pending.tries, random, settings)
         return self._set(pending, state=DeliveryState.HELD, due=due, error=error)

@@ -291,7 +291,7 @@ class Session(Commands):
                 await wire.request(command, Joined, then=partial(self._enter, wire, since))
             except Refused as exc:
                 tries += 1
-                if not passes(exc, tries):
+                if not passes(exc, first=tries == 1):
                     self.fail(exc)
                     return False
                 await self._home.asker.wait_after(exc, tries)
