@@ -15,7 +15,7 @@ import msgspec
 from persistence.embedded import EmbeddedError
 from persistence.errors import StorageError
 from realtime import dev, workers
-from realtime.environment import SettingsError, load, require_stores
+from realtime.environment import TOKEN, SettingsError, load, require_stores
 from realtime.migrating import begin_anew, bring_up
 from realtime.run import run
 from realtime.settings import Settings
@@ -117,14 +117,15 @@ def _chat(options: argparse.Namespace) -> None:
     async def minted(_stale: bool) -> str:
         return _minted(options)
 
-    if not options.token:
+    token = options.token or os.environ.get(TOKEN)
+    if not token:
         # What is wrong with it is said now.
         _minted(options)
     why = terminal.run(
         terminal.Options(
             url=options.url,
             session=options.session,
-            token=options.token or minted,
+            token=token or minted,
             folder=options.outbox or terminal.default_folder(),
         )
     )
@@ -164,7 +165,11 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("chat", help="talk in a session, from a terminal or a pipe")
     command.add_argument("session", metavar="SESSION", help="the session's id")
     command.add_argument("--url", default=_URL, help=f"of the server's WebSocket (default: {_URL})")
-    command.add_argument("--token", help="an access token; without one, it is minted with the dev server's secret")
+    command.add_argument(
+        "--token",
+        help=f"an access token, which others on this machine see here, and not in {TOKEN}; without one, it is minted "
+        "with the dev server's secret",
+    )
     command.add_argument("--user", default="guest", help="who that is for (default: guest)")
     command.add_argument("--role", choices=[role.value for role in AccessRole], default=AccessRole.VIEWER.value)
     command.add_argument("--outbox", type=Path, help="where to keep what could not be sent yet")

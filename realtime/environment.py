@@ -11,6 +11,9 @@ from realtime.settings import Settings
 PREFIX: Final = "STAGEWIRE_"
 # What operators and platforms set by these names everywhere.
 UNPREFIXED: Final = {"database_url": "DATABASE_URL", "redis_url": "REDIS_URL"}
+# The access token of `stagewire chat`, which is no setting of the server's. On its command line everyone on the
+# machine would see it.
+TOKEN: Final = f"{PREFIX}TOKEN"
 # Not even a wrong one is shown: it may be the right one with a slip.
 SECRETS: Final = frozenset(["jwt_secret", "agora_certificate", "agora_webhook_secret", "agora_customer_secret"])
 # What a value has to be, where its pattern would tell that to nobody.
@@ -37,7 +40,7 @@ def load(environ: Mapping[str, str], **overrides: Any) -> Settings:
         SettingsError: a value is out of bounds, or a `STAGEWIRE_` variable is unknown.
     """
     names = {name_of(field): field for field in Settings.__struct_fields__}
-    unknown = sorted(name for name in environ if name.startswith(PREFIX) and name not in names)
+    unknown = sorted(name for name in environ if name.startswith(PREFIX) and name not in {*names, TOKEN})
     if unknown:
         raise SettingsError(f"there is no setting {unknown[0]}")
     given = {field: environ[name] for name, field in names.items() if name in environ}

@@ -16,7 +16,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
 from realtime import reference
-from realtime.environment import name_of
+from realtime.environment import TOKEN, name_of
 from realtime.http.table import ENDPOINTS
 from realtime.protocol import commands
 from realtime.protocol.codes import HTTP_STATUS, Close
@@ -147,7 +147,7 @@ def test_the_code_map_has_every_module() -> None:
 
 
 def test_every_setting_that_a_page_or_a_container_names_exists() -> None:
-    known = {name_of(field) for field in Settings.__struct_fields__}
+    known = {name_of(field) for field in Settings.__struct_fields__} | {TOKEN}
     for path in [*PAGES, ROOT / "Dockerfile", *ROOT.glob("deploy/**/*.y*ml")]:
         named = set(re.findall(r"\bSTAGEWIRE_[A-Z_]*[A-Z]\b", path.read_text("utf-8")))
         assert named <= known, path

@@ -26,6 +26,7 @@ from tests.conformance.transcript import (
     Drain,
     Freeze,
     Hear,
+    Log,
     Read,
     Row,
     Say,
@@ -57,8 +58,10 @@ class Scripted:
         self._later_ms = now_ms - min(_dates([row.steps for row in transcript.rows]), default=now_ms)
         self._waiting: asyncio.Queue[ServerConnection] = asyncio.Queue()
         self._sockets: dict[str, ServerConnection] = {}
-        # The events that were told, by session.
+        # The events that were told, by session, with those that were not; and the last answer to a join.
         self._told: dict[str, list[Any]] = {}
+        self._joined: dict[str, Any] = {}
+        self._untold: set[int] = set()
         # What the client has chosen in place of the transcript's.
         self._ids: dict[tuple[str, int], int] = {}
         self._keys: dict[str, str] = {}
@@ -95,8 +98,12 @@ class Scripted:
         return Verdict(row, "ok")
 
     async def _do(self, step: Step) -> None:
-        if isinstance(step, Wait | Drain | Freeze) or (self._only and step.actor != self._only):
-            return
+        if isinstance(step, Log):
+            self._keep(self._adapted("", step.event))
+        elif not isinstance(step, Wait | Drain | Freeze) and self._only in (None, step.actor):
+            await self._act(step)
+
+    async def _act(self, step: Connect | Disconnect | Read | Away | Say | Hear) -> None:
         match step:
             case Connect(actor):
                 self._sockets[actor] = await self._waiting.get()
@@ -124,9 +131,14 @@ class Scripted:
         packed = socket.subprotocol == Format.MSGPACK.value
         await socket.send(msgspec.msgpack.encode(message) if packed else msgspec.json.encode(message).decode())
 
+    def _keep(self, event: dict[str, Any]) -> None:
+        self._told[event["session"]].append(event)
+        self._untold.add(event["seq"])
+
     def _remember(self, message: Any) -> None:
         match message:
             case {"type": "joined", "session": {"id": session}, "events": events, "complete": complete}:
+                self._joined[session] = message
                 self._told[session] = [*self._told.get(session, []), *events] if complete else []
             case {"type": "event", "session": session}:
                 self._told.setdefault(session, []).append(message)
@@ -138,9 +150,11 @@ class Scripted:
 
     def _offhand(self, said: dict[str, Any]) -> dict[str, Any]:
         """Answer what the transcript does not wait for."""
-        if said["type"] != "history":
+        if said["type"] not in ("history", "join"):
             return {"type": "ack", "re": said["id"]}
         log = self._told.get(said["session"], [])
+        if said["type"] == "join":
+            return self._join_again(said, log)
         found = [one for one in log if said.get("after", 0) < one["seq"] < said.get("before", math.inf)]
         page = found[: said.get("limit", 50)] if "after" in said else found[-said.get("limit", 50) :]
         return {
@@ -151,12 +165,20 @@ class Scripted:
             "more": len(found) > len(page),
         }
 
+    def _join_again(self, said: dict[str, Any], log: list[Any]) -> dict[str, Any]:
+        """Give what the log has above a client's position, in place of one page of its history or more."""
+        joined = self._joined[said["session"]]
+        epoch, seq = said["since"]["epoch"], max(one["seq"] for one in log)
+        missed = [one for one in log if one["seq"] > said["since"]["seq"]]
+        self._untold.clear()
+        return {**joined, "re": said["id"], "events": missed, "position": {"epoch": epoch, "seq": seq}}
+
     def _is_meant(self, actor: str, told: Any, said: Any) -> bool:
         """Tell whether this is what the transcript's client says; if not, then it is what may be said at any time."""
         if not (isinstance(told, dict) and isinstance(said, dict)):
             return True
         other = [name for name in told if name not in CHOSEN and said.get(name) != told[name]]
-        if other and said.get("type") in WHEN_THEY_LIKE:
+        if other and (said.get("type") in WHEN_THEY_LIKE or self._lacks(said)):
             return False
         if other:
             raise Deviation(f"{actor} says {shown(said)}: {other[0]} is to be {told[other[0]]!r}")
@@ -166,6 +188,13 @@ class Scripted:
         if key != FRESH and self._keys.setdefault(key, str(said.get("key"))) != said.get("key"):
             raise Deviation(f"{actor} says {shown(said)}: another key than before")
         return True
+
+    def _lacks(self, said: Any) -> bool:
+        """Tell whether a client joins again to get what it was not told."""
+        match said:
+            case {"type": "join", "since": {"seq": seq}}:
+                return any(untold > seq for untold in self._untold)
+        return False
 
     def _adapted(self, actor: str, message: Any, field: str = "") -> Any:
         if isinstance(message, list):

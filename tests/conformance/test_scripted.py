@@ -70,7 +70,8 @@ async def met(told: Transcript, played: Transcript, fmt: Format = Format.JSON) -
 
 
 @pytest.mark.parametrize("fmt", Format, ids=lambda fmt: fmt.name)
-@pytest.mark.parametrize("name", [name for name, transcript in TRANSCRIPTS.items() if serves(transcript)])
+# The player takes what is missing for a deviation, which a client fetches.
+@pytest.mark.parametrize("name", [one.name for one in TRANSCRIPTS.values() if serves(one) and one.name != "following"])
 async def test_they_agree(name: str, fmt: Format) -> None:
     transcript = hurried(TRANSCRIPTS[name])
     for verdicts in await met(transcript, transcript, fmt):
@@ -197,10 +198,26 @@ async def test_the_command_serves() -> None:
     assert b"8 rows: 8 ok, 0 deviates" in said
 
 
+# With which code the clients end, and what they show then.
+ENDS = {
+    "recovery": (4403, ["Here we are again"]),
+    "following": (
+        4499,
+        [
+            # What was deleted has no text, and keeps its place.
+            *("Hello", "Say that again?", "Again", "6", "", "Eight", "Again", "Say that again?", "Again"),
+            *("Left out 12", "Left out 13", "Left out 14", "Fifteen", "Say that again?", "Again"),
+        ],
+    ),
+}
+
+
 @pytest.mark.timeout(INSTALL_SECONDS + 60)
-async def test_the_javascript_client_comes_back() -> None:
+@pytest.mark.parametrize("name", ENDS)
+async def test_the_javascript_client_comes_back(name: str) -> None:
+    code, shown = ENDS[name]
     folder = installed(HERE / "javascript")
-    async with recovering() as (url, verdicts):
+    async with scripted(name) as (url, verdicts):
         process = await asyncio.create_subprocess_exec(
             *("node", "recover.mjs", str(ROOT / "clients/js/src/index.js"), url, SESSION),
             cwd=folder,
@@ -211,21 +228,23 @@ async def test_the_javascript_client_comes_back() -> None:
             process.kill()
         said, _ = await process.communicate()
     assert conforms(checked), table(checked)
-    assert msgspec.json.decode(said) == {"code": 4403, "shown": ["Here we are again"]}
+    assert msgspec.json.decode(said) == {"code": code, "shown": shown}
 
 
-async def test_the_python_client_comes_back() -> None:
-    async with recovering() as (url, verdicts):
+@pytest.mark.parametrize("name", ENDS)
+async def test_the_python_client_comes_back(name: str) -> None:
+    code, shown = ENDS[name]
+    async with scripted(name) as (url, verdicts):
         bob = asyncio.create_task(recover(url))
         checked = await verdicts()
         if not conforms(checked):
             bob.cancel()
         assert conforms(checked), table(checked)
-        assert await bob == ["Here we are again"]
+        assert await bob == (code, shown)
 
 
-async def recover(url: str) -> list[str]:
-    """Do what bob's client does; give what it shows when it has failed for good."""
+async def recover(url: str) -> tuple[int | None, list[str]]:
+    """Do what bob's client does; give with which code it has failed for good, and what it shows then."""
 
     async def token(_: bool) -> str:
         return "whatever"
@@ -243,17 +262,17 @@ async def recover(url: str) -> list[str]:
             if status.state == State.FAILED:
                 break
         repeating.cancel()
-        return [message.text for message in show.messages()]
+        return status.close_code, [message.text for message in show.messages()]
 
 
 @asynccontextmanager
-async def recovering() -> AsyncIterator[tuple[str, Callable[[], Awaitable[list[Checked]]]]]:
-    """Give the URL of a server that plays `recovery`, and what waits for its verdicts."""
-    transcript = TRANSCRIPTS["recovery"]
-    scripted = Scripted(transcript, time.time_ns() // 1_000_000, within=20.0)
+async def scripted(name: str) -> AsyncIterator[tuple[str, Callable[[], Awaitable[list[Checked]]]]]:
+    """Give the URL of a server that plays a transcript, and what waits for its verdicts."""
+    transcript = TRANSCRIPTS[name]
+    server = Scripted(transcript, time.time_ns() // 1_000_000, within=20.0)
 
     async def verdicts() -> list[Checked]:
-        return [Checked(transcript, Format.JSON, [verdict async for verdict in scripted.play()])]
+        return [Checked(transcript, Format.JSON, [verdict async for verdict in server.play()])]
 
-    async with scripted.serving() as port:
+    async with server.serving() as port:
         yield f"ws://127.0.0.1:{port}/v1/ws", verdicts

@@ -8,6 +8,7 @@ from tests.conformance.transcript import (
     Drain,
     Freeze,
     Hear,
+    Log,
     Need,
     Read,
     Row,
@@ -41,6 +42,7 @@ alice → 3 times {"type":"pong"}
 alice ← many times {"type":"ack"}
 the server freezes bob
 the server unfreezes bob
+the log has {"seq":3}
 the server drains
 """
 
@@ -75,6 +77,7 @@ def test_a_transcript_is_read() -> None:
                     Hear("alice", {"type": "ack"}, many=True),
                     Freeze("bob", frozen=True),
                     Freeze("bob", frozen=False),
+                    Log({"seq": 3}),
                     Drain(),
                 ],
             ),

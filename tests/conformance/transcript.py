@@ -22,6 +22,7 @@ _LINE: Final = re.compile(
 )
 _DRAIN: Final = "the server drains"
 _FREEZE: Final = re.compile(r"the server (?P<un>un)?freezes (?P<user>[a-z]+)")
+_LOG: Final = "the log has "
 _TIMES: Final = re.compile(r"(?P<times>\d+|many) times (?P<rest>.*)")
 
 
@@ -98,7 +99,13 @@ class Freeze(NamedTuple):
     frozen: bool
 
 
-Step: TypeAlias = Connect | Disconnect | Read | Wait | Away | Say | Hear | Drain | Freeze
+class Log(NamedTuple):
+    """The log has an event that nobody is told, as if that had been lost."""
+
+    event: Any
+
+
+Step: TypeAlias = Connect | Disconnect | Read | Wait | Away | Say | Hear | Drain | Freeze | Log
 
 
 class Row(NamedTuple):
@@ -156,6 +163,8 @@ def _step(name: str, line: str) -> Step:
         return Drain()
     if frozen := _FREEZE.fullmatch(line):
         return Freeze(frozen["user"], frozen["un"] is None)
+    if line.startswith(_LOG):
+        return Log(_read(line.removeprefix(_LOG)))
     found = _LINE.fullmatch(line)
     if found is None:
         raise Unreadable(f"{name}: {line}")

@@ -9,6 +9,7 @@ from typing import Final
 from msgspec import Struct
 
 from stagewire_client import (
+    Delivery,
     Edges,
     Event,
     Failed,
@@ -17,7 +18,6 @@ from stagewire_client import (
     MemoryStorage,
     Position,
     Refused,
-    Sent,
     Session,
     Settings,
     Stagewire,
@@ -115,12 +115,12 @@ class Visitor:
         self.pending[sent.key] = _Open(sent.draft.text, monotonic(), self._number)
         self._follow(sent)
 
-    def _follow(self, sent: Sent) -> None:
+    def _follow(self, sent: Delivery) -> None:
         task = asyncio.create_task(self._until_settled(sent))
         self._following.add(task)
         task.add_done_callback(self._following.discard)
 
-    async def _until_settled(self, sent: Sent) -> None:
+    async def _until_settled(self, sent: Delivery) -> None:
         try:
             ack = await sent
         except Refused as exc:

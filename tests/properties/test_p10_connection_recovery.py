@@ -10,7 +10,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stagewire_client import Event, Gap, MemoryStorage, Sent, Session, Stagewire, State
+from stagewire_client import Delivery, Event, Gap, MemoryStorage, Session, Stagewire, State
 from tests.clients.python import virtual
 from tests.clients.python.scripted import REPLAY, SESSION, Server, client
 from tests.properties.effort import tried
@@ -23,7 +23,7 @@ class Story:
 
     def __init__(self, random: Random) -> None:
         self.server = Server()
-        self.written: list[Sent] = []
+        self.written: list[Delivery] = []
         self.told: list[Event | Gap] = []
         self._random = random
         self._storage = MemoryStorage()

@@ -117,7 +117,7 @@ def test_a_variable_that_is_no_setting_is_refused(name: str) -> None:
 
 
 def test_other_programs_variables_are_left_alone() -> None:
-    assert load({"PATH": "/bin", "PORT": "1", "stagewire_port": "1"}) == Settings()
+    assert load({"PATH": "/bin", "STAGEWIRE_TOKEN": "of a client", "PORT": "1", "stagewire_port": "1"}) == Settings()
 
 
 def test_overrides_win() -> None:

@@ -156,7 +156,8 @@ export class Courier extends Emitter {
   /** @param {string} key */
   retry(key) {
     const entry = this.#outbox.get(key);
-    if (entry && (entry.status === "held" || entry.status === "failed")) this.#note(key, { status: "waiting" });
+    if (entry && (entry.status === "held" || entry.status === "failed"))
+      this.#note(key, { status: "waiting", refused: false });
     this.pump();
   }
 
@@ -251,11 +252,11 @@ export class Courier extends Emitter {
   #refused(key, error) {
     const { clock, random } = this.#means;
     const why = { code: error.code, message: error.message };
-    if (passes(error)) {
+    if (passes(error, !this.#outbox.get(key)?.refused)) {
       const wait = Math.max(error.retryAfterMs ?? 0, delayOf(this.#refusals++, random()));
       // For whoever looks at it by the time of day, which may be set meanwhile.
       const until = clock.wall() + wait;
-      this.#note(key, { status: "held", due: clock.now() + wait, until, error: why });
+      this.#note(key, { status: "held", refused: true, due: clock.now() + wait, until, error: why });
     } else {
       const entry = this.#note(key, { status: "failed", error: why }, error);
       if (entry && CHANGES.includes(entry.command.type)) this.#discard(key);

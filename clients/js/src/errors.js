@@ -50,10 +50,11 @@ export function codeOf(error) {
 }
 
 /**
- * Tells whether the same may go well a little later.
+ * Tells whether the same may go well a little later: after a defect of the server once, where that was the first refusal.
  * @param {unknown} error
+ * @param {boolean} first
  * @returns {error is StagewireError}
  */
-export function passes(error) {
-  return ["unavailable", "rate_limited"].includes(codeOf(error));
+export function passes(error, first) {
+  return ["unavailable", "rate_limited", ...(first ? ["internal"] : [])].includes(codeOf(error));
 }

@@ -84,7 +84,7 @@ export class Joining {
    */
   refuse(error) {
     if (codeOf(error) === "lost") return;
-    if (passes(error)) return this.#later(error);
+    if (passes(error, !this.#refusals)) return this.#later(error);
     this.fault = error;
     this.#session.exit();
     this.answer(false);

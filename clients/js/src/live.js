@@ -321,13 +321,16 @@ export class Stagewire extends Emitter {
    */
   async #insist(command) {
     const until = this.#clock.now() + INSIST_MS;
+    let refused = false;
     for (let tries = 0; ; tries += 1) {
       try {
         await this.#connection.whenOnline(until - this.#clock.now());
         return await this.#connection.request(command);
       } catch (error) {
-        const again = passes(error) || codeOf(error) === "lost";
-        const delay = passes(error) ? Math.max(error.retryAfterMs ?? 0, delayOf(tries, this.#random())) : 0;
+        const later = passes(error, !refused);
+        refused ||= later;
+        const again = later || codeOf(error) === "lost";
+        const delay = later ? Math.max(error.retryAfterMs ?? 0, delayOf(tries, this.#random())) : 0;
         if (!again || this.#clock.now() + delay >= until) throw error;
         await this.#connection.wait(delay);
       }

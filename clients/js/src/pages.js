@@ -56,7 +56,11 @@ export class Pages {
     if (this.#healing) return;
     this.#healing = true;
     try {
+      let asked = null;
       for (let after = this.#missing; after !== null; after = this.#missing) {
+        // A page that was of no help would be of none again.
+        if (after === asked) break;
+        asked = after;
         if (!(await this.#fetch({ after, limit: this.#ties.degraded() ? SMALL_PAGE : LARGEST_PAGE }))) break;
       }
     } catch {

@@ -61,6 +61,7 @@
  * @property {string} lane  What must stay in order among itself.
  * @property {Message} command
  * @property {DeliveryState} status
+ * @property {boolean} [refused]  Whether it was held back before, since it was written or sent again by hand.
  * @property {number} due  Held back until then, by the clock of the page, which never goes back.
  * @property {number} until  The same by `Date.now()`, as it was then: for whoever looks at it.
  * @property {{code: string, message: string} | null} error

@@ -81,6 +81,21 @@ test.each([0, 1, 2, 3, 4])("a held message goes out also where it becomes due wh
   expect([held.state, after.state]).toEqual(["acked", "acked"]);
 });
 
+test("after a defect of the server a message is sent once again, and once more when the user says so", async () => {
+  const stage = new Stage();
+  const { show } = await stage.joined();
+  stage.server.refuse = ({ type }) => (type === "chat.send" ? { type: "error", code: "internal", message: "oh" } : null);
+  const delivery = show.send("once");
+  const sent = () => stage.server.heard.filter(({ type }) => type === "chat.send").length;
+  await stage.clock.advance(10);
+  expect([delivery.state, sent()]).toEqual(["held", 1]);
+  await stage.clock.advance(60_000);
+  expect([delivery.state, sent()]).toEqual(["failed", 2]);
+  delivery.retry();
+  await stage.clock.advance(60_000);
+  expect([delivery.state, sent()]).toEqual(["failed", 4]);
+});
+
 test("a held message goes at once when the user says so", async () => {
   const stage = new Stage();
   const { show } = await stage.joined();

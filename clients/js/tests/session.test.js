@@ -49,6 +49,26 @@ test("no page, or a smaller one, is fetched where that is wanted", async () => {
   expect([few.messages.length, again.session(SHOW)]).toEqual([3, few]);
 });
 
+test("a page that lacks what is missing is asked for once, and again when more comes", async () => {
+  const stage = new Stage();
+  const { show } = await stage.joined();
+  let pages = 0;
+  stage.server.swallow = (message) => {
+    if (message.type === "history") {
+      pages += 1;
+      message.events = message.events.filter((/** @type {{seq: number}} */ { seq }) => seq > 1);
+    }
+    return message.type === "event" && message.seq === 1;
+  };
+  stage.server.say(SHOW, { body: { text: "one" } });
+  stage.server.say(SHOW, { body: { text: "two" } });
+  await stage.clock.advance(1000);
+  expect([show.position?.seq, pages]).toEqual([0, 1]);
+  stage.server.say(SHOW, { body: { text: "three" } });
+  await stage.clock.advance(1000);
+  expect([show.position?.seq, pages]).toEqual([0, 2]);
+});
+
 test("a lost event is noticed with the next one, or with the next heartbeat", async () => {
   const stage = new Stage();
   const { show } = await stage.joined();

@@ -2,6 +2,7 @@
 
 from stagewire_client.audience import Audience
 from stagewire_client.connection import Edges, TokenSource
+from stagewire_client.delivery import Delivery
 from stagewire_client.errors import (
     Code,
     Dropped,
@@ -30,9 +31,8 @@ from stagewire_client.messages import (
     Snapshot,
 )
 from stagewire_client.notices import Notice
-from stagewire_client.outbox import Draft, Stage
+from stagewire_client.outbox import DeliveryState, Draft
 from stagewire_client.policy import Reason, State, Status
-from stagewire_client.sent import Sent
 from stagewire_client.session import Session
 from stagewire_client.settings import Settings
 from stagewire_client.storage import FileStorage, MemoryStorage, Storage
@@ -44,6 +44,8 @@ __all__ = [
     "AgoraToken",
     "Audience",
     "Code",
+    "Delivery",
+    "DeliveryState",
     "Draft",
     "Dropped",
     "Edges",
@@ -65,12 +67,10 @@ __all__ = [
     "Quality",
     "Reason",
     "Refused",
-    "Sent",
     "Session",
     "Settings",
     "Signal",
     "Snapshot",
-    "Stage",
     "Stagewire",
     "StagewireError",
     "State",

@@ -49,6 +49,6 @@ class Asker:
 
     async def wait_after(self, error: Refused, tries: int) -> None:
         """Wait before another try; raise the refusal, where that makes no sense."""
-        if not passes(error, tries):
+        if not passes(error, first=tries == 1):
             raise error
         await asyncio.sleep(wait_of(error, tries, self._edges.random(), self._settings))

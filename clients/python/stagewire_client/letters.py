@@ -3,9 +3,9 @@
 from typing import Final
 
 from stagewire_client.connection import Edges
+from stagewire_client.delivery import Delivery
 from stagewire_client.errors import Lost
 from stagewire_client.keeper import Keeper
-from stagewire_client.sent import Sent
 from stagewire_client.settings import Settings
 from stagewire_client.wire import Wire
 from stagewire_client.writing import Writing
@@ -20,7 +20,7 @@ class Letters:
     def __init__(self, settings: Settings, edges: Edges, keeper: Keeper) -> None:
         self.writing = Writing(SHELF, "", settings, edges, keeper)
 
-    def write(self, user: str, text: str) -> Sent:
+    def write(self, user: str, text: str) -> Delivery:
         """Take a letter in, to be sent when it can be. Raises Full where too many wait."""
         return self.writing.write("direct.send", to=user, text=text)
 

@@ -8,6 +8,7 @@ from typing import Any, Final, Self, TypeVar
 
 from stagewire_client.asking import Asker
 from stagewire_client.connection import Connection, Edges, Introduction, TokenSource
+from stagewire_client.delivery import Delivery
 from stagewire_client.errors import Failed, Lost, StagewireError
 from stagewire_client.following import Following
 from stagewire_client.home import Home
@@ -28,7 +29,6 @@ from stagewire_client.messages import (
 )
 from stagewire_client.notices import Notice, Notices
 from stagewire_client.policy import Reason, State, Status
-from stagewire_client.sent import Sent
 from stagewire_client.session import Session
 from stagewire_client.settings import Settings
 from stagewire_client.storage import MemoryStorage, Storage
@@ -250,12 +250,12 @@ class Stagewire:
         """Ask to be let into a private session."""
         return await self.request({"type": "session.ask", "session": session}, Ack)
 
-    def direct(self, user: str, text: str) -> Sent:
+    def direct(self, user: str, text: str) -> Delivery:
         """Put a message into another user's inbox; it is sent when it can be. Raises Full where too many wait."""
         return self._letters.write(user, text)
 
     @property
-    def pending(self) -> list[Sent]:
+    def pending(self) -> list[Delivery]:
         """Give what is written, here and in the sessions, and not stored yet; what was refused is among it."""
         return [*self._letters.writing.pending, *(sent for session in self.sessions for sent in session.pending)]
 

@@ -16,13 +16,18 @@ from stagewire_client.policy import passes, wait_of
 from stagewire_client.settings import Settings
 
 
-class Stage(StrEnum):
-    """What a message is at: it waits for its turn, is on its way, waits to be sent again later, or was refused."""
+class DeliveryState(StrEnum):
+    """What a message is at: it waits for its turn, is on its way, waits to be sent again later, or was refused.
+
+    In the end it is stored, or was taken back.
+    """
 
     WAITING = "waiting"
     SENDING = "sending"
     HELD = "held"
     FAILED = "failed"
+    ACKED = "acked"
+    DROPPED = "dropped"
 
 
 class Draft(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -45,7 +50,7 @@ class Pending(Struct, frozen=True, kw_only=True):
     """A draft, and what it is at. `due` is when it may be sent again; `error` is the last refusal."""
 
     draft: Draft
-    stage: Stage = Stage.WAITING
+    state: DeliveryState = DeliveryState.WAITING
     tries: int = 0
     due: float = 0.0
     error: Refused | None = None
@@ -53,7 +58,7 @@ class Pending(Struct, frozen=True, kw_only=True):
     @property
     def failed(self) -> bool:
         """Tell whether it was refused, and is not tried again by itself."""
-        return self.stage is Stage.FAILED
+        return self.state is DeliveryState.FAILED
 
 
 def command(draft: Draft, session: str) -> dict[str, Any]:
@@ -134,21 +139,21 @@ class Outbox:
     def next(self, now: float) -> Draft | None:
         """Give what is to be sent now, and note that it is on its way; nothing while another one is, or is held."""
         first = self._first()
-        if first is None or first.stage is Stage.SENDING or first.due > now:
+        if first is None or first.state is DeliveryState.SENDING or first.due > now:
             return None
-        self._set(first, stage=Stage.SENDING, tries=first.tries + 1)
+        self._set(first, state=DeliveryState.SENDING, tries=first.tries + 1)
         return first.draft
 
     def wait(self, now: float) -> float | None:
         """Give the seconds until the next message may be sent; nothing where no time will change that."""
         first = self._first()
-        return None if first is None or first.stage is not Stage.HELD else max(0.0, first.due - now)
+        return None if first is None or first.state is not DeliveryState.HELD else max(0.0, first.due - now)
 
     def lost(self) -> None:
         """Take note that no answer will come: what was on its way is to be sent again."""
         for pending in self.entries():
-            if pending.stage is Stage.SENDING:
-                self._set(pending, stage=Stage.WAITING)
+            if pending.state is DeliveryState.SENDING:
+                self._set(pending, state=DeliveryState.WAITING)
 
     def stored(self, key: str) -> None:
         """Take note that the log has a message."""
@@ -166,23 +171,23 @@ class Outbox:
         pending = self._pending.get(key)
         if pending is None:
             return None
-        if not passes(error, pending.tries):
-            return self._set(pending, stage=Stage.FAILED, error=error)
+        if not passes(error, first=pending.error is None):
+            return self._set(pending, state=DeliveryState.FAILED, error=error)
         due = now + wait_of(error, pending.tries, random, settings)
-        return self._set(pending, stage=Stage.HELD, due=due, error=error)
+        return self._set(pending, state=DeliveryState.HELD, due=due, error=error)
 
     def retry(self, key: str) -> bool:
         """Have a refused message sent again, under its own key and in its old place."""
         pending = self._pending.get(key)
         if pending is None or not pending.failed:
             return False
-        self._set(pending, stage=Stage.WAITING, tries=0, due=0.0, error=None)
+        self._set(pending, state=DeliveryState.WAITING, tries=0, due=0.0, error=None)
         return True
 
     def drop(self, key: str) -> bool:
         """Forget a message; not while it is on its way, when nobody knows whether it is stored."""
         pending = self._pending.get(key)
-        if pending is None or pending.stage is Stage.SENDING:
+        if pending is None or pending.state is DeliveryState.SENDING:
             return False
         del self._pending[key]
         return True

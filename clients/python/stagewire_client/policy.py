@@ -18,9 +18,8 @@ TOKEN_EXPIRED: Final = 4300
 _FLOOD: Final = 4429
 _REFRESH: Final = 4300
 _FINAL: Final = 4400
-# Worth another try, with the same key; of an `internal`, one. Any other refusal is an answer.
+# Worth another try, with the same key; so is an `internal` that is the first refusal. Any other one is an answer.
 _PASSING: Final = frozenset([Code.UNAVAILABLE, Code.RATE_LIMITED])
-_INTERNAL_TRIES: Final = 2
 
 
 class State(StrEnum):
@@ -200,9 +199,9 @@ def status_of(step: Step, code: int | None, away: float, settings: Settings) -> 
     )
 
 
-def passes(error: Refused, tries: int) -> bool:
-    """Tell whether a command that was refused, after so many tries, is worth another one."""
-    return error.code in _PASSING or (error.code == Code.INTERNAL and tries < _INTERNAL_TRIES)
+def passes(error: Refused, *, first: bool) -> bool:
+    """Tell whether a command that was refused, for the first time or again, is worth another try."""
+    return error.code in _PASSING or (first and error.code == Code.INTERNAL)
 
 
 def wait_of(error: Refused, tries: int, random: float, settings: Settings) -> float:

@@ -7,6 +7,7 @@ from typing import Any
 
 from stagewire_client.audience import Audience
 from stagewire_client.commands import Commands
+from stagewire_client.delivery import Delivery
 from stagewire_client.errors import Failed, Lost, Refused
 from stagewire_client.home import Home
 from stagewire_client.keyboard import Keyboard
@@ -26,7 +27,6 @@ from stagewire_client.messages import (
 )
 from stagewire_client.policy import delay_of, passes
 from stagewire_client.quality import page_size
-from stagewire_client.sent import Sent
 from stagewire_client.stream import Stream, Streams, folded
 from stagewire_client.timeline import Message, Timeline
 from stagewire_client.video import Playback, Player, Tokens
@@ -120,21 +120,21 @@ class Session(Commands):
 
     # What the user writes
 
-    def send(self, text: str, *, reply_to: int | None = None) -> Sent:
+    def send(self, text: str, *, reply_to: int | None = None) -> Delivery:
         """Write a message; it is sent when it can be. Raises Full where too many wait."""
         self._keyboard.rest()
         return self._writing.write("chat.send", text=text, reply_to=reply_to)
 
-    def edit(self, seq: int, text: str) -> Sent:
+    def edit(self, seq: int, text: str) -> Delivery:
         """Give one's own message another text. Raises Full where too many wait."""
         return self._writing.write("chat.edit", seq=seq, text=text)
 
-    def delete(self, seq: int) -> Sent:
+    def delete(self, seq: int) -> Delivery:
         """Delete a message, for good. Raises Full where too many wait."""
         return self._writing.write("chat.delete", seq=seq)
 
     @property
-    def pending(self) -> list[Sent]:
+    def pending(self) -> list[Delivery]:
         """Give what is written and not stored yet, in its order; what was refused is among it."""
         return self._writing.pending
 
@@ -291,7 +291,7 @@ class Session(Commands):
                 await wire.request(command, Joined, then=partial(self._enter, wire, since))
             except Refused as exc:
                 tries += 1
-                if not passes(exc, tries):
+                if not passes(exc, first=tries == 1):
                     self.fail(exc)
                     return False
                 await self._home.asker.wait_after(exc, tries)

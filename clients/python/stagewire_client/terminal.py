@@ -15,10 +15,10 @@ from msgspec import Struct
 
 from stagewire_client import words
 from stagewire_client.connection import TokenSource
+from stagewire_client.delivery import Delivery
 from stagewire_client.errors import Dropped, Failed, Full, Lost, Refused
 from stagewire_client.live import Stagewire
 from stagewire_client.policy import State
-from stagewire_client.sent import Sent
 from stagewire_client.session import Session
 from stagewire_client.storage import FileStorage
 
@@ -162,14 +162,14 @@ class Chat:
         self._followed.add(task)
         task.add_done_callback(self._followed.discard)
 
-    async def _written(self, show: Session, line: str) -> Sent:
+    async def _written(self, show: Session, line: str) -> Delivery:
         while True:
             try:
                 return show.send(line)
             except Full:
                 await show.settled()
 
-    async def _follow(self, sent: Sent) -> None:
+    async def _follow(self, sent: Delivery) -> None:
         try:
             await sent
         except Refused as exc:

@@ -4,11 +4,11 @@ import asyncio
 from typing import Any
 
 from stagewire_client.connection import Edges
+from stagewire_client.delivery import Delivery
 from stagewire_client.errors import Dropped, Refused
 from stagewire_client.keeper import Keeper
 from stagewire_client.messages import Ack, Event
 from stagewire_client.outbox import Draft, Outbox, command
-from stagewire_client.sent import Sent
 from stagewire_client.settings import Settings
 from stagewire_client.wire import Wire
 
@@ -23,7 +23,7 @@ class Writing:
         self._edges = edges
         self._keeper = keeper
         self._outbox = Outbox(settings.pending)
-        self._sent: dict[str, Sent] = {}
+        self._sent: dict[str, Delivery] = {}
         self._number = 0
         self._loading: asyncio.Task[None] | None = None
         # What was forgotten while the storage was read, which may still tell of it.
@@ -35,11 +35,11 @@ class Writing:
         self._idle.set()
 
     @property
-    def pending(self) -> list[Sent]:
+    def pending(self) -> list[Delivery]:
         """Give what is not stored yet, in its order; what was refused is among it."""
         return [self._sent[pending.draft.key] for pending in self._outbox.entries()]
 
-    def write(self, kind: str, **fields: Any) -> Sent:
+    def write(self, kind: str, **fields: Any) -> Delivery:
         """Take something in, to be sent when it can be.
 
         Raises:
@@ -168,8 +168,8 @@ class Writing:
             self._forget(key)
         self._note()
 
-    def _begin(self, draft: Draft) -> Sent:
-        sent = self._sent[draft.key] = Sent(draft, self._outbox, self._changed)
+    def _begin(self, draft: Draft) -> Delivery:
+        sent = self._sent[draft.key] = Delivery(draft, self._outbox, self._changed)
         if self._failure is not None:
             sent.settle(self._failure)
         self._note()

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from stagewire_client.errors import Full, Refused
 from stagewire_client.messages import Event
-from stagewire_client.outbox import Draft, Outbox, Stage, command
+from stagewire_client.outbox import DeliveryState, Draft, Outbox, command
 from stagewire_client.settings import Settings
 
 SETTINGS = Settings()
@@ -21,10 +21,10 @@ def outbox(*numbers: int, limit: int = 10) -> Outbox:
     return made
 
 
-def refuse(box: Outbox, key: str, code: str, after_ms: int | None = None, now: float = 0.0) -> Stage:
+def refuse(box: Outbox, key: str, code: str, after_ms: int | None = None, now: float = 0.0) -> DeliveryState:
     pending = box.refused(key, Refused(code, "no", retry_after_ms=after_ms), now, 1.0, SETTINGS)
     assert pending is not None
-    return pending.stage
+    return pending.state
 
 
 def keys(box: Outbox) -> list[str]:
@@ -66,12 +66,12 @@ def test_what_got_no_answer_is_sent_again_before_all_others() -> None:
 def test_a_passing_refusal_holds_up_all_that_was_written_later(code: str) -> None:
     box = outbox(1, 2)
     box.next(0)
-    assert refuse(box, "k1", code, 3000, now=10) is Stage.HELD
+    assert refuse(box, "k1", code, 3000, now=10) is DeliveryState.HELD
     assert box.next(12.9) is None
     assert box.wait(12.9) == pytest.approx(0.1)
     assert box.next(13) == draft(1)
     # Each refusal makes the wait longer, whatever little the server asks for.
-    assert refuse(box, "k1", code, 1, now=13) is Stage.HELD
+    assert refuse(box, "k1", code, 1, now=13) is DeliveryState.HELD
     assert box.wait(13) == 1.0
 
 
@@ -86,15 +86,15 @@ def test_a_time_that_the_server_has_named_outlasts_the_connection() -> None:
 def test_a_defect_is_tried_once_again() -> None:
     box = outbox(1)
     box.next(0)
-    assert refuse(box, "k1", "internal") is Stage.HELD
+    assert refuse(box, "k1", "internal") is DeliveryState.HELD
     box.next(100)
-    assert refuse(box, "k1", "internal") is Stage.FAILED
+    assert refuse(box, "k1", "internal") is DeliveryState.FAILED
 
 
 def test_a_refused_message_holds_up_no_other() -> None:
     box = outbox(1, 2)
     box.next(0)
-    assert refuse(box, "k1", "forbidden") is Stage.FAILED
+    assert refuse(box, "k1", "forbidden") is DeliveryState.FAILED
     failed = box.get("k1")
     assert failed is not None
     assert failed.error is not None

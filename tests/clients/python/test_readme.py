@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from stagewire_client import Reason, Stage, State
+from stagewire_client import DeliveryState, Reason, State
 from tests.support.nodes import RunningNode, serving, token
 
 README = (Path(__file__).parents[3] / "clients/python/README.md").read_text("utf-8")
@@ -38,6 +38,6 @@ async def test_the_first_program_runs(node: RunningNode) -> None:
     assert printed.decode().splitlines()[1:] == ["my message is number 3", "alice: Hello, everyone!"]
 
 
-def test_every_state_reason_and_stage_is_named() -> None:
-    for name in [*State, *(reason for reason in Reason if reason), *Stage]:
+def test_every_state_and_reason_is_named() -> None:
+    for name in [*State, *(reason for reason in Reason if reason), *DeliveryState]:
         assert f"`{name}`" in README

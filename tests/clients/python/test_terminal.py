@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from stagewire_client.terminal import default_folder, typed
-from tests.support.nodes import SECRET, RunningNode, serving
+from tests.support.nodes import SECRET, RunningNode, serving, token
 from tests.support.processes import bare_environment, free_port
 
 SENT_WITHIN = 20.0
@@ -50,8 +50,10 @@ class Chat:
 
 
 @asynccontextmanager
-async def chatting(url: str, session: str, folder: Path, user: str = "alice", *more: str) -> AsyncIterator[Chat]:
-    """Run `stagewire chat`."""
+async def chatting(
+    url: str, session: str, folder: Path, user: str = "alice", *more: str, **environment: str
+) -> AsyncIterator[Chat]:
+    """Run `stagewire chat`, with more arguments and variables."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "realtime", "chat", session, "--url", url, "--user", user),
         *("--outbox", str(folder), *more),
@@ -63,6 +65,7 @@ async def chatting(url: str, session: str, folder: Path, user: str = "alice", *m
             "STAGEWIRE_JWT_SECRET": SECRET,
             "PYTHONPATH": os.pathsep.join(sys.path),
             "TZ": "UTC",
+            **environment,
         },
     )
     try:
@@ -78,6 +81,17 @@ async def chatting(url: str, session: str, folder: Path, user: str = "alice", *m
 async def node(migrated: str, redis_url: str) -> AsyncIterator[RunningNode]:
     async with serving(migrated, redis_url) as running:
         yield running
+
+
+async def test_a_token_need_not_stand_on_the_command_line(node: RunningNode, tmp_path: Path) -> None:
+    session = await node.session()
+    carols = {"STAGEWIRE_TOKEN": token("carol")}
+    async with chatting(node.websocket, session, tmp_path, **carols) as chat:
+        chat.type("It is me")
+        await chat.until(" carol: It is me")
+    async with chatting(node.websocket, session, tmp_path, "alice", "--token", token("dave"), **carols) as chat:
+        chat.type("And me")
+        await chat.until(" dave: And me")
 
 
 async def test_two_terminals_talk(node: RunningNode, tmp_path: Path) -> None:

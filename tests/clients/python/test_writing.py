@@ -8,7 +8,18 @@ from typing import Any
 
 import pytest
 
-from stagewire_client import Draft, Dropped, Failed, Lost, MemoryStorage, Refused, Session, Settings, Stage, Stagewire
+from stagewire_client import (
+    DeliveryState,
+    Draft,
+    Dropped,
+    Failed,
+    Lost,
+    MemoryStorage,
+    Refused,
+    Session,
+    Settings,
+    Stagewire,
+)
 from tests.clients.python import virtual
 from tests.clients.python.scripted import SESSION, Server, client
 
@@ -34,11 +45,11 @@ def texts(server: Server) -> list[str]:
 def test_each_message_is_told_of_its_place_to_whoever_awaits_it() -> None:
     async def act(_server: Server, _live: Stagewire, show: Session) -> None:
         one, other = show.send("one"), show.send("two", reply_to=1)
-        assert [one.stage, other.stage] == [Stage.WAITING, Stage.WAITING]
+        assert [one.state, other.state] == [DeliveryState.WAITING, DeliveryState.WAITING]
         acks = await asyncio.gather(one, one, other)
         assert [ack.seq for ack in acks] == [1, 1, 2]
         assert acks[0].key == one.key
-        assert (one.stage, one.error, show.pending) == (None, None, [])
+        assert (one.state, one.error, show.pending) == (DeliveryState.ACKED, None, [])
         await show.settled()
         # As often as anybody likes.
         assert (await one).seq == 1
@@ -81,7 +92,7 @@ def test_a_refusal_is_raised_and_the_message_may_be_retried_or_dropped() -> None
         for sent in (one, other):
             with pytest.raises(Refused):
                 await sent
-            assert sent.stage is Stage.FAILED
+            assert sent.state is DeliveryState.FAILED
             assert sent.error is not None
         await show.settled()
         assert one.retry()
@@ -89,6 +100,7 @@ def test_a_refusal_is_raised_and_the_message_may_be_retried_or_dropped() -> None
         assert (await one).seq == 1
         assert not one.drop()
         assert other.drop()
+        assert other.state is DeliveryState.DROPPED
         with pytest.raises(Dropped):
             await other
         assert show.pending == []
@@ -101,7 +113,7 @@ def test_a_message_that_waits_may_be_dropped_and_one_on_its_way_may_not() -> Non
         server.stall()
         one, other = show.send("one"), show.send("two")
         await asyncio.sleep(0.1)
-        assert one.stage is Stage.SENDING
+        assert one.state is DeliveryState.SENDING
         assert not one.drop()
         assert other.drop()
         assert (await one).seq == 1
@@ -114,7 +126,7 @@ def test_a_held_message_is_sent_when_its_time_has_come() -> None:
         server.refusals = [("rate_limited", False)]
         sent = show.send("one")
         await asyncio.sleep(0.1)
-        assert sent.stage is Stage.HELD
+        assert sent.state is DeliveryState.HELD
         assert sent.error is not None
         assert sent.error.code == "rate_limited"
         began = asyncio.get_running_loop().time()
@@ -152,7 +164,7 @@ def test_whoever_waits_is_told_when_the_client_gives_up_and_the_message_is_kept(
         server.drop(4403)
         with pytest.raises(Failed, match="kept out"):
             await sent
-        assert sent.stage is Stage.WAITING
+        assert sent.state is DeliveryState.WAITING
         with pytest.raises(Failed, match="kept out"):
             await show.send("two")
         live.retry()

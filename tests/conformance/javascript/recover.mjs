@@ -1,4 +1,4 @@
-// What bob's client does in the transcript `recovery`: node recover.mjs CLIENT URL SESSION
+// What bob's client does in a transcript for clients: node recover.mjs CLIENT URL SESSION
 import WebSocket from 'ws'
 
 const [client, url, session] = process.argv.slice(2)

@@ -6,10 +6,10 @@ from typing import Any
 
 from stagewire_client.errors import Refused
 from stagewire_client.messages import Ack
-from stagewire_client.outbox import Draft, Outbox, Stage
+from stagewire_client.outbox import DeliveryState, Draft, Outbox
 
 
-class Sent:
+class Delivery:
     """A message on its way. Await it for its place in the log.
 
     Awaiting raises Refused where the server does not take it, Dropped where it was taken back, Failed while the
@@ -29,10 +29,13 @@ class Sent:
         return self.draft.key
 
     @property
-    def stage(self) -> Stage | None:
-        """Give what it is at; nothing where it is stored or dropped."""
+    def state(self) -> DeliveryState:
+        """Give what it is at."""
         pending = self._outbox.get(self.key)
-        return None if pending is None else pending.stage
+        if pending is not None:
+            return pending.state
+        acked = self._outcome.done() and isinstance(self._outcome.result(), Ack)
+        return DeliveryState.ACKED if acked else DeliveryState.DROPPED
 
     @property
     def error(self) -> Refused | None:
