@@ -94,10 +94,19 @@ def test_text_is_as_large_as_the_reader_has_set_it(browser: Browser, server: Dev
     for name in ("Pause", "End session", "Send"):
         host.button(name).scroll_into_view_if_needed()
         expect(host.button(name)).to_be_in_viewport(ratio=1)
-    host.page.set_viewport_size(ViewportSize(width=1440, height=900))
-    host.fits()
+    for width, height in [(1440, 900), (390, 844)]:
+        host.page.set_viewport_size(ViewportSize(width=width, height=height))
+        host.fits()
     windows.close()
     large.close()
+
+
+def test_the_connection_panel_opens_full(windows: Windows) -> None:
+    host = live_host(windows, 1280, 800)
+    facts = host.page.locator("#panel").evaluate(
+        "node => { document.querySelector('#panel-toggle').click(); return node.querySelectorAll('dd').length; }"
+    )
+    assert facts > 3
 
 
 def test_a_picture_fits_its_place_whenever_that_changes(windows: Windows) -> None:
