@@ -51,6 +51,18 @@ def test_a_tablet_shows_the_hosts_numbers_beside_the_chat(windows: Windows) -> N
         expect(visible).to_be_in_viewport(ratio=1)
 
 
+def test_a_window_that_becomes_small_keeps_the_chat(windows: Windows) -> None:
+    host = live_host(windows, 1280, 800)
+    tiles = host.page.locator("#desk").get_by_role("region")
+    expect(tiles).to_have_count(2)
+    # A phone, and the same one with its keyboard.
+    for height in (844, 400):
+        host.page.set_viewport_size(ViewportSize(width=390, height=height))
+        expect(tiles).to_have_count(0)
+        host.page.get_by_label("Message").scroll_into_view_if_needed()
+        expect(host.page.get_by_label("Message")).to_be_in_viewport(ratio=1)
+
+
 def test_news_is_as_wide_as_it_needs_to_be(windows: Windows) -> None:
     host = windows.open(width=390, height=844)
     host.sign_in("alice", "Seller")
