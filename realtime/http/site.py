@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 from realtime.gate import Gate
 from realtime.http.endpoints import Context
 from realtime.http.health import Health
+from realtime.http.page import assembled
 from realtime.http.serving import Serving, json_response, refused
 from realtime.http.table import ENDPOINTS
 from realtime.http.throttle import Throttle
@@ -35,7 +36,6 @@ _HOST: Final = re.compile(r"([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9
 # Told rather than guessed: what the system's own table says of .js differs from place to place.
 _TYPES: Final = {
     ".css": "text/css; charset=utf-8",
-    ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
@@ -115,6 +115,7 @@ class Studio:
         self._sdk = settings.agora_sdk if settings.agora_app_id else None
         self._websocket_url = settings.websocket_url
         self._websocket_port = websocket_port
+        self._page = assembled(_FOLDERS["studio"])
         # Whatever is asked for is looked up here, so no path leads out of the folder.
         self._files = {
             f"{name}/{file.relative_to(folder).as_posix()}": file
@@ -132,7 +133,7 @@ class Studio:
         ]
 
     async def _index(self, request: Request) -> Response:
-        return self._serve("studio/index.html", request)
+        return Response(self._page, headers=self._headers(request), media_type="text/html")
 
     async def _settings(self, _: Request) -> Response:
         return json_response(

@@ -29,15 +29,20 @@
     }
   }
 
+  // The devices there are, by the id that a track of each has.
+  const devices = (kind) => ["1", "2"].map((number) => ({ deviceId: kind + number, label: `${kind} ${number}` }));
+
   class VideoTrack extends Emitter {
     #canvas = document.createElement("canvas");
     #turn = 0;
 
-    constructor(width, height) {
+    constructor(width, height, deviceId = "camera1") {
       super();
+      this.deviceId = deviceId;
       Object.assign(this.#canvas, { width, height });
       this.context = this.#canvas.getContext("2d");
       this.stream = this.#canvas.captureStream(20);
+      this.getMediaStreamTrack().getSettings = () => ({ deviceId: this.deviceId });
       this.move(true);
     }
 
@@ -61,6 +66,11 @@
       return this.stream.getVideoTracks()[0];
     }
 
+    async setDevice(id) {
+      did("setDevice", id);
+      this.deviceId = id;
+    }
+
     async setEnabled(on) {
       did("setEnabled", on);
       this.move(on);
@@ -77,6 +87,19 @@
   }
 
   class AudioTrack {
+    constructor(deviceId = "microphone1") {
+      this.deviceId = deviceId;
+    }
+
+    getMediaStreamTrack() {
+      return { getSettings: () => ({ deviceId: this.deviceId }) };
+    }
+
+    async setDevice(id) {
+      did("setDevice", id);
+      this.deviceId = id;
+    }
+
     async setMuted(muted) {
       did("setMuted", muted);
     }
@@ -168,14 +191,16 @@
     resumeAudioContext() {},
     checkSystemRequirements: () => !failing.system,
     createClient: () => new Client(),
-    async createCameraVideoTrack({ encoderConfig: { width, height } }) {
+    getCameras: async () => devices("camera"),
+    getMicrophones: async () => devices("microphone"),
+    async createCameraVideoTrack({ encoderConfig: { width, height }, cameraId }) {
       did("camera", width, height);
-      agora.camera = new VideoTrack(width, height);
+      agora.camera = new VideoTrack(width, height, cameraId);
       return agora.camera;
     },
-    async createMicrophoneAudioTrack() {
+    async createMicrophoneAudioTrack({ microphoneId }) {
       did("microphone");
-      return new AudioTrack();
+      return new AudioTrack(microphoneId);
     },
   };
 })();

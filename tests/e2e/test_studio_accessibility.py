@@ -43,11 +43,14 @@ def test_nothing_is_in_anybodys_way(windows: Windows, axe: str, dark: bool) -> N
     host = windows.open(width=1440, height=900, dark=dark)
     console = Examined(host, axe)
     expect(host.button("Sign in")).to_be_visible()
+    expect(host.page).to_have_title("Sign in · Stagewire")
     console.is_sound()
     host.sign_in("alice", "Seller")
     host.is_online()
+    expect(host.page).to_have_title("Sessions · Stagewire")
     console.is_sound()
     link = host.create("To be used by everyone")
+    expect(host.page).to_have_title("To be used by everyone · Stagewire")
     console.is_sound()
     host.click("Start session")
     host.headline_is("You are live")
@@ -70,6 +73,9 @@ def test_nothing_is_in_anybodys_way(windows: Windows, axe: str, dark: bool) -> N
     ]:
         host.click(opened)
         console.is_sound()
+        if opened == "Settings":
+            # On a phone a field would bring up the keyboard before anything was read.
+            expect(host.page.get_by_role("heading", name="Settings of the session")).to_be_focused()
         host.click(closed)
     host.page.get_by_role("region", name="Who is here").get_by_role("button", name="bob").click()
     console.is_sound()

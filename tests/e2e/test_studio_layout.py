@@ -51,6 +51,18 @@ def test_a_tablet_shows_the_hosts_numbers_beside_the_chat(windows: Windows) -> N
         expect(visible).to_be_in_viewport(ratio=1)
 
 
+def test_a_window_that_becomes_small_keeps_the_chat(windows: Windows) -> None:
+    host = live_host(windows, 1280, 800)
+    tiles = host.page.locator("#desk").get_by_role("region")
+    expect(tiles).to_have_count(2)
+    # A phone, and the same one with its keyboard.
+    for height in (844, 400):
+        host.page.set_viewport_size(ViewportSize(width=390, height=height))
+        expect(tiles).to_have_count(0)
+        host.page.get_by_label("Message").scroll_into_view_if_needed()
+        expect(host.page.get_by_label("Message")).to_be_in_viewport(ratio=1)
+
+
 def test_news_is_as_wide_as_it_needs_to_be(windows: Windows) -> None:
     host = windows.open(width=390, height=844)
     host.sign_in("alice", "Seller")
@@ -94,10 +106,19 @@ def test_text_is_as_large_as_the_reader_has_set_it(browser: Browser, server: Dev
     for name in ("Pause", "End session", "Send"):
         host.button(name).scroll_into_view_if_needed()
         expect(host.button(name)).to_be_in_viewport(ratio=1)
-    host.page.set_viewport_size(ViewportSize(width=1440, height=900))
-    host.fits()
+    for width, height in [(1440, 900), (390, 844)]:
+        host.page.set_viewport_size(ViewportSize(width=width, height=height))
+        host.fits()
     windows.close()
     large.close()
+
+
+def test_the_connection_panel_opens_full(windows: Windows) -> None:
+    host = live_host(windows, 1280, 800)
+    facts = host.page.locator("#panel").evaluate(
+        "node => { document.querySelector('#panel-toggle').click(); return node.querySelectorAll('dd').length; }"
+    )
+    assert facts > 3
 
 
 def test_a_picture_fits_its_place_whenever_that_changes(windows: Windows) -> None:

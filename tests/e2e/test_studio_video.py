@@ -193,6 +193,40 @@ def test_a_camera_that_is_lost_is_used_again_when_it_is_back(windows: Windows) -
     assert host.calls("setMuted") == [[True], [True]]
 
 
+def test_the_host_chooses_the_camera_and_the_microphone(windows: Windows) -> None:
+    host = live(windows)
+    host.shows()
+    host.window.click("Choose devices")
+    camera, microphone = (host.page.get_by_label(name) for name in ("Picture from", "Sound from"))
+    expect(camera).to_have_value("camera1")
+    expect(microphone).to_have_value("microphone1")
+    camera.select_option("camera 2")
+    microphone.select_option("microphone 2")
+    host.page.wait_for_function("agora.calls.filter(([name]) => name === 'setDevice').length === 2")
+    assert host.calls("setDevice") == [["camera2"], ["microphone2"]]
+    host.do("agora.failing.setDevice = 'NOT_READABLE'")
+    camera.select_option("camera 1")
+    expect(host.page.get_by_text("This one cannot be used.")).to_be_visible()
+    expect(camera).to_have_value("camera2")
+    host.window.click("Done")
+    expect(host.window.button("Choose devices")).to_be_focused()
+    # The next time they are what was chosen.
+    host.window.click("Pause")
+    expect(host.window.button("Choose devices")).to_be_hidden()
+    host.window.click("Resume")
+    host.shows()
+    host.window.click("Choose devices")
+    expect(camera).to_have_value("camera2")
+    expect(microphone).to_have_value("microphone2")
+    host.window.click("Done")
+    # With a camera that is off there is most to say, and a phone that lies has least room for it.
+    host.page.set_viewport_size({"width": 844, "height": 390})
+    host.window.click("Camera")
+    host.says("Your camera is off. Viewers are told so.")
+    for name in ("Turn it on", "Camera", "Microphone", "Choose devices"):
+        expect(host.window.button(name)).to_be_in_viewport(ratio=0.99)
+
+
 def test_the_picture_follows_the_network(windows: Windows) -> None:
     host = live(windows)
     viewer = live(windows, link=host.page.url, user="bob")

@@ -22,6 +22,8 @@ import { sentence } from "./words.js";
 const SESSION = /^#session=([0-9a-f-]{36})$/;
 const CLIENT = "studio/1.0";
 const TICK_MS = 250;
+// A session has its own.
+const TITLES = { signin: "Sign in · Stagewire", lobby: "Sessions · Stagewire", session: "Stagewire" };
 
 class Page {
   #url;
@@ -121,6 +123,7 @@ class Page {
     this.#person.close();
     for (const view of Object.keys(this.#views)) byId(view).hidden = view !== name;
     document.body.dataset.view = name;
+    document.title = TITLES[name];
     scrollTo(0, 0);
     this.#current = this.#views[name];
     // Whoever cannot see the page change hears its new heading.

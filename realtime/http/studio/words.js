@@ -40,6 +40,7 @@ export function badgeOf(state) {
 /** Gives the words for an event that is no message; undefined for one that is not known here. */
 export function happened({ kind, by, body }) {
   if (body.reason === RETURNED && kind === "session.resumed") return `${by} is back`;
+  if (kind === "session.updated" && Object.keys(body.changes ?? {}).join() === "title") return `${by} changed the title`;
   if (kind === "session.role") return `${by} made ${body.user} ${ROLES[body.role] ?? body.role}`;
   const what = by === SERVER ? BY_ITSELF[kind] : HAPPENED[kind] && `${by} ${HAPPENED[kind]}`;
   return what && MOVES.has(kind) && body.reason ? `${what}: ${because(body.reason)}` : what;

@@ -13,7 +13,7 @@ from realtime.settings import Settings
 FOLDER = Path(site.__file__).with_name("studio")
 CLIENT = Path(__file__).parents[3] / "clients/js/src"
 SERVED = sorted(
-    [f"/studio/{file.relative_to(FOLDER)}" for file in FOLDER.rglob("*.*") if file.name != "package.json"]
+    [f"/studio/{file.relative_to(FOLDER)}" for file in FOLDER.rglob("*.*") if file.suffix not in (".json", ".html")]
     + [f"/sdk/{file.name}" for file in CLIENT.glob("*.js")]
 )
 
@@ -58,7 +58,6 @@ async def test_every_file_says_what_it_is(client: httpx.AsyncClient, path: str) 
     response = await client.get(path)
     types = {
         ".css": "text/css; charset=utf-8",
-        ".html": "text/html; charset=utf-8",
         ".js": "text/javascript; charset=utf-8",
         ".svg": "image/svg+xml",
     }
@@ -68,7 +67,7 @@ async def test_every_file_says_what_it_is(client: httpx.AsyncClient, path: str) 
     assert policy(response)["default-src"] == "'none'"
 
 
-@pytest.mark.parametrize("path", [path for path in SERVED if path.endswith((".html", ".js"))])
+@pytest.mark.parametrize("path", ["/", *(path for path in SERVED if path.endswith(".js"))])
 async def test_no_file_writes_markup_or_styles_into_the_page(client: httpx.AsyncClient, path: str) -> None:
     text = (await client.get(path)).text
     for trick in (
@@ -159,6 +158,8 @@ def test_nor_can_an_address_of_the_websocket(url: str) -> None:
         "/studio/",
         "/studio/views",
         "/studio/package.json",
+        "/studio/index.html",
+        "/studio/parts/dialogs.html",
         "/studio/../site.py",
         "/studio/%2e%2e/site.py",
         "/studio/..%2fsite.py",

@@ -38,6 +38,7 @@ let loading = null;
 export class Agora {
   #say;
   #url;
+  #chosen;
   #turn = 0;
   #sdk = null;
   #client = null;
@@ -47,9 +48,11 @@ export class Agora {
   #shown = null;
   #track = null;
 
-  constructor(say, url) {
+  /** `chosen()` gives the ids of the `camera` and the `microphone` that the user prefers, where there are such. */
+  constructor(say, url, chosen) {
     this.#say = say;
     this.#url = url;
+    this.#chosen = chosen;
   }
 
   async load(turn) {
@@ -79,9 +82,10 @@ export class Agora {
     return this.#try("denied", async () => {
       if (!isSecureContext) throw { code: "WEB_SECURITY_RESTRICT" };
       const encoderConfig = encodingOf(PORTRAIT.matches);
-      const camera = await this.#sdk.createCameraVideoTrack({ encoderConfig, optimizationMode: "balanced" });
+      const { cameraId, microphoneId } = await this.#preferred();
+      const camera = await this.#sdk.createCameraVideoTrack({ encoderConfig, optimizationMode: "balanced", cameraId });
       // A show without sound is still one; without a picture it is not.
-      const microphone = await this.#sdk.createMicrophoneAudioTrack({ AEC: true, ANS: true, AGC: true }).catch(() => null);
+      const microphone = await this.#sdk.createMicrophoneAudioTrack({ AEC: true, ANS: true, AGC: true, microphoneId }).catch(() => null);
       if (turn !== this.#turn) return release(camera, microphone);
       [this.#camera, this.#microphone] = [camera, microphone];
       camera.on("track-ended", () => this.#tell({ type: "fault", code: "ended" }, turn));
@@ -125,6 +129,17 @@ export class Agora {
     this.#microphone?.setMuted(!on).catch(() => {});
   }
 
+  /** Gives the devices as `{kind, id, label, used}`, of the kinds "camera" and "microphone". */
+  async devices() {
+    const [cameras, microphones] = await this.#found();
+    return [...named("camera", cameras, this.#camera), ...named("microphone", microphones, this.#microphone)];
+  }
+
+  /** Takes the picture or the sound from another device; throws where that one cannot be used. */
+  choose(kind, id) {
+    return (kind === "camera" ? this.#camera : this.#microphone).setDevice(id);
+  }
+
   renew({ grant }) {
     return this.#try("expired", () => this.#client.renewToken(grant.token));
   }
@@ -147,6 +162,19 @@ export class Agora {
     this.#client = null;
     client?.removeAllListeners();
     client?.leave().catch(() => {});
+  }
+
+  /** Gives the cameras and the microphones; nobody is asked for them who was not already. */
+  #found() {
+    return Promise.all([this.#sdk.getCameras(true), this.#sdk.getMicrophones(true)]).catch(() => [[], []]);
+  }
+
+  /** Gives which of the preferred devices are there: to ask for one that is not would be to get none. */
+  async #preferred() {
+    const [cameras, microphones] = await this.#found();
+    const { camera, microphone } = this.#chosen();
+    const there = (devices, id) => (devices.some(({ deviceId }) => deviceId === id) ? id : undefined);
+    return { cameraId: there(cameras, camera), microphoneId: there(microphones, microphone) };
   }
 
   #listen(client, turn, goal) {
@@ -223,6 +251,11 @@ function faultOf({ code }, otherwise) {
 
 function streamOf(track) {
   return new MediaStream([track.getMediaStreamTrack()]);
+}
+
+function named(kind, devices, track) {
+  const used = track?.getMediaStreamTrack().getSettings().deviceId;
+  return devices.map(({ deviceId: id, label }) => ({ kind, id, label, used: id === used }));
 }
 
 function release(...tracks) {

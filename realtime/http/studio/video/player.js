@@ -54,9 +54,14 @@ export class Player {
     return this.#silent && this.#state.phase === "shown";
   }
 
+  /** Whether the host's devices are open. */
+  get opened() {
+    return this.#state.opened;
+  }
+
   /** Whether there is a microphone to turn on and off. */
   get hasMicrophone() {
-    return this.#state.opened && this.#hasMicrophone;
+    return this.opened && this.#hasMicrophone;
   }
 
   want(goal) {
@@ -81,6 +86,16 @@ export class Player {
 
   turnMicrophone(on) {
     this.#put({ type: "microphone", on });
+  }
+
+  /** Gives the host's devices; only where the engine has such. */
+  devices() {
+    return this.#engine.devices();
+  }
+
+  /** Takes the host's picture or sound from another device; throws where that one cannot be used. */
+  choose(kind, id) {
+    return this.#engine.choose(kind, id);
   }
 
   /** Takes the grant that replaces the one that was asked for. */

@@ -20,6 +20,8 @@ export function audienceView() {
   }
 
   toggle.addEventListener("click", () => show(!open));
+  // A window that has become small keeps the chat.
+  WIDE.addEventListener("change", () => show(WIDE.matches));
   return {
     open: () => show(WIDE.matches),
     render(scene) {

@@ -12,6 +12,7 @@ export function panelView(trouble) {
   const panel = byId("panel");
   const show = disclosure(byId("panel-toggle"), panel);
   const history = byId("panel-history");
+  let live = null;
   let told = "";
   let welcomes = 0;
 
@@ -35,6 +36,16 @@ export function panelView(trouble) {
     setText(byId("trouble-now"), trouble.kind ? `${TROUBLES[trouble.kind]}, for ${left}\u00a0s more.` : "");
   }
 
+  function renderFacts() {
+    if (panel.hidden || !live) return;
+    const session = live.sessions[0];
+    const facts = factsOf(live, session, Math.max(0, welcomes - 1)).map((fact) => ({ id: fact.name, ...fact }));
+    reconcile(byId("panel-facts"), facts, () => clone("fact-template"), updateFact);
+  }
+
+  // What opens is full from the first moment.
+  byId("panel-toggle").addEventListener("click", renderFacts);
+
   return {
     /** Takes note of the connection's state. */
     note({ name, message }) {
@@ -43,12 +54,10 @@ export function panelView(trouble) {
       if (name === "online" && told !== HAPPENED.degraded) welcomes += 1;
       told = words;
     },
-    tick(live) {
+    tick(now) {
+      live = now;
       renderTrouble();
-      if (panel.hidden) return;
-      const session = live.sessions[0];
-      const facts = factsOf(live, session, Math.max(0, welcomes - 1)).map((fact) => ({ id: fact.name, ...fact }));
-      reconcile(byId("panel-facts"), facts, () => clone("fact-template"), updateFact);
+      renderFacts();
     },
     close() {
       show(false);

@@ -6,12 +6,14 @@ import { Agora } from "../video/agora.js";
 import { Player } from "../video/player.js";
 import { TestPicture } from "../video/test-picture.js";
 import { goalOf } from "../video/wanted.js";
+import { chosenDevices, devicesView } from "./devices.js";
 
 const TEST = "Test picture";
 
 /** `sdk` is the URL of Agora's SDK, or null for the test picture. `means()` has `live` and `session`. */
 export function pictureView(sdk, means) {
   const toggle = byId("player-toggle");
+  const devices = devicesView(() => player);
   const stage = byId("stage");
   let watching = true;
   let player = null;
@@ -44,7 +46,7 @@ export function pictureView(sdk, means) {
   }
 
   function engineFor(say) {
-    if (sdk) return new Agora(say, sdk);
+    if (sdk) return new Agora(say, sdk, chosenDevices);
     const card = () => ({ title: scene?.view?.title ?? "", host: scene?.view?.host ?? "", ms: (scene?.view && mediaAt(scene.view, means().live.now)) ?? 0 });
     return new TestPicture(say, card);
   }
@@ -74,6 +76,7 @@ export function pictureView(sdk, means) {
     const publishing = Boolean(sdk) && goal === "publish" && ["shown", "dark", "starting", "frozen"].includes(phase);
     press(byId("camera"), publishing, phase !== "dark");
     press(byId("microphone"), publishing && player.hasMicrophone, microphone);
+    devices.render(publishing && player.opened);
     byId("sound").hidden = !player.silent;
     toggle.hidden = !offered || !watching;
     stage.classList.toggle("unwatched", offered && !watching);
@@ -109,6 +112,7 @@ export function pictureView(sdk, means) {
     },
     close() {
       if (document.fullscreenElement) document.exitFullscreen();
+      devices.close();
       player.close();
       player = scene = null;
     },

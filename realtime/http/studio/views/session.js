@@ -153,7 +153,6 @@ export function sessionView(sdk) {
       for (const end of deaf) end();
       open.session.leave();
       open = null;
-      document.title = "Stagewire";
     },
   };
 }

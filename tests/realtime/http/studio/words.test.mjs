@@ -78,6 +78,9 @@ test("the log's events have words, where they are known", () => {
   assert.equal(happened({ kind: "something.new", by: "@server", body: { reason: "host_lost" } }), undefined);
   const meanwhile = { by: "alice", body: { reason: "host_returned" } };
   assert.equal(happened({ kind: "session.updated", ...meanwhile }), "alice changed the settings");
+  const changed = (changes) => happened({ kind: "session.updated", by: "alice", body: { changes } });
+  assert.equal(changed({ title: "Friday drop" }), "alice changed the title");
+  assert.equal(changed({ title: "Friday drop", links: false }), "alice changed the settings");
   assert.equal(happened({ kind: "session.taken_over", ...meanwhile }), "alice runs the session from another device");
   const named = (role) => happened({ kind: "session.role", by: "alice", body: { user: "bob", role } });
   assert.deepEqual(["cohost", "dj"].map(named), ["alice made bob a co-host", "alice made bob dj"]);
