@@ -16,6 +16,7 @@ const MORE = 100;
 const TOGETHER_MS = 120_000;
 const STATUS = {
   waiting: "Waiting for the connection",
+  queued: "Waiting for its turn",
   sending: "Sending…",
   acked: "Sent",
   failed: "",
@@ -123,7 +124,7 @@ export function chatView(act) {
   function render(scene, session) {
     const { typists, fetching, joined, view, user } = scene;
     given = [scene, session];
-    items = itemsOf(session, user);
+    items = itemsOf(session, user, joined);
     const first = firstShown();
     top = first > 0 ? items[first].id : null;
     log.setAttribute("aria-busy", String(fetching || !view));
@@ -164,10 +165,10 @@ function renderOlder({ fetching, joined }, { more, empty, oldest }, held) {
 }
 
 /** Gives what the list shows, in order: messages and what happened in between, then what is on its way. */
-function itemsOf({ messages, timeline, pending }, user) {
+function itemsOf({ messages, timeline, pending }, user, joined) {
   const notes = timeline.events.map(fromEvent).filter(Boolean);
   const items = [...messages.map((message) => fromMessage(message, user)), ...notes].sort(inOrder);
-  for (const delivery of pending) items.push(fromDelivery(delivery, user));
+  for (const delivery of pending) items.push(fromDelivery(delivery, user, joined));
   items.forEach((item, index) => (item.follows = follows(item, items[index - 1])));
   return items;
 }
@@ -197,8 +198,10 @@ function fromMessage({ seq, at, by, key, text, edited, deleted }, user) {
   return { ...item, text, status: edited ? "edited" : "posted" };
 }
 
-function fromDelivery(delivery, user) {
-  const { key, text, sentAt: at, state: status, error } = delivery;
+function fromDelivery(delivery, user, joined) {
+  const { key, text, sentAt: at, state, error } = delivery;
+  // With a connection, what waits does so for what was written before it.
+  const status = state === "waiting" && joined ? "queued" : state;
   return { id: `${user}/${key}`, delivery, by: user, at, text, mine: true, status, error: error?.message ?? "" };
 }
 
