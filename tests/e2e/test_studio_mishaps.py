@@ -41,9 +41,13 @@ def test_a_browser_that_keeps_nothing(windows: Windows) -> None:
     viewer.page.goto(host.page.url)
     viewer.sign_in("carol", "Viewer")
     viewer.headline_is("alice is live")
+    expect(viewer.page.get_by_text("This browser keeps nothing for this page")).to_be_visible()
+    expect(viewer.page.locator("#toast")).to_be_hidden()
     viewer.say("Hello!")
     host.sees("Hello!")
     viewer.sees("Hello!")
+    # To say it once is enough.
+    expect(viewer.page.locator("#toast")).to_be_hidden()
     viewer.button("Colours: as the system").click()
     expect(viewer.page.locator("html")).to_have_attribute("data-theme", "light")
     viewer.click("Sign out")
