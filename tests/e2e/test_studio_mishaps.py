@@ -112,6 +112,14 @@ def test_messages_that_are_held_back_say_what_they_wait_for(windows: Windows) ->
     held = "Waiting. Not so fast: slow mode is on. It goes out by itself."
     expect(viewer.pending).to_have_text([held, "Waiting for its turn"])
     expect(viewer.messages).to_have_text(["one", "two", "three"])
+    expect(viewer.button("Try again")).to_have_count(0)
+    # So long may be too long: what is not sent yet can be taken back, and what waits for it has its turn.
+    viewer.button("Discard").first.click()
+    expect(viewer.messages).to_have_text(["one", "three"])
+    expect(viewer.pending).to_have_text([held])
+    viewer.click("Discard")
+    viewer.sees("one")
+    expect(viewer.button("Discard")).to_have_count(0)
     host.sees("one")
 
 

@@ -22,6 +22,8 @@ const STATUS = {
   failed: "",
   edited: "Edited",
 };
+// What may not be sent for long, or ever: its writer may take it back.
+const REVOCABLE = new Set(["held", "queued", "failed"]);
 // A page holds so much of a session and no more.
 const GONE = "What is older is not kept on this page.";
 const DELETED = "This message was deleted.";
@@ -222,7 +224,8 @@ function update(element, item) {
   part(element, "tag").hidden = !item.tag;
   setText(part(element, "tag"), item.tag ?? "");
   setText(part(element, "status"), statusWords(item));
-  part(element, "refusal").hidden = item.status !== "failed";
+  part(element, "refusal").hidden = !REVOCABLE.has(item.status);
+  part(element, "retry").hidden = item.status !== "failed";
   updateActs(element, item.may);
   element.dataset.status = item.status;
   element.classList.toggle("mine", item.mine);
