@@ -59,9 +59,12 @@ export function chatView(act) {
     byId("composer-text").focus();
   });
 
-  /** Gives the place of the first item that is shown: whoever reads at the end needs few, and from anybody else none is taken. */
+  /**
+   * Gives the place of the first item that is shown. Whoever reads at the end needs few; from those who read above it, or are
+   * about to do something with a message, none is taken.
+   */
   function firstShown() {
-    const first = atEnd ? items.length - SHOWN : items.findIndex(({ id }) => id === top);
+    const first = atEnd && !list.contains(document.activeElement) ? items.length - SHOWN : items.findIndex(({ id }) => id === top);
     return Math.max(0, first);
   }
 
