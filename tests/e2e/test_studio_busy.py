@@ -97,3 +97,19 @@ def test_the_way_to_the_end_leads_there_however_much_comes_meanwhile(server: Dev
     go_on(server, session, range(51, 61))
     expect(message(viewer, 60)).to_be_in_viewport()
     expect(viewer.button("New messages")).to_be_hidden()
+
+
+def test_a_message_that_has_the_focus_stays(server: DevServer, windows: Windows) -> None:
+    session = a_long_talk(server, 50)
+    viewer = watching(windows, server, session)
+    viewer.say("Mine")
+    expect(viewer.page.locator(".message.changeable")).to_have_count(1)
+    viewer.page.get_by_role("log").press("ArrowUp")
+    mine = viewer.page.locator(".message.mine")
+    expect(mine).to_be_focused()
+    go_on(server, session, range(50, 50 + SHOWN + 20))
+    expect(message(viewer, 50 + SHOWN + 19)).to_be_attached()
+    expect(mine).to_be_focused()
+    viewer.page.get_by_label("Message", exact=True).focus()
+    go_on(server, session, range(300, 301))
+    expect(viewer.messages).to_have_count(SHOWN)

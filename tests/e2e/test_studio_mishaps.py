@@ -1,4 +1,4 @@
-"""The studio where the browser is in the way: it keeps nothing, it kept something else, a tab is duplicated."""
+"""The studio where something is in the way: a browser that keeps nothing, a duplicated tab, a slow chat."""
 
 import json
 
@@ -41,9 +41,13 @@ def test_a_browser_that_keeps_nothing(windows: Windows) -> None:
     viewer.page.goto(host.page.url)
     viewer.sign_in("carol", "Viewer")
     viewer.headline_is("alice is live")
+    expect(viewer.page.get_by_text("This browser keeps nothing for this page")).to_be_visible()
+    expect(viewer.page.locator("#toast")).to_be_hidden()
     viewer.say("Hello!")
     host.sees("Hello!")
     viewer.sees("Hello!")
+    # To say it once is enough.
+    expect(viewer.page.locator("#toast")).to_be_hidden()
     viewer.button("Colours: as the system").click()
     expect(viewer.page.locator("html")).to_have_attribute("data-theme", "light")
     viewer.click("Sign out")
@@ -94,3 +98,50 @@ def test_a_duplicated_tab_is_another_device(windows: Windows) -> None:
     viewer.headline_is("Paused")
     second.headline_is("Paused")
     expect(second.button("Take over")).to_be_visible()
+
+
+def test_messages_that_are_held_back_say_what_they_wait_for(windows: Windows) -> None:
+    host, viewer = windows.live_session()
+    host.click("Settings of the chat")
+    # Longer than the slowest machine takes to write three messages.
+    host.page.get_by_label("Slow mode").fill("600")
+    host.click("Save")
+    expect(viewer.page.get_by_text("Slow mode: a message every 10\u00a0min.")).to_be_visible()
+    for text in ("one", "two", "three"):
+        viewer.say(text)
+    held = "Waiting. Not so fast: slow mode is on. It goes out by itself."
+    expect(viewer.pending).to_have_text([held, "Waiting for its turn"])
+    expect(viewer.messages).to_have_text(["one", "two", "three"])
+    expect(viewer.button("Try again")).to_have_count(0)
+    # So long may be too long: what is not sent yet can be taken back, and what waits for it has its turn.
+    viewer.button("Discard").first.click()
+    expect(viewer.messages).to_have_text(["one", "three"])
+    expect(viewer.pending).to_have_text([held])
+    viewer.click("Discard")
+    viewer.sees("one")
+    expect(viewer.button("Discard")).to_have_count(0)
+    host.sees("one")
+
+
+def test_what_was_being_written_is_there_again_after_an_edit(windows: Windows) -> None:
+    host, viewer = windows.live_session()
+    field = viewer.page.get_by_label("Message")
+    viewer.say("The green noe")
+    host.sees("The green noe")
+    for end in ("Escape", "Enter"):
+        field.fill("Half a sent")
+        viewer.messages.first.hover()
+        viewer.click("Edit")
+        expect(field).to_have_value("The green noe")
+        if end == "Enter":
+            field.fill("The green one")
+        field.press(end)
+        expect(field).to_have_value("Half a sent")
+    expect(host.messages).to_have_text(["The green one"])
+    # It is about this session and no other.
+    viewer.messages.first.hover()
+    viewer.click("Edit")
+    viewer.page.get_by_role("link", name="Stagewire").click()
+    viewer.page.go_back()
+    viewer.headline_is("alice is live")
+    expect(field).to_have_value("")

@@ -20,6 +20,7 @@ export class Frames {
   #draw;
   #surroundings;
   #due = null;
+  #measuring = false;
   #tookMs = 0;
   #notBefore = 0;
 
@@ -35,13 +36,22 @@ export class Frames {
   }
 
   drawNow() {
-    const { now, painted } = this.#surroundings;
+    const { now } = this.#surroundings;
     this.close();
     const began = now();
     this.#draw();
-    // As long as the last one, until it is known; of a page behind another tab nothing is painted at all.
+    // As long as the last one, until it is known.
     this.#notBefore = began + 2 * this.#tookMs;
+    this.#measure(began);
+  }
+
+  /** Takes the time until what was drawn is on the screen: once at a time, as behind another tab it may not be for hours. */
+  #measure(began) {
+    if (this.#measuring) return;
+    const { now, painted } = this.#surroundings;
+    this.#measuring = true;
     painted(() => {
+      this.#measuring = false;
       this.#tookMs = Math.min(LONGEST_MS, now() - began);
       this.#notBefore = now() + this.#tookMs;
     });

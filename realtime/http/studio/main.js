@@ -22,6 +22,7 @@ import { sentence } from "./words.js";
 const SESSION = /^#session=([0-9a-f-]{36})$/;
 const CLIENT = "studio/1.0";
 const TICK_MS = 250;
+const FORGETFUL = "This browser keeps nothing for this page: what is not sent yet is lost when you close it.";
 // A session has its own.
 const TITLES = { signin: "Sign in · Stagewire", lobby: "Sessions · Stagewire", session: "Stagewire" };
 
@@ -32,6 +33,7 @@ class Page {
   #identity = remembered();
   #live = null;
   #current = null;
+  #forgetful = false;
   #trouble = new Trouble();
   #status = statusView(() => this.#live.retry());
   #panel = panelView(this.#trouble);
@@ -106,9 +108,15 @@ class Page {
     for (const type of ["state", "quality"]) live.on(type, news);
     live.on("state", (state) => this.#panel.note(state));
     live.on("drain", () => toast("The server is about to restart. This page moves on by itself."));
-    live.on("notice", (notice) => notice?.about === "storage" && toast(sentence(notice.message)));
+    live.on("notice", (notice) => notice?.about === "storage" && this.#forget());
     news();
     return live;
+  }
+
+  /** Tells, once, that what waits to be sent cannot be kept: of each message of it the browser complains anew. */
+  #forget() {
+    if (!this.#forgetful) toast(FORGETFUL);
+    this.#forgetful = true;
   }
 
   #tick() {

@@ -16,11 +16,14 @@ const MORE = 100;
 const TOGETHER_MS = 120_000;
 const STATUS = {
   waiting: "Waiting for the connection",
+  queued: "Waiting for its turn",
   sending: "Sending…",
   acked: "Sent",
   failed: "",
   edited: "Edited",
 };
+// What may not be sent for long, or ever: its writer may take it back.
+const REVOCABLE = new Set(["held", "queued", "failed"]);
 // A page holds so much of a session and no more.
 const GONE = "What is older is not kept on this page.";
 const DELETED = "This message was deleted.";
@@ -56,9 +59,12 @@ export function chatView(act) {
     byId("composer-text").focus();
   });
 
-  /** Gives the place of the first item that is shown: whoever reads at the end needs few, and from anybody else none is taken. */
+  /**
+   * Gives the place of the first item that is shown. Whoever reads at the end needs few; from those who read above it, or are
+   * about to do something with a message, none is taken.
+   */
   function firstShown() {
-    const first = atEnd ? items.length - SHOWN : items.findIndex(({ id }) => id === top);
+    const first = atEnd && !list.contains(document.activeElement) ? items.length - SHOWN : items.findIndex(({ id }) => id === top);
     return Math.max(0, first);
   }
 
@@ -123,7 +129,7 @@ export function chatView(act) {
   function render(scene, session) {
     const { typists, fetching, joined, view, user } = scene;
     given = [scene, session];
-    items = itemsOf(session, user);
+    items = itemsOf(session, user, joined);
     const first = firstShown();
     top = first > 0 ? items[first].id : null;
     log.setAttribute("aria-busy", String(fetching || !view));
@@ -164,10 +170,10 @@ function renderOlder({ fetching, joined }, { more, empty, oldest }, held) {
 }
 
 /** Gives what the list shows, in order: messages and what happened in between, then what is on its way. */
-function itemsOf({ messages, timeline, pending }, user) {
+function itemsOf({ messages, timeline, pending }, user, joined) {
   const notes = timeline.events.map(fromEvent).filter(Boolean);
   const items = [...messages.map((message) => fromMessage(message, user)), ...notes].sort(inOrder);
-  for (const delivery of pending) items.push(fromDelivery(delivery, user));
+  for (const delivery of pending) items.push(fromDelivery(delivery, user, joined));
   items.forEach((item, index) => (item.follows = follows(item, items[index - 1])));
   return items;
 }
@@ -197,8 +203,10 @@ function fromMessage({ seq, at, by, key, text, edited, deleted }, user) {
   return { ...item, text, status: edited ? "edited" : "posted" };
 }
 
-function fromDelivery(delivery, user) {
-  const { key, text, sentAt: at, state: status, error } = delivery;
+function fromDelivery(delivery, user, joined) {
+  const { key, text, sentAt: at, state, error } = delivery;
+  // With a connection, what waits does so for what was written before it.
+  const status = state === "waiting" && joined ? "queued" : state;
   return { id: `${user}/${key}`, delivery, by: user, at, text, mine: true, status, error: error?.message ?? "" };
 }
 
@@ -219,7 +227,8 @@ function update(element, item) {
   part(element, "tag").hidden = !item.tag;
   setText(part(element, "tag"), item.tag ?? "");
   setText(part(element, "status"), statusWords(item));
-  part(element, "refusal").hidden = item.status !== "failed";
+  part(element, "refusal").hidden = !REVOCABLE.has(item.status);
+  part(element, "retry").hidden = item.status !== "failed";
   updateActs(element, item.may);
   element.dataset.status = item.status;
   element.classList.toggle("mine", item.mine);

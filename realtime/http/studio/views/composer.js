@@ -15,6 +15,8 @@ export function composerView(act) {
   let idle;
   // The message whose text is being changed, if one is.
   let edited = null;
+  // What was being written when that began.
+  let draft = "";
   // Counts the sessions: what becomes of a change in an earlier one is not said in this one.
   let turn = 0;
 
@@ -62,7 +64,8 @@ export function composerView(act) {
   function endEditing() {
     edited = null;
     byId("composer-editing").hidden = true;
-    field.value = "";
+    field.value = draft;
+    draft = "";
   }
 
   field.addEventListener("input", () => (field.value.trim() ? keepTyping() : stopTyping()));
@@ -89,6 +92,7 @@ export function composerView(act) {
   return {
     /** Begins to change a message's text. */
     edit(seq, text) {
+      if (edited === null) draft = field.value;
       edited = seq;
       byId("composer-editing").hidden = false;
       field.value = text;
@@ -98,6 +102,7 @@ export function composerView(act) {
     close() {
       turn += 1;
       stopTyping();
+      draft = "";
       endEditing();
       setText(byId("composer-fault"), "");
     },
