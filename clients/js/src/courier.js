@@ -141,8 +141,9 @@ export class Courier extends Emitter {
     const there = new Set(entries.map(({ key }) => key));
     for (const entry of this.#outbox.list()) {
       const { key, status } = entry;
+      const gone = this.#inherited.has(key) && !there.has(key);
       const answered = status === "acked" || (status === "sending" && key !== asked);
-      if (this.#inherited.has(key) && !there.has(key) && !answered) this.#drop(entry, "Another page has sent it, or taken it back.");
+      if (gone && !answered) this.#drop(entry, "Another page has sent it, or taken it back.");
     }
     this.pump();
   }

@@ -76,7 +76,8 @@ test("what was kept goes into the storage in its order", async () => {
   expect(await keeper.load("bob")).toEqual([]);
 });
 
-test.each([null, undefined, 7, [null], [{}], [{ key: "a" }]])("a storage that gives %j keeps nothing up", async (given) => {
+const RUBBISH = [null, undefined, 7, [null], [{}], [{ key: "a" }]];
+test.each(RUBBISH)("a storage that gives %j keeps nothing up", async (given) => {
   const stage = new Stage();
   stage.storage.load = async () => /** @type {any} */ (given);
   const { live, show } = await stage.joined({ user: "bob" });

@@ -115,7 +115,8 @@ test("a page that follows another session does not show for ever what the one th
 
 test("what has failed in one page, and was sent again from there, is no failure in the other", async () => {
   const stage = new Stage();
-  stage.server.refuse = ({ type }) => (type === "direct.send" ? { type: "error", code: "conflict", message: "no" } : null);
+  const refusal = { type: "error", code: "conflict", message: "no" };
+  stage.server.refuse = ({ type }) => (type === "direct.send" ? refusal : null);
   const first = await stage.joined({ user: "bob" });
   const direct = first.live.direct("mia", "psst");
   await stage.clock.advance(5);
