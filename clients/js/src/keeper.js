@@ -14,6 +14,8 @@ export class Keeper {
   #failed;
   // Whether it was told that the storage fails.
   #forgetful = false;
+  // Whether it has left something unanswered: then nothing else is asked of it in a hurry.
+  #silent = false;
   /** @type {Promise<unknown>} */
   #done = Promise.resolve();
 
@@ -41,8 +43,8 @@ export class Keeper {
    * Gives what is kept for an owner; null where that is not known soon enough.
    * @param {string} owner
    */
-  look(owner) {
-    return this.#inTime(this.load(owner));
+  async look(owner) {
+    return this.#silent ? null : this.#inTime(this.load(owner));
   }
 
   /**
@@ -85,11 +87,17 @@ export class Keeper {
    */
   #inTime(answer) {
     return new Promise((resolve) => {
+      let late = false;
       const callOff = this.#clock.after(ANSWER_MS, () => {
+        late = this.#silent = true;
         this.#fail(new Error("The storage does not answer."));
         resolve(null);
       });
-      answer.then(resolve).finally(callOff);
+      void answer.then((given) => {
+        if (late) this.#silent = false;
+        callOff();
+        resolve(given);
+      });
     });
   }
 

@@ -66,6 +66,18 @@ test("a storage that hangs is waited for 3 seconds, however much it was given, a
   expect(clock.pending).toBe(0);
 });
 
+test("a storage that was late is asked again when it has answered", async () => {
+  const { clock, storage, keeper } = kept();
+  const { load } = storage;
+  storage.load = (owner) => new Promise((resolve) => clock.after(5000, () => resolve(load.call(storage, owner))));
+  const late = keeper.look("bob");
+  await clock.advance(3000);
+  expect([await late, await keeper.look("bob")]).toEqual([null, null]);
+  storage.load = load;
+  await clock.advance(2000);
+  expect(await keeper.look("bob")).toEqual([]);
+});
+
 test("what was kept goes into the storage in its order", async () => {
   const { clock, storage, keeper } = kept();
   const put = storage.put.bind(storage);

@@ -77,6 +77,33 @@ test("a storage that hangs by then keeps nothing from being sent", async () => {
   second.live.close();
 });
 
+test("a storage that hangs by then is waited for once, however much there is", async () => {
+  const { stage, first, second } = await offline();
+  for (let count = 0; count < 20; count += 1) first.show.send(`more ${count}`);
+  await first.live.flushed();
+  const third = await stage.joined({ user: "bob" });
+  for (const { live } of [first, second]) live.close();
+  stage.storage.load = () => new Promise(() => {});
+  stage.server.reachable = true;
+  third.live.retry();
+  await stage.clock.advance(3200);
+  expect([said(stage).length, third.live.pending]).toEqual([22, []]);
+});
+
+test("what many tabs have left is sent, though it is more than one may write", async () => {
+  const stage = new Stage();
+  stage.server.reachable = false;
+  const tabs = [await stage.joined({ user: "bob" }), await stage.joined({ user: "bob" })];
+  for (const { show } of tabs) for (let count = 0; count < 60; count += 1) show.send(`${count}`);
+  for (const { live } of tabs) await live.flushed();
+  for (const { live } of tabs) live.close();
+  stage.server.reachable = true;
+  const { live, show } = await stage.joined({ user: "bob" });
+  await stage.clock.advance(1000);
+  expect([said(stage).length, live.pending, await stage.storage.load("ws://server/v1/ws bob")]).toEqual([120, [], []]);
+  expect(show.messages.length).toBe(120);
+});
+
 test("what is read again keeps its place, in which the other tab may have found it", async () => {
   const stage = new Stage();
   stage.server.reachable = false;
