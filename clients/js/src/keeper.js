@@ -14,7 +14,7 @@ export class Keeper {
   #failed;
   // Whether it was told that the storage fails.
   #forgetful = false;
-  // Whether it has left something unanswered: then nothing else is asked of it in a hurry.
+  // Whether it has not answered yet what it was asked in a hurry: then it is not asked again.
   #silent = false;
   /** @type {Promise<unknown>} */
   #done = Promise.resolve();
@@ -44,7 +44,12 @@ export class Keeper {
    * @param {string} owner
    */
   async look(owner) {
-    return this.#silent ? null : this.#inTime(this.load(owner));
+    if (this.#silent) return null;
+    const answer = this.load(owner).then((entries) => {
+      this.#silent = false;
+      return entries;
+    });
+    return this.#inTime(answer, () => void (this.#silent = true));
   }
 
   /**
@@ -83,21 +88,17 @@ export class Keeper {
   /**
    * @template T
    * @param {Promise<T>} answer
+   * @param {() => void} [late]  Is told when the time is up.
    * @returns {Promise<T | null>}
    */
-  #inTime(answer) {
+  #inTime(answer, late = () => {}) {
     return new Promise((resolve) => {
-      let late = false;
       const callOff = this.#clock.after(ANSWER_MS, () => {
-        late = this.#silent = true;
+        late();
         this.#fail(new Error("The storage does not answer."));
         resolve(null);
       });
-      void answer.then((given) => {
-        if (late) this.#silent = false;
-        callOff();
-        resolve(given);
-      });
+      answer.then(resolve).finally(callOff);
     });
   }
 
