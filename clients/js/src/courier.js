@@ -111,8 +111,8 @@ export class Courier extends Emitter {
       this.#inherited.add(entry.key);
       this.emit("change", this.#follow(entry));
     }
-    // They may have another place now.
-    for (const { key } of own) if (!this.#inherited.has(key)) this.#keep(/** @type {Entry} */ (this.#outbox.get(key)));
+    // They may have another place now. The last goes first: another tab that reads meanwhile has them in their order.
+    for (const { key } of own.reverse()) if (!this.#inherited.has(key)) this.#keep(/** @type {Entry} */ (this.#outbox.get(key)));
     loaded();
   }
 

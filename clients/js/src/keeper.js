@@ -7,6 +7,7 @@
 
 // A storage that does not answer must not keep anything from being sent, nor anybody waiting.
 const ANSWER_MS = 3_000;
+const PARTS = 3;
 
 export class Keeper {
   #storage;
@@ -93,13 +94,27 @@ export class Keeper {
    */
   #inTime(answer, late = () => {}) {
     return new Promise((resolve) => {
-      const callOff = this.#clock.after(ANSWER_MS, () => {
+      const callOff = this.#after(PARTS, () => {
         late();
         this.#fail(new Error("The storage does not answer."));
         resolve(null);
       });
       answer.then(resolve).finally(callOff);
     });
+  }
+
+  /**
+   * Does something when the time is up. A page that was frozen meanwhile has not waited for the rest of it.
+   * @param {number} parts
+   * @param {() => void} act
+   * @returns {() => void}  Calls it off.
+   */
+  #after(parts, act) {
+    let callOff = this.#clock.after(ANSWER_MS / PARTS, () => {
+      if (parts > 1) callOff = this.#after(parts - 1, act);
+      else act();
+    });
+    return () => callOff();
   }
 
   /**

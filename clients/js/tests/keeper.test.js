@@ -66,6 +66,17 @@ test("a storage that hangs is waited for 3 seconds, however much it was given, a
   expect(clock.pending).toBe(0);
 });
 
+test("a storage that has had no time to answer, as the page was frozen, is no failure", async () => {
+  const { clock, storage, failed, keeper } = kept();
+  const put = storage.put.bind(storage);
+  storage.put = (owner, one) => new Promise((resolve) => clock.after(600_500, () => resolve(put(owner, one))));
+  keeper.put("bob", entry("a"));
+  await clock.advance(10);
+  clock.freeze(600_000);
+  await clock.advance(500);
+  expect([failed.mock.calls, (await keeper.load("bob"))?.length, clock.pending]).toEqual([[], 1, 0]);
+});
+
 test("a storage that was late is asked again when it has answered", async () => {
   const { clock, storage, keeper } = kept();
   const { load } = storage;

@@ -90,6 +90,32 @@ test("a storage that hangs by then is waited for once, however much there is", a
   expect([said(stage).length, third.live.pending]).toEqual([22, []]);
 });
 
+test("what gets another place is read in its order at any time", async () => {
+  const stage = new Stage();
+  const { storage, clock } = stage;
+  stage.server.reachable = false;
+  clock.set(60_000);
+  const first = await stage.joined({ user: "bob" });
+  first.show.send("left");
+  await first.live.flushed();
+  first.live.close();
+  clock.set(-60_000);
+  const [load, put] = [storage.load.bind(storage), storage.put.bind(storage)];
+  storage.load = (owner) => new Promise((resolve) => clock.after(20, () => resolve(load(owner))));
+  /** @type {string[][]} */
+  const seen = [];
+  storage.put = async (owner, entry) => {
+    await put(owner, entry);
+    const there = (await load(owner)).sort((one, other) => one.order - other.order);
+    seen.push(there.map(({ command }) => command.text).filter((text) => text !== "left"));
+  };
+  const live = stage.open({ user: "bob" });
+  for (const text of ["one", "two", "three"]) live.session(SHOW).send(text);
+  await clock.advance(50);
+  expect(seen.length).toBe(6);
+  for (const texts of seen) expect(texts).toEqual(["one", "two", "three"].slice(0, texts.length));
+});
+
 test("what many tabs have left is sent, though it is more than one may write", async () => {
   const stage = new Stage();
   stage.server.reachable = false;
