@@ -111,8 +111,8 @@ export class Courier extends Emitter {
       this.#inherited.add(entry.key);
       this.emit("change", this.#follow(entry));
     }
-    // They may have another place now.
-    for (const { key } of own) if (!this.#inherited.has(key)) this.#keep(/** @type {Entry} */ (this.#outbox.get(key)));
+    // They may have another place now. The last goes first: another tab that reads meanwhile has them in their order.
+    for (const { key } of own.reverse()) if (!this.#inherited.has(key)) this.#keep(/** @type {Entry} */ (this.#outbox.get(key)));
     loaded();
   }
 
@@ -141,8 +141,9 @@ export class Courier extends Emitter {
     const there = new Set(entries.map(({ key }) => key));
     for (const entry of this.#outbox.list()) {
       const { key, status } = entry;
+      const gone = this.#inherited.has(key) && !there.has(key);
       const answered = status === "acked" || (status === "sending" && key !== asked);
-      if (this.#inherited.has(key) && !there.has(key) && !answered) this.#drop(entry, "Another page has sent it, or taken it back.");
+      if (gone && !answered) this.#drop(entry, "Another page has sent it, or taken it back.");
     }
     this.pump();
   }

@@ -7,6 +7,7 @@
 
 // A storage that does not answer must not keep anything from being sent, nor anybody waiting.
 const ANSWER_MS = 3_000;
+const PARTS = 3;
 
 export class Keeper {
   #storage;
@@ -14,6 +15,8 @@ export class Keeper {
   #failed;
   // Whether it was told that the storage fails.
   #forgetful = false;
+  // Whether it has not answered yet what it was asked in a hurry: then it is not asked again.
+  #silent = false;
   /** @type {Promise<unknown>} */
   #done = Promise.resolve();
 
@@ -41,8 +44,13 @@ export class Keeper {
    * Gives what is kept for an owner; null where that is not known soon enough.
    * @param {string} owner
    */
-  look(owner) {
-    return this.#inTime(this.load(owner));
+  async look(owner) {
+    if (this.#silent) return null;
+    const answer = this.load(owner).then((entries) => {
+      this.#silent = false;
+      return entries;
+    });
+    return this.#inTime(answer, () => void (this.#silent = true));
   }
 
   /**
@@ -81,16 +89,32 @@ export class Keeper {
   /**
    * @template T
    * @param {Promise<T>} answer
+   * @param {() => void} [late]  Is told when the time is up.
    * @returns {Promise<T | null>}
    */
-  #inTime(answer) {
+  #inTime(answer, late = () => {}) {
     return new Promise((resolve) => {
-      const callOff = this.#clock.after(ANSWER_MS, () => {
+      const callOff = this.#after(PARTS, () => {
+        late();
         this.#fail(new Error("The storage does not answer."));
         resolve(null);
       });
       answer.then(resolve).finally(callOff);
     });
+  }
+
+  /**
+   * Does something when the time is up. A page that was frozen meanwhile has not waited for the rest of it.
+   * @param {number} parts
+   * @param {() => void} act
+   * @returns {() => void}  Calls it off.
+   */
+  #after(parts, act) {
+    let callOff = this.#clock.after(ANSWER_MS / PARTS, () => {
+      if (parts > 1) callOff = this.#after(parts - 1, act);
+      else act();
+    });
+    return () => callOff();
   }
 
   /**

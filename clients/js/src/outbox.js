@@ -18,7 +18,7 @@ export class Outbox {
   #entries = new Map();
   #order = 0;
 
-  /** @param {number} [capacity]  How many entries it holds at most. */
+  /** @param {number} [capacity]  With so many entries no other can be added. */
   constructor(capacity = CAPACITY) {
     this.#capacity = capacity;
   }
@@ -39,14 +39,13 @@ export class Outbox {
   }
 
   /**
-   * Takes in what an earlier page has left, as far as there is room, before all that is held; gives what is new.
+   * Takes in what earlier pages have left, be it more than may be added, before all that is held; gives what is new.
    * @param {readonly Entry[]} entries
    * @param {(key: string) => boolean} [known]  Whether what is held was taken in before, and keeps its place.
    */
   restore(entries, known = () => false) {
     const held = this.list();
-    const fresh = entries.filter(({ key }) => !this.#entries.has(key)).sort(inOrder);
-    const taken = fresh.slice(0, Math.max(0, this.#capacity - held.length));
+    const taken = entries.filter(({ key }) => !this.#entries.has(key)).sort(inOrder);
     const [others, own] = [held.filter(({ key }) => known(key)), held.filter(({ key }) => !known(key))];
     this.#order = Math.max(0, ...[...taken, ...others].map(({ order }) => order));
     // How long one is held back was said by a clock that may have been set since: the server says it again.

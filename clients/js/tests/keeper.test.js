@@ -66,6 +66,29 @@ test("a storage that hangs is waited for 3 seconds, however much it was given, a
   expect(clock.pending).toBe(0);
 });
 
+test("a storage that has had no time to answer, as the page was frozen, is no failure", async () => {
+  const { clock, storage, failed, keeper } = kept();
+  const put = storage.put.bind(storage);
+  storage.put = (owner, one) => new Promise((resolve) => clock.after(600_500, () => resolve(put(owner, one))));
+  keeper.put("bob", entry("a"));
+  await clock.advance(10);
+  clock.freeze(600_000);
+  await clock.advance(500);
+  expect([failed.mock.calls, (await keeper.load("bob"))?.length, clock.pending]).toEqual([[], 1, 0]);
+});
+
+test("a storage that was late is asked again when it has answered", async () => {
+  const { clock, storage, keeper } = kept();
+  const { load } = storage;
+  storage.load = (owner) => new Promise((resolve) => clock.after(5000, () => resolve(load.call(storage, owner))));
+  const late = keeper.look("bob");
+  await clock.advance(3000);
+  expect([await late, await keeper.look("bob")]).toEqual([null, null]);
+  storage.load = load;
+  await clock.advance(2000);
+  expect(await keeper.look("bob")).toEqual([]);
+});
+
 test("what was kept goes into the storage in its order", async () => {
   const { clock, storage, keeper } = kept();
   const put = storage.put.bind(storage);
@@ -76,7 +99,8 @@ test("what was kept goes into the storage in its order", async () => {
   expect(await keeper.load("bob")).toEqual([]);
 });
 
-test.each([null, undefined, 7, [null], [{}], [{ key: "a" }]])("a storage that gives %j keeps nothing up", async (given) => {
+const RUBBISH = [null, undefined, 7, [null], [{}], [{ key: "a" }]];
+test.each(RUBBISH)("a storage that gives %j keeps nothing up", async (given) => {
   const stage = new Stage();
   stage.storage.load = async () => /** @type {any} */ (given);
   const { live, show } = await stage.joined({ user: "bob" });

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 
-import { qualityOf, sampled } from "../src/quality.js";
+import { Gauge, qualityOf, sampled } from "../src/quality.js";
 
 const sample = fc.option(fc.nat(2000));
 
@@ -50,4 +50,14 @@ test("the last eight samples are kept, and any of them make a judgement", () => 
       expect(rttMs === null).toBe(kept.every((one) => one === null));
     }),
   );
+});
+
+test("a gauge goes by what it has measured, and begins anew with what the server says", () => {
+  const gauge = new Gauge();
+  expect(gauge.quality).toBe(null);
+  expect(gauge.measured(900).quality).toBe("poor");
+  expect(gauge.told("good", 20)).toEqual({ quality: "good", rttMs: 20, loss: 0 });
+  expect(gauge.told("fair")).toEqual({ quality: "fair", rttMs: null, loss: 0 });
+  expect(gauge.measured(10).quality).toBe("fair");
+  expect(gauge.quality).toEqual({ quality: "fair", rttMs: 10, loss: 0 });
 });

@@ -126,7 +126,8 @@ const PRIVATE = {
   },
   "is nothing": null,
 };
-test.each(Object.entries(PRIVATE))("a page whose IndexedDB %s sends all the same, and tells of it once", async (_, there) => {
+const privates = Object.entries(PRIVATE);
+test.each(privates)("a page whose IndexedDB %s sends all the same, and tells of it once", async (_, there) => {
   const factory = globalThis.indexedDB;
   const stage = new Stage();
   const notice = vi.fn();

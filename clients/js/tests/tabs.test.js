@@ -77,6 +77,59 @@ test("a storage that hangs by then keeps nothing from being sent", async () => {
   second.live.close();
 });
 
+test("a storage that hangs by then is waited for once, however much there is", async () => {
+  const { stage, first, second } = await offline();
+  for (let count = 0; count < 20; count += 1) first.show.send(`more ${count}`);
+  await first.live.flushed();
+  const third = await stage.joined({ user: "bob" });
+  for (const { live } of [first, second]) live.close();
+  stage.storage.load = () => new Promise(() => {});
+  stage.server.reachable = true;
+  third.live.retry();
+  await stage.clock.advance(3200);
+  expect([said(stage).length, third.live.pending]).toEqual([22, []]);
+});
+
+test("what gets another place is read in its order at any time", async () => {
+  const stage = new Stage();
+  const { storage, clock } = stage;
+  stage.server.reachable = false;
+  clock.set(60_000);
+  const first = await stage.joined({ user: "bob" });
+  first.show.send("left");
+  await first.live.flushed();
+  first.live.close();
+  clock.set(-60_000);
+  const [load, put] = [storage.load.bind(storage), storage.put.bind(storage)];
+  storage.load = (owner) => new Promise((resolve) => clock.after(20, () => resolve(load(owner))));
+  /** @type {string[][]} */
+  const seen = [];
+  storage.put = async (owner, entry) => {
+    await put(owner, entry);
+    const there = (await load(owner)).sort((one, other) => one.order - other.order);
+    seen.push(there.map(({ command }) => command.text).filter((text) => text !== "left"));
+  };
+  const live = stage.open({ user: "bob" });
+  for (const text of ["one", "two", "three"]) live.session(SHOW).send(text);
+  await clock.advance(50);
+  expect(seen.length).toBe(6);
+  for (const texts of seen) expect(texts).toEqual(["one", "two", "three"].slice(0, texts.length));
+});
+
+test("what many tabs have left is sent, though it is more than one may write", async () => {
+  const stage = new Stage();
+  stage.server.reachable = false;
+  const tabs = [await stage.joined({ user: "bob" }), await stage.joined({ user: "bob" })];
+  for (const { show } of tabs) for (let count = 0; count < 60; count += 1) show.send(`${count}`);
+  for (const { live } of tabs) await live.flushed();
+  for (const { live } of tabs) live.close();
+  stage.server.reachable = true;
+  const { live, show } = await stage.joined({ user: "bob" });
+  await stage.clock.advance(1000);
+  expect([said(stage).length, live.pending, await stage.storage.load("ws://server/v1/ws bob")]).toEqual([120, [], []]);
+  expect(show.messages.length).toBe(120);
+});
+
 test("what is read again keeps its place, in which the other tab may have found it", async () => {
   const stage = new Stage();
   stage.server.reachable = false;
@@ -115,7 +168,8 @@ test("a page that follows another session does not show for ever what the one th
 
 test("what has failed in one page, and was sent again from there, is no failure in the other", async () => {
   const stage = new Stage();
-  stage.server.refuse = ({ type }) => (type === "direct.send" ? { type: "error", code: "conflict", message: "no" } : null);
+  const refusal = { type: "error", code: "conflict", message: "no" };
+  stage.server.refuse = ({ type }) => (type === "direct.send" ? refusal : null);
   const first = await stage.joined({ user: "bob" });
   const direct = first.live.direct("mia", "psst");
   await stage.clock.advance(5);
