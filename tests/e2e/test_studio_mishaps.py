@@ -102,7 +102,7 @@ def test_a_duplicated_tab_is_another_device(windows: Windows) -> None:
 
 def test_messages_that_are_held_back_say_what_they_wait_for(windows: Windows) -> None:
     host, viewer = windows.live_session()
-    host.click("Settings of the chat")
+    host.click("Settings")
     # Longer than the slowest machine takes to write three messages.
     host.page.get_by_label("Slow mode").fill("600")
     host.click("Save")
