@@ -63,7 +63,7 @@ async def played(text: str, url: str) -> Checked:
 
 async def test_our_server_conforms(migrated: str, redis_url: str, schemas: Schemas) -> None:
     transcripts = [transcript for name, transcript in TRANSCRIPTS.items() if name not in ALONE | LIMITED]
-    needs = frozenset([Need.AGORA, Need.FREEZING])
+    needs = frozenset([Need.AGORA, Need.FREEZING, Need.PATIENCE])
     async with serving(migrated, redis_url, **AGORA) as node:
         freeze = freezing(node.http, MINT)
         stages = [

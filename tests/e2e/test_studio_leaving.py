@@ -105,13 +105,7 @@ def test_what_came_of_one_person_is_not_told_of_another(server: DevServer, windo
 
 
 def test_those_who_wait_at_one_door_are_not_shown_at_another(windows: Windows) -> None:
-    host = windows.open()
-    host.sign_in("alice", "Seller")
-    host.page.get_by_label("Private").first.check()
-    link = host.create("Among friends")
-    stranger = windows.open(link)
-    stranger.sign_in("bob", "Viewer")
-    stranger.click("Ask to be let in")
+    host, _ = windows.private_session()
     knocking = host.page.get_by_role("region", name=KNOCKING)
     expect(knocking).to_contain_text("bob")
     host.click("End session")

@@ -132,14 +132,7 @@ def test_what_waits_to_be_sent_outlives_the_page(windows: Windows) -> None:
 
 
 def test_strangers_knock_and_are_let_in(windows: Windows) -> None:
-    host = windows.open()
-    host.sign_in("alice", "Seller")
-    host.page.get_by_label("Private").first.check()
-    link = host.create("Among friends")
-    stranger = windows.open(link)
-    stranger.sign_in("bob", "Viewer")
-    stranger.headline_is("This session cannot be joined")
-    stranger.click("Ask to be let in")
+    host, stranger = windows.private_session()
     knocking = host.page.get_by_role("region", name="Waiting to be let in")
     expect(knocking).to_contain_text("bob")
     expect(host.page.get_by_role("status", name="News")).to_have_text("bob asks to be let in.")

@@ -179,6 +179,18 @@ class Windows:
         viewer.headline_is("alice is live")
         return host, viewer
 
+    def private_session(self) -> tuple[Window, Window]:
+        """Give the windows of alice, whose session is private, and of a stranger, bob, who asks to be let in."""
+        host = self.open()
+        host.sign_in("alice", "Seller")
+        host.page.get_by_label("Private").first.check()
+        link = host.create("Among friends")
+        stranger = self.open(link)
+        stranger.sign_in("bob", "Viewer")
+        stranger.headline_is("This session cannot be joined")
+        stranger.click("Ask to be let in")
+        return host, stranger
+
     def blank(self, *, width: int = 1280, height: int = 800, dark: bool = False, moving: bool = False) -> Window:
         """Open an empty window, where things move only if they are to."""
         context = self._browser.new_context(

@@ -1,17 +1,17 @@
 """P9: every sequence of quality, orientation and mishap ends in a shown frame or a stated reason."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any, Final
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from playwright.sync_api import Browser
 
 from tests.e2e.video import AGORA, Video, live
-from tests.e2e.windows import Windows, find_browser, launched
+from tests.e2e.windows import Windows, launched
 from tests.properties.effort import tried
-from tests.support.servers import DevServer, dev_server
+from tests.support.servers import dev_server
 
 # Runs inputs through the page's own machine, as its player would: what comes of the engine comes in the turn that is.
 RUN: Final = """async ({goal, inputs}) => {
@@ -79,33 +79,14 @@ SIZES: Final = {"wide": (1280, 800), "upright": (390, 844), "lying": (844, 390)}
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with launched() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[DevServer]:
-    find_browser()
-    with dev_server(**AGORA) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def windows(server: DevServer, browser: Browser) -> Iterator[Windows]:
-    opened = Windows(browser, server.url)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture(scope="module")
-def viewer(windows: Windows) -> Video:
+def viewer() -> Iterator[Video]:
     """Give the window of a viewer whose host is live."""
-    host = live(windows)
-    host.shows()
-    viewer = live(windows, link=host.page.url, user="bob")
-    viewer.waits()
-    return viewer
+    with launched() as browser, dev_server(**AGORA) as server, closing(Windows(browser, server.url)) as windows:
+        host = live(windows)
+        host.shows()
+        viewer = live(windows, link=host.page.url, user="bob")
+        viewer.waits()
+        yield viewer
 
 
 @given(

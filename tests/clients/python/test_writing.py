@@ -2,9 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
 from random import Random
-from typing import Any
 
 import pytest
 
@@ -21,21 +19,8 @@ from stagewire_client import (
     Stagewire,
 )
 from tests.clients.python import virtual
+from tests.clients.python.playing import play_in_session
 from tests.clients.python.scripted import SESSION, Server, client
-
-Act = Callable[[Server, Stagewire, Session], Awaitable[None]]
-
-
-def play(act: Act, **options: Any) -> Server:
-    """Have a client join, and do something with it."""
-
-    async def run() -> Server:
-        server = Server()
-        async with client(server, Random(1), **options) as live:
-            await act(server, live, await live.join(SESSION))
-        return server
-
-    return virtual.run(run())
 
 
 def texts(server: Server) -> list[str]:
@@ -54,7 +39,7 @@ def test_each_message_is_told_of_its_place_to_whoever_awaits_it() -> None:
         # As often as anybody likes.
         assert (await one).seq == 1
 
-    server = play(act)
+    server = play_in_session(act)
     said = [command for command in server.heard if command["type"] == "chat.send"]
     assert [command.get("reply_to") for command in said] == [None, 1]
     assert all(command["sent_at"] == 50 for command in said)
@@ -64,7 +49,7 @@ def test_edits_and_deletions_take_their_turn() -> None:
     async def act(_server: Server, _live: Stagewire, show: Session) -> None:
         await asyncio.gather(show.edit(4, "better"), show.delete(5))
 
-    server = play(act)
+    server = play_in_session(act)
     said = [{n: v for n, v in c.items() if n in ("type", "seq", "text")} for c in server.heard[2:]]
     assert said == [{"type": "chat.edit", "seq": 4, "text": "better"}, {"type": "chat.delete", "seq": 5}]
 
@@ -82,7 +67,7 @@ def test_what_is_written_offline_is_sent_in_its_order_and_says_when_it_was_writt
         times = [command["sent_at"] for command in server.heard if command["type"] == "chat.send"]
         assert times == [10_050, 20_050, 30_050]
 
-    play(act)
+    play_in_session(act)
 
 
 def test_a_refusal_is_raised_and_the_message_may_be_retried_or_dropped() -> None:
@@ -105,7 +90,7 @@ def test_a_refusal_is_raised_and_the_message_may_be_retried_or_dropped() -> None
             await other
         assert show.pending == []
 
-    play(act)
+    play_in_session(act)
 
 
 def test_a_message_that_waits_may_be_dropped_and_one_on_its_way_may_not() -> None:
@@ -118,7 +103,7 @@ def test_a_message_that_waits_may_be_dropped_and_one_on_its_way_may_not() -> Non
         assert other.drop()
         assert (await one).seq == 1
 
-    assert texts(play(act)) == ["one"]
+    assert texts(play_in_session(act)) == ["one"]
 
 
 def test_a_held_message_is_sent_when_its_time_has_come() -> None:
@@ -133,7 +118,7 @@ def test_a_held_message_is_sent_when_its_time_has_come() -> None:
         await sent
         assert 0.3 < asyncio.get_running_loop().time() - began < 0.5
 
-    play(act)
+    play_in_session(act)
 
 
 def test_where_there_is_no_room_what_was_refused_is_forgotten() -> None:
@@ -144,7 +129,7 @@ def test_where_there_is_no_room_what_was_refused_is_forgotten() -> None:
         await show.send("three")
         assert show.pending == refused[1:]
 
-    play(act, settings=Settings(pending=2))
+    play_in_session(act, settings=Settings(pending=2))
 
 
 def test_an_event_is_as_good_as_an_ack() -> None:
@@ -153,7 +138,7 @@ def test_an_event_is_as_good_as_an_ack() -> None:
         assert (await show.send("one")).seq == 1
         assert [command["type"] for command in server.heard].count("chat.send") == 1
 
-    play(act)
+    play_in_session(act)
 
 
 def test_whoever_waits_is_told_when_the_client_gives_up_and_the_message_is_kept() -> None:
@@ -171,7 +156,7 @@ def test_whoever_waits_is_told_when_the_client_gives_up_and_the_message_is_kept(
         await asyncio.sleep(0)
         assert (await sent).seq == 1
 
-    play(act)
+    play_in_session(act)
 
 
 def test_what_is_left_is_sent_by_the_next_client_before_anything_new() -> None:
@@ -221,7 +206,7 @@ def test_nobody_waits_for_what_will_not_be_sent_any_more() -> None:
         with pytest.raises(Lost):
             await waiting
 
-    assert texts(play(act)) == ["one"]
+    assert texts(play_in_session(act)) == ["one"]
 
 
 class Hanging(MemoryStorage):
