@@ -1,6 +1,6 @@
 /** One WebSocket, from hello to close: pairs replies with requests, answers pings, measures, notices silence. */
 
-import { lost, refusalOf } from "./errors.js";
+import { codeOf, lost, refusalOf } from "./errors.js";
 import { PROTOCOL_ERROR } from "./policy.js";
 
 /**
@@ -133,6 +133,7 @@ export class Wire {
       this.#watch();
       this.#handlers.welcomed(welcome);
     } catch (error) {
+      if (!codeOf(error)) return this.drop(PROTOCOL_ERROR);
       // A close follows a refused hello, and its code says what to do.
       this.#retryAfterMs = /** @type {import("./errors.js").StagewireError} */ (error).retryAfterMs;
     }
@@ -167,7 +168,11 @@ export class Wire {
     if (!message) return this.drop(PROTOCOL_ERROR);
     if (message.re !== undefined) return this.#settle(message);
     if (message.type === "ping") this.#send({ type: "pong", now: this.#clock.wall() });
-    this.#handlers.pushed(message);
+    try {
+      this.#handlers.pushed(message);
+    } catch {
+      this.drop(PROTOCOL_ERROR);
+    }
   }
 
   /** @param {Message} reply */

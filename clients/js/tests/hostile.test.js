@@ -147,6 +147,20 @@ function altered(Socket, type, other) {
   };
 }
 
+// What can't be made a number of throws.
+const NO_NUMBER = { valueOf: 1, toString: 1 };
+
+test.each(["welcome", "ping"])("a %s at a time that is none ends the connection", async (type) => {
+  const stage = new Stage();
+  const now = type === "welcome" ? NO_NUMBER : 0;
+  const live = stage.open({ WebSocket: altered(stage.server.WebSocket, "welcome", { ...SENSE.welcome, now }) });
+  live.connect().catch(() => {});
+  await stage.clock.advance(5);
+  if (type === "ping") stage.server.peer.push({ type, now: NO_NUMBER });
+  await stage.clock.advance(1);
+  expect(live.state).toMatchObject({ name: "offline", reason: "protocol" });
+});
+
 test.each([undefined, null, 0, -1, "soon"])("a welcome with a heartbeat of %s is none", async (heartbeat_ms) => {
   const stage = new Stage();
   const WebSocket = altered(stage.server.WebSocket, "welcome", { ...SENSE.welcome, heartbeat_ms });

@@ -27,12 +27,16 @@ class Tab {
     this.play = play;
   }
 
-  async open() {
-    if (this.live) return;
+  begin() {
     const alive = (this.#alive = { yes: true });
     this.live = this.play.page(alive);
     this.live.connect().catch(() => {});
     this.show = this.live.session(SHOW);
+  }
+
+  async open() {
+    if (this.live) return;
+    this.begin();
     // By then it knows what it was left: a time of day that was set back says nothing of that.
     await this.play.stage.clock.advance(20);
   }
@@ -73,6 +77,8 @@ class Tab {
     if (!this.live) return;
     await this.#flush();
     this.live.close();
+    // What it was told by the storage meanwhile it may have put there again.
+    await this.#flush();
     this.live = null;
   }
 
@@ -116,7 +122,7 @@ class Play {
   /** @param {number} seed */
   constructor(seed) {
     this.#random = seeded(seed);
-    for (const tab of this.tabs) void tab.open();
+    for (const tab of this.tabs) tab.begin();
   }
 
   /** @param {{yes: boolean}} alive */

@@ -66,7 +66,7 @@ export class FakeClock {
       act();
       await settled();
     }
-    this.#time = until;
+    this.#time = Math.max(this.#time, until);
   }
 
   /** @param {number} until */
