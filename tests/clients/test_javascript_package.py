@@ -33,7 +33,9 @@ const sessionId = process.env.SESSION;
 const draw = ({ text }) => console.log(text);
 const drawAudience = () => {};
 """
+# What is stored is acknowledged, and its event may come a little later.
 END = """
+if (!show.messages.length) await new Promise((told) => show.on("chat", told));
 live.close();
 """
 

@@ -4,13 +4,8 @@ import json
 
 from playwright.sync_api import Page, expect
 
-from tests.e2e.windows import Window, Windows
+from tests.e2e.windows import NOTHING_KEPT, Window, Windows
 
-# What a browser does that is told to let no page keep anything.
-NOTHING_KEPT = """
-for (const name of ["localStorage", "sessionStorage", "indexedDB"])
-  Object.defineProperty(window, name, {get() { throw new DOMException("Access is denied.", "SecurityError"); }});
-"""
 NO_ROOM = "Storage.prototype.setItem = () => { throw new DOMException('No room.', 'QuotaExceededError'); }"
 # By kept key: nothing of it has the shape that it had in this version of the page.
 RUBBISH = {

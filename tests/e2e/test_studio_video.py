@@ -1,5 +1,6 @@
 """The studio's video, on a stand-in of Agora's SDK: what is shown, and why where nothing is."""
 
+import json
 import os
 import re
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from playwright.sync_api import Route, expect
 
 from tests.e2e.lines import Line, Message
 from tests.e2e.video import AGORA, APP, SDK, STAND_IN, Video, live
-from tests.e2e.windows import Windows, find_browser
+from tests.e2e.windows import NOTHING_KEPT, Windows, find_browser
 from tests.support.servers import DevServer, dev_server
 
 UNPLUGGED: Final = "navigator.mediaDevices.dispatchEvent(new Event('devicechange'))"
@@ -225,6 +226,25 @@ def test_the_host_chooses_the_camera_and_the_microphone(windows: Windows) -> Non
     host.says("Your camera is off. Viewers are told so.")
     for name in ("Turn it on", "Camera", "Microphone", "Choose devices"):
         expect(host.window.button(name)).to_be_in_viewport(ratio=0.99)
+
+
+def test_devices_are_chosen_where_the_browser_keeps_nothing(windows: Windows) -> None:
+    host = live(windows, before=NOTHING_KEPT)
+    host.shows()
+    host.window.click("Choose devices")
+    host.page.get_by_label("Picture from").select_option("camera 2")
+    host.page.wait_for_function("agora.calls.some(([name]) => name === 'setDevice')")
+    expect(host.page.get_by_text("This one cannot be used.")).to_be_hidden()
+    host.window.click("Done")
+    host.window.click("Pause")
+    host.window.click("Resume")
+    host.shows()
+
+
+@pytest.mark.parametrize("kept", ["no JSON {", "null", '{"camera": 1}'])
+def test_devices_that_another_version_of_the_page_has_kept(windows: Windows, kept: str) -> None:
+    host = live(windows, before=f"localStorage.setItem('stagewire.devices', {json.dumps(kept)})")
+    host.shows()
 
 
 def test_the_picture_follows_the_network(windows: Windows) -> None:

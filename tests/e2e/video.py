@@ -67,9 +67,10 @@ class Video:
         expect(self.page.locator("#picture")).to_be_hidden()
 
 
-def live(windows: Windows, *, link: str = "", user: str = "alice", **failing: str) -> Video:
-    """Give the window of a host who is live, or of a viewer of the session at a link."""
+def live(windows: Windows, *, link: str = "", user: str = "alice", before: str = "", **failing: str) -> Video:
+    """Give the window of a host who is live, or of a viewer of the session at a link. `before` runs before the page."""
     window = windows.blank()
+    window.page.add_init_script(before)
     video = Video(window, **failing)
     window.page.goto(link or windows.url)
     window.sign_in(user, "Viewer" if link else "Seller")

@@ -20,6 +20,11 @@ FLAGS = [
     "--disable-quic",
 ]
 WITHIN_MS = 15_000
+# What a browser does that is told to let no page keep anything.
+NOTHING_KEPT = """
+for (const name of ["localStorage", "sessionStorage", "indexedDB"])
+  Object.defineProperty(window, name, {get() { throw new DOMException("Access is denied.", "SecurityError"); }});
+"""
 # How the browser tells of a server that is gone; no page can keep it from doing so.
 OUTAGE = re.compile(r"WebSocket connection to '.*' failed|Failed to load resource: net::ERR_CONNECTION_(REFUSED|RESET)")
 # What a window says that the server has welcomed.

@@ -4,20 +4,8 @@ import { expect, test, vi } from "vitest";
 
 import { Keeper } from "../src/keeper.js";
 import { MemoryStorage } from "../src/storage.js";
-import { SHOW, Stage } from "./support/client.js";
+import { SHOW, Stage, entry } from "./support/client.js";
 import { FakeClock } from "./support/clock.js";
-
-/** @param {string} key @returns {import("../src/types.js").Entry} */
-const entry = (key) => ({
-  key,
-  order: 1,
-  lane: "lane",
-  command: { type: "chat.send", text: key },
-  status: "waiting",
-  due: 0,
-  until: 0,
-  error: null,
-});
 
 function kept() {
   const clock = new FakeClock();

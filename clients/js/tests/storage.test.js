@@ -3,19 +3,7 @@ import "fake-indexeddb/auto";
 import { expect, test, vi } from "vitest";
 
 import { IndexedDbStorage, MemoryStorage, storageHere } from "../src/storage.js";
-import { SHOW, Stage } from "./support/client.js";
-
-/** @param {string} key @returns {import("../src/types.js").Entry} */
-const entry = (key) => ({
-  key,
-  order: 1,
-  lane: "lane",
-  command: { type: "chat.send", text: key },
-  status: "waiting",
-  due: 0,
-  until: 0,
-  error: null,
-});
+import { SHOW, Stage, entry } from "./support/client.js";
 
 for (const [name, make] of /** @type {[string, () => import("../src/types.js").Storage][]} */ ([
   ["memory", () => new MemoryStorage()],

@@ -115,3 +115,19 @@ export class Stage {
     return this.clock.advance(10);
   }
 }
+
+/**
+ * Gives what a storage keeps of a message.
+ * @param {string} key
+ * @returns {import("../../src/types.js").Entry}
+ */
+export const entry = (key) => ({
+  key,
+  order: 1,
+  lane: "lane",
+  command: { type: "chat.send", text: key },
+  status: "waiting",
+  due: 0,
+  until: 0,
+  error: null,
+});

@@ -1,6 +1,7 @@
 /** Which camera and microphone a host's picture and sound come from, in a dialog. */
 
 import { byId } from "../dom.js";
+import { keep, kept, ofBrowser } from "../keeping.js";
 
 const KEY = "stagewire.devices";
 const NAMES = { camera: "Camera", microphone: "Microphone" };
@@ -8,7 +9,11 @@ const REFUSED = "This one cannot be used. Perhaps another program uses it.";
 
 /** Gives the devices that were chosen on this computer, by kind. They may be gone. */
 export function chosenDevices() {
-  return JSON.parse(localStorage.getItem(KEY) ?? "{}");
+  return kept(KEY, areDevices, ofBrowser) ?? {};
+}
+
+function areDevices({ camera = "", microphone = "" }) {
+  return typeof camera === "string" && typeof microphone === "string";
 }
 
 /** `means()` has `devices()` and `choose(kind, id)`, of a player that publishes. */
@@ -26,7 +31,7 @@ export function devicesView(means) {
     fault.textContent = "";
     try {
       await means().choose(kind, id);
-      localStorage.setItem(KEY, JSON.stringify({ ...chosenDevices(), [kind]: id }));
+      keep(KEY, { ...chosenDevices(), [kind]: id }, ofBrowser);
     } catch {
       fault.textContent = REFUSED;
       await fill();
