@@ -3,7 +3,6 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import redis
-import uvloop
 from hypothesis import settings
 
 from persistence.embedded import Servers, embedded
@@ -11,6 +10,7 @@ from realtime.migrating import bring_up
 from realtime.settings import Settings
 from tests.support.clusters import Cluster, Deployment, Sentinels, Single, clustered, sentinelled
 from tests.support.databases import fresh_database, scratch
+from tests.support.loops import Loop
 
 # How fast something is, benchmarks tell: on a busy machine any example may take long.
 settings.register_profile("patient", deadline=None)
@@ -19,7 +19,7 @@ settings.load_profile("patient")
 
 def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
     """Run on the event loop that serves in production."""
-    return {"uvloop": uvloop.new_event_loop}
+    return {"uvloop": Loop}
 
 
 @pytest.fixture(scope="session")

@@ -277,6 +277,8 @@ def test_long_titles_and_names_leave_room_for_the_rest(windows: Windows) -> None
     )
     expect(window.page.locator("#session-title")).to_have_attribute("title", "long" * 50)
     expect(window.page.get_by_text("you, host")).to_be_visible()
+    # Until there is a plot beside them, even that name has the room.
+    expect(window.page.get_by_role("region", name="Audience over time")).to_be_visible()
     name = window.page.get_by_role("region", name="Who is here").get_by_text("b" * 64)
     assert name.evaluate(
         "node => getComputedStyle(node).textOverflow === 'ellipsis' && node.scrollWidth > node.clientWidth"

@@ -12,6 +12,7 @@ from persistence.inbox import InboxHead
 from persistence.inbox_streams import Change, InboxStreams
 from persistence.log import Record
 from persistence.redis import Redis, connect
+from tests.support.loops import Loop
 
 STREAM, HEAD = "sw:inbox:{bob}", "sw:inbox:{bob}:head"
 DAY = 86_400_000
@@ -171,7 +172,7 @@ def test_a_copy_is_never_more_than_a_prefix_of_the_truth(redis_url: str, steps: 
             await client.flushall()
             await follow(InboxStreams(client, 5, DAY), client, steps)
 
-    uvloop.run(tell())
+    uvloop.run(tell(), loop_factory=Loop)
 
 
 async def follow(streams: InboxStreams, client: Redis, steps: list[tuple[str, int]]) -> None:

@@ -54,9 +54,10 @@ async def test_the_waiting_for_a_connection_is_told(migrated: str) -> None:
     async with asyncio.TaskGroup() as group:
         group.create_task(postgres.row("SELECT pg_sleep(0.1)"))
         group.create_task(postgres.row("SELECT 1"))
-    assert len(ear.waits) == 2
-    assert ear.waits[0] < 0.1 <= ear.waits[1]
     await postgres.close()
+    [at_once, after_the_other] = ear.waits
+    # The loop's clock counts whole milliseconds, and Postgres's is another one.
+    assert after_the_other - at_once > 0.09
 
 
 async def test_a_pool_that_was_never_opened() -> None:

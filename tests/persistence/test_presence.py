@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import redis as blocking
-import uvloop
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +15,7 @@ from persistence.presence import Attendee, Part, Presence, Whole
 from persistence.redis import Redis, connect
 from tests.persistence.conftest import until
 from tests.support.clusters import Cluster, Deployment, clustered
+from tests.support.loops import Loop
 from tests.support.processes import free_port
 
 LONG = 60_000
@@ -374,7 +374,7 @@ def test_the_whole_is_all_that_came_and_has_not_gone(
 
     with blocking.Redis.from_url(redis_url) as cleaner:
         cleaner.flushall()
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with asyncio.Runner(loop_factory=Loop) as runner:
         runner.run(play())
 
 

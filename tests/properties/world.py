@@ -8,7 +8,6 @@ from uuid import uuid4
 
 import asyncpg
 import msgspec
-import uvloop
 from websockets.exceptions import ConnectionClosed
 
 from persistence.log import Record, records
@@ -16,6 +15,7 @@ from realtime.domain import timeline
 from realtime.domain.timeline import Timeline
 from realtime.feed import event_of
 from realtime.protocol.events import ChatBody, Event
+from tests.support.loops import Loop
 from tests.support.nodes import Client, Message, RunningNode, serving
 from tests.support.sessions import course_in
 from tokens.access import AccessRole
@@ -32,7 +32,7 @@ class World:
         self._urls = database_url, redis_url
         self.redis_url = redis_url
         self._settings = settings
-        self._runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
+        self._runner = asyncio.Runner(loop_factory=Loop)
         self.nodes: list[RunningNode] = []
         self._stacks: list[AsyncExitStack] = []
         self.postgres: asyncpg.Connection[Any]

@@ -12,7 +12,6 @@ from typing import Any, cast
 import msgspec
 import pytest
 import redis as blocking
-import uvloop
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -36,6 +35,7 @@ from realtime.protocol.events import Audience, AudienceSignal
 from realtime.settings import Settings
 from realtime.watch_times import WatchTimes
 from tests.properties.effort import tried
+from tests.support.loops import Loop
 from tests.support.nodes import audience
 
 SESSION = "01932c07-3a6e-7cc0-8000-000000000001"
@@ -119,7 +119,7 @@ class AudienceMachine(RuleBasedStateMachine):
         super().__init__()
         with blocking.Redis.from_url(self.redis_url) as cleaner:
             cleaner.flushall()
-        self.runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
+        self.runner = asyncio.Runner(loop_factory=Loop)
         self.floor = Floor()
         self.count = 0
         # Who has posted, and may be a chatter, since it was last seen there; and who is one for certain.

@@ -4,7 +4,6 @@ import asyncio
 import time
 
 import pytest
-import uvloop
 from hypothesis import HealthCheck, example, given, settings
 from prometheus_client import REGISTRY
 
@@ -18,6 +17,7 @@ from realtime.settings import Settings
 from realtime.telemetry.tally import settle
 from tests.realtime.links import linked
 from tests.realtime.stories import STEPS, Story, documents, flushed
+from tests.support.loops import Loop
 
 J, M = Format.JSON, Format.MSGPACK
 QUICK = Settings()
@@ -193,7 +193,7 @@ def test_each_reader_gets_exactly_what_was_published_while_it_was_in(
                 link.connection.send(0)
                 story.check(reader, await link.until(0))
 
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with asyncio.Runner(loop_factory=Loop) as runner:
         runner.run(play())
 
 

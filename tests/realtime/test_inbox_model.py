@@ -28,6 +28,7 @@ from realtime.protocol.codec import JSON
 from realtime.settings import Settings
 from realtime.tasks import Tasks
 from realtime.transport import Connection
+from tests.support.loops import Loop
 
 LIMIT = 6
 SETTINGS = Settings(inbox_entries=LIMIT, inbox_page=3)
@@ -261,4 +262,4 @@ def test_every_entry_once_in_order_until_acknowledged(
                 await tell(story, step)
             await story.end()
 
-    uvloop.run(play())
+    uvloop.run(play(), loop_factory=Loop)
