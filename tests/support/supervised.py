@@ -34,8 +34,9 @@ class Supervised(Target):
 
     def said(self, event: str) -> list[dict[str, Any]]:
         """Give what was logged with these words by now."""
-        # What no worker has a log for yet (a setting is wrong) is no JSON.
-        lines = [json.loads(line) for line in self._log.read_text().splitlines() if line.startswith("{")]
+        # What no worker has a log for yet (a setting is wrong) is no JSON, and the last line may be half-written.
+        whole, _, _ = self._log.read_text().rpartition("\n")
+        lines = [json.loads(line) for line in whole.splitlines() if line.startswith("{")]
         return [line for line in lines if line["event"] == event]
 
     def _listens(self, worker: psutil.Process) -> bool:
