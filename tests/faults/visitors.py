@@ -71,6 +71,8 @@ class Visitor:
         self._quiet = False
         self._number = 0
         self._following: set[asyncio.Task[None]] = set()
+        # What was written before, and came into the log before anybody could follow it again: its event is the answer.
+        self._told: set[str] = set()
 
     @property
     def session(self) -> str:
@@ -103,6 +105,7 @@ class Visitor:
         # What was written before it went, as far as that is not in the log.
         for sent in show.pending:
             self._follow(sent)
+        self._told = self.pending.keys() - {sent.key for sent in show.pending}
         until = monotonic() + self._random.uniform(*STAYS)
         while monotonic() < until:
             await asyncio.sleep(self._random.uniform(0.5, 1.5) / RATE)
@@ -171,7 +174,11 @@ class Visitor:
     def _take(self, leg: Leg, event: Event) -> None:
         leg.entries.append(self.place.ledger.pushed(event.seq, event.by, event.key, event.body.get("text")))
         leg.times.append(0.0)
+        if event.key is not None and event.key in self._told:
+            self._settle(event.key, Fate.ACKED, event.seq)
 
     def _note_reset(self, gap: Gap) -> None:
         self.place.ledger.resets += 1
+        for key in self._told:
+            self._settle(key, Fate.UNKNOWN)
         self.place.ledger.needless += gap.first > 0 and gap.last - gap.first < REPLAY_LIMIT
