@@ -29,13 +29,19 @@ def device(page: Page) -> str:
     return name
 
 
-def test_a_browser_that_keeps_nothing(windows: Windows) -> None:
+def shown_to_a_browser(windows: Windows, script: str) -> tuple[Window, Window]:
+    """Give the windows of a host who is live, and of carol, in whose browser a script runs before the page."""
     host, _ = windows.live_session()
     viewer = windows.blank()
-    viewer.page.add_init_script(NOTHING_KEPT)
+    viewer.page.add_init_script(script)
     viewer.page.goto(host.page.url)
     viewer.sign_in("carol", "Viewer")
     viewer.headline_is("alice is live")
+    return host, viewer
+
+
+def test_a_browser_that_keeps_nothing(windows: Windows) -> None:
+    host, viewer = shown_to_a_browser(windows, NOTHING_KEPT)
     expect(viewer.page.get_by_text("This browser keeps nothing for this page")).to_be_visible()
     expect(viewer.page.locator("#toast")).to_be_hidden()
     viewer.say("Hello!")
@@ -50,12 +56,7 @@ def test_a_browser_that_keeps_nothing(windows: Windows) -> None:
 
 
 def test_no_room_to_keep_who_signs_in(windows: Windows) -> None:
-    host, _ = windows.live_session()
-    viewer = windows.blank()
-    viewer.page.add_init_script(NO_ROOM)
-    viewer.page.goto(host.page.url)
-    viewer.sign_in("carol", "Viewer")
-    viewer.headline_is("alice is live")
+    host, viewer = shown_to_a_browser(windows, NO_ROOM)
     viewer.say("Hello!")
     host.sees("Hello!")
 
